@@ -1,0 +1,14 @@
+//! Tidings: webhook delivery as a gRPC service.
+
+pub mod model;
+pub mod signing;
+
+#[expect(missing_docs, reason = "documented in proto/, from which it is generated")]
+#[expect(unreachable_pub, reason = "generated")]
+pub mod proto {
+    //! The protocol, generated from `proto/tidings/v1`.
+    tonic::include_proto!("tidings.v1");
+
+    /// The descriptors of the protocol, comments included, for reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}

@@ -1,0 +1,115 @@
+//! Attempts: one HTTP request each, and what came of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{DeliveryKey, Timestamp};
+
+/// Why an attempt failed, or a delivery ended without one. The numbers are those of the protocol and of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum FailureKind {
+    /// The host name could not be resolved.
+    Dns = 1,
+    /// No connection was made.
+    Connect = 2,
+    /// The TLS handshake failed.
+    Tls = 3,
+    /// The exchange took longer than it may.
+    Timeout = 4,
+    /// The connection broke, or the answer was not HTTP.
+    Protocol = 5,
+    /// The address is not one that the server sends to; nothing was sent.
+    BlockedAddress = 6,
+    /// The answer's status was not 2xx.
+    HttpStatus = 7,
+    /// The server stopped before the outcome was recorded.
+    LeaseLost = 8,
+    /// The delivery was held for too long.
+    HeldTooLong = 9,
+}
+
+impl FailureKind {
+    const ALL: [Self; 9] = [
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Protocol,
+        Self::BlockedAddress,
+        Self::HttpStatus,
+        Self::LeaseLost,
+        Self::HeldTooLong,
+    ];
+
+    /// Reads the number; `None` if there is no such kind.
+    pub fn from_i64(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i64 == number)
+    }
+}
+
+/// What came of one exchange with an endpoint. Failure is data here, never an `Err`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Why it failed; `None` if the endpoint answered 2xx.
+    pub failure: Option<FailureKind>,
+    /// The failure in words, for people; free of secrets, header values and URL queries. Empty on success.
+    pub detail: String,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// How long the endpoint asked to be left alone (`Retry-After`), whatever the status.
+    pub retry_after: Option<Duration>,
+    /// From the start of the exchange to the last byte read.
+    pub latency: Duration,
+    /// The answer's body, as far as it is kept.
+    pub response: Bytes,
+    /// Whether the answer's body was longer than `response`.
+    pub response_truncated: bool,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum AttemptResult {
+    /// Not known yet.
+    InFlight = 1,
+    /// 2xx.
+    Succeeded = 2,
+    /// It failed.
+    Failed = 3,
+    /// The server stopped before the outcome was recorded.
+    Lost = 4,
+}
+
+impl AttemptResult {
+    /// Reads the number; `None` if there is no such result.
+    pub fn from_i64(number: i64) -> Option<Self> {
+        [Self::InFlight, Self::Succeeded, Self::Failed, Self::Lost].into_iter().find(|result| *result as i64 == number)
+    }
+}
+
+/// An attempt as it is kept and shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The delivery.
+    pub delivery: DeliveryKey,
+    /// Its number within the delivery, from 1.
+    pub number: u32,
+    /// What came of it.
+    pub result: AttemptResult,
+    /// Why it failed.
+    pub failure: Option<FailureKind>,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// How long it took.
+    pub latency: Option<Duration>,
+    /// When it ended, or its loss was found.
+    pub ended: Option<Timestamp>,
+    /// The answer's body, as far as it is kept.
+    pub response: Bytes,
+    /// Whether the answer's body was longer than `response`.
+    pub response_truncated: bool,
+    /// The failure in words.
+    pub detail: String,
+}
