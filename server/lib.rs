@@ -2,6 +2,7 @@
 
 pub mod model;
 pub mod signing;
+pub mod store;
 
 #[expect(missing_docs, reason = "documented in proto/, from which it is generated")]
 #[expect(unreachable_pub, reason = "generated")]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{DeliveryKey, EndpointKey, TenantKey, Timestamp, TypeFilter, attempt::FailureKind};
+use super::{DeliveryKey, EndpointKey, EndpointStatus, TenantKey, Timestamp, TypeFilter, attempt::FailureKind};
 
 /// A delivery's state as it is stored. The numbers are those of the database and of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,4 +92,18 @@ pub struct DeliveryFilter {
     pub event_types: TypeFilter,
     /// In one of these states.
     pub states: Vec<ShownState>,
+}
+
+impl DeliveryState {
+    /// How the state is shown, seen with the endpoint's status.
+    pub fn shown(self, endpoint: EndpointStatus) -> ShownState {
+        match (self, endpoint) {
+            (Self::Pending, EndpointStatus::Enabled) => ShownState::Pending,
+            (Self::Pending, EndpointStatus::Disabled { .. }) => ShownState::Held,
+            (Self::Pending, EndpointStatus::Deleted) | (Self::Cancelled, _) => ShownState::Cancelled,
+            (Self::InFlight, _) => ShownState::InFlight,
+            (Self::Delivered, _) => ShownState::Delivered,
+            (Self::Dead, _) => ShownState::Dead,
+        }
+    }
 }

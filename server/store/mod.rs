@@ -1,2 +1,152 @@
-//! store
+//! Where everything is kept: one file per table, one SQL text for every database.
+//!
+//! Every unit of work runs in a task of its own ([`Db::write`], [`Db::read`]), because a future of sqlx's that is dropped
+//! midway can leave its connection inside an open transaction, and callers' futures are dropped at their deadlines.
+//! There is one writer at a time. A unit that returns without [`Tx::commit`] changes nothing.
+
+pub(crate) mod attempt;
+pub(crate) mod delivery;
+pub(crate) mod endpoint;
+mod error;
+pub(crate) mod event;
+pub(crate) mod health;
+pub(crate) mod hot;
+pub(crate) mod lane;
+pub(crate) mod log;
+pub(crate) mod meta;
+pub(crate) mod name;
 mod seal;
+pub(crate) mod secret;
+mod sql;
+mod sqlite;
+pub(crate) mod tenant;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+
+pub use self::{
+    delivery::{DeliveryRow, Position},
+    endpoint::EndpointVersion,
+    error::{Error, Result},
+    event::StoredEvent,
+    health::Health,
+    hot::{Claimed, DeliveryInsert, EventInsert, Settled, Settlement},
+    lane::LaneRow,
+    log::LogRow,
+    meta::DatabaseKeys,
+    seal::{Keyring, Place, SealError},
+    sqlite::{OpenOptions, Sqlite},
+};
+
+/// A database. Cheap to clone; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Db(Arc<Kind>);
+
+#[derive(Debug)]
+enum Kind {
+    Sqlite(Sqlite),
+}
+
+/// A connection to whichever database it is.
+#[derive(Debug)]
+pub enum Conn {
+    /// To SQLite.
+    Sqlite(PoolConnection<sqlx::Sqlite>),
+}
+
+/// A write transaction: the only one, until it is dropped.
+#[derive(Debug)]
+pub struct Tx {
+    conn: Conn,
+    texts: Arc<sql::Texts>,
+}
+
+impl Db {
+    /// Opens a SQLite database, making it if it is not there, and migrates it.
+    pub async fn open_sqlite(options: OpenOptions) -> Result<Self> {
+        Ok(Self(Arc::new(Kind::Sqlite(Sqlite::open(options).await?))))
+    }
+
+    /// Runs `unit` in a task of its own with a write transaction, which the unit commits itself.
+    ///
+    /// The unit runs to its end even if the caller stops waiting. It holds the one write lock until it returns, so what
+    /// it does after its commit happens before any other write begins.
+    pub async fn write<T, F>(&self, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'tx> FnOnce(&'tx mut Tx) -> BoxFuture<'tx, Result<T>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            let mut tx = db.begin().await?;
+            let result = unit(&mut tx).await;
+            if result.is_err() {
+                // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
+                let _ = sql::execute!(&mut tx.conn, "ROLLBACK");
+            }
+            result
+        });
+        task.await.unwrap_or(Err(Error::Panicked))
+    }
+
+    /// Runs `unit` in a task of its own with a connection for reading.
+    pub async fn read<T, F>(&self, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'conn> FnOnce(&'conn mut Conn) -> BoxFuture<'conn, Result<T>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            let mut conn = match &*db.0 {
+                Kind::Sqlite(sqlite) => Conn::Sqlite(sqlite.reader().await?),
+            };
+            unit(&mut conn).await
+        });
+        task.await.unwrap_or(Err(Error::Panicked))
+    }
+
+    async fn begin(&self) -> Result<Tx> {
+        match &*self.0 {
+            Kind::Sqlite(sqlite) => {
+                let mut conn = Conn::Sqlite(sqlite.writer().await?);
+                sql::execute!(&mut conn, "BEGIN IMMEDIATE")?;
+                Ok(Tx { conn, texts: sqlite.texts() })
+            }
+        }
+    }
+
+    /// Moves what was committed from the write-ahead log into the database file. `from_writer` does it on the writer's
+    /// own connection, between two writes, which is what lets the log start over; otherwise it happens beside them.
+    /// Returns how many pages the log holds.
+    pub async fn checkpoint(&self, from_writer: bool) -> Result<u64> {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            match &*db.0 {
+                Kind::Sqlite(sqlite) => sqlite.checkpoint(from_writer).await,
+            }
+        });
+        task.await.unwrap_or(Err(Error::Panicked))
+    }
+
+    /// Closes every connection; the last one folds the write-ahead log into the database.
+    pub async fn close(&self) {
+        match &*self.0 {
+            Kind::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// The transaction's connection, for the functions of this module that only read.
+    pub fn conn(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    /// Makes what was written durable. The write lock stays held until the transaction is dropped.
+    pub async fn commit(&mut self) -> Result<()> {
+        sql::execute!(&mut self.conn, "COMMIT")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Attempts that have a row: those that failed or were lost, and those whose answer is too large for the delivery's row.
+
+use std::time::Duration;
+
+use super::{
+    Conn, Error, Result, Tx,
+    sql::{MultiRow, execute, fetch_all, fetch_optional, pieces},
+};
+use crate::model::{Attempt, AttemptResult, DeliveryKey, FailureKind, Timestamp};
+
+const INSERT: MultiRow = MultiRow {
+    head: "INSERT INTO attempt \
+           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response) VALUES",
+    tail: " ON CONFLICT (event, endpoint, n) DO UPDATE SET result = excluded.result, status = excluded.status, \
+            latency = excluded.latency, kind = excluded.kind, ended = excluded.ended, \
+            truncated = excluded.truncated, detail = excluded.detail, response = excluded.response",
+    fixed: 0,
+    columns: 11,
+};
+
+/// Writes attempts; one that was begun and has now ended takes its row over.
+pub(crate) async fn upsert(tx: &mut Tx, attempts: &[Attempt]) -> Result<()> {
+    for piece in pieces(attempts) {
+        let text = tx.texts.get(&INSERT, piece.len());
+        match &mut tx.conn {
+            Conn::Sqlite(conn) => {
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+                for attempt in piece {
+                    query = query
+                        .bind(attempt.delivery.event.0)
+                        .bind(attempt.delivery.endpoint.0)
+                        .bind(i64::from(attempt.number))
+                        .bind(attempt.result as i64)
+                        .bind(i64::from(attempt.http_status.unwrap_or(0)))
+                        .bind(attempt.latency.map_or(-1, micros))
+                        .bind(attempt.failure.map_or(0, |kind| kind as i64))
+                        .bind(attempt.ended.map_or(0, Timestamp::as_micros))
+                        .bind(i64::from(attempt.response_truncated))
+                        .bind(attempt.detail.as_str())
+                        .bind(attempt.response.to_vec());
+                }
+                query.execute(&mut **conn).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Records that an attempt begins, before its request is sent.
+pub(crate) async fn insert_begun(tx: &mut Tx, delivery: DeliveryKey, number: u32) -> Result<()> {
+    let sql = "INSERT INTO attempt (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response) \
+               VALUES ($1, $2, $3, 1, 0, -1, 0, 0, 0, '', x'') ON CONFLICT (event, endpoint, n) DO NOTHING";
+    execute!(&mut tx.conn, sql, delivery.event.0, delivery.endpoint.0, i64::from(number))?;
+    Ok(())
+}
+
+/// Whether an attempt has a row that says it was begun.
+pub(crate) async fn was_begun(conn: &mut Conn, delivery: DeliveryKey, number: u32) -> Result<bool> {
+    let sql = "SELECT n FROM attempt WHERE event = $1 AND endpoint = $2 AND n = $3 AND result = 1";
+    let row: Option<(i64,)> = fetch_optional!(conn, sql, delivery.event.0, delivery.endpoint.0, i64::from(number))?;
+    Ok(row.is_some())
+}
+
+/// The attempts of a delivery that have a row, after number `after`, in order.
+pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, limit: i64) -> Result<Vec<Attempt>> {
+    let sql = "SELECT n, result, status, latency, kind, ended, truncated, detail, response FROM attempt \
+               WHERE event = $1 AND endpoint = $2 AND n > $3 ORDER BY n LIMIT $4";
+    type Row = (i64, i64, i64, i64, i64, i64, i64, String, Vec<u8>);
+    let (event, endpoint) = (delivery.event.0, delivery.endpoint.0);
+    let rows: Vec<Row> = fetch_all!(conn, sql, event, endpoint, i64::from(after), limit)?;
+    rows.into_iter()
+        .map(|(number, result, status, latency, kind, ended, truncated, detail, response)| {
+            Ok(Attempt {
+                delivery,
+                number: u32::try_from(number).unwrap_or(u32::MAX),
+                result: AttemptResult::from_i64(result)
+                    .ok_or_else(|| Error::Corrupt(format!("attempt result {result}")))?,
+                failure: FailureKind::from_i64(kind),
+                http_status: u16::try_from(status).ok().filter(|status| *status != 0),
+                latency: u64::try_from(latency).ok().map(Duration::from_micros),
+                ended: (ended != 0).then_some(Timestamp::from_micros(ended)),
+                response: response.into(),
+                response_truncated: truncated != 0,
+                detail,
+            })
+        })
+        .collect()
+}
+
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

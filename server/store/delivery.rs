@@ -1,0 +1,168 @@
+//! Deliveries as they are shown, listed, retried and cancelled. What the engine does to them is in `hot`.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Conn, Error, Result, Tx,
+    sql::{execute, fetch_all, fetch_optional},
+};
+use crate::model::{
+    Delivery, DeliveryKey, DeliveryState, EndpointKey, EndpointStatus, EventKey, FailureKind, TenantKey, Timestamp,
+};
+
+/// A delivery as it is stored, with what is shown of its event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryRow {
+    /// Its row.
+    pub key: DeliveryKey,
+    /// Whose it is.
+    pub tenant: TenantKey,
+    /// The event's public id.
+    pub event_id: Arc<str>,
+    /// The event's type.
+    pub event_type: Arc<str>,
+    /// Its state.
+    pub state: DeliveryState,
+    /// The latest attempt's number.
+    pub attempt: u32,
+    /// The attempts before the present schedule began.
+    pub base: u32,
+    /// Whether it ends with the attempt in flight.
+    pub cancel: bool,
+    /// When the next attempt is due.
+    pub ready_at: Option<Timestamp>,
+    /// When its event was published.
+    pub created: Timestamp,
+    /// When it last changed its state.
+    pub updated: Timestamp,
+    /// The latest attempt's HTTP status, 0 if none.
+    pub status: u16,
+    /// How long the latest attempt took.
+    pub latency: Duration,
+    /// Why the latest attempt failed.
+    pub kind: Option<FailureKind>,
+    /// A small answer to the successful attempt.
+    pub response: Vec<u8>,
+}
+
+/// A place in the order of deliveries: newest event first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position(pub DeliveryKey);
+
+impl Position {
+    /// Before the first delivery.
+    pub const START: Self =
+        Self(DeliveryKey { event: EventKey(i64::MAX), endpoint: EndpointKey(i64::MAX) });
+}
+
+impl DeliveryRow {
+    /// The delivery as it is shown, seen with its endpoint's status.
+    pub fn shown(&self, endpoint: EndpointStatus) -> Delivery {
+        let state = self.state.shown(endpoint);
+        let tried = self.status != 0 || self.kind.is_some();
+        Delivery {
+            key: self.key,
+            tenant: self.tenant,
+            event_id: self.event_id.clone(),
+            event_type: self.event_type.clone(),
+            state,
+            attempt: self.attempt,
+            next_attempt: self.ready_at.filter(|_| state == crate::model::ShownState::Pending),
+            cancel_requested: self.cancel,
+            http_status: (self.status != 0).then_some(self.status),
+            failure: self.kind,
+            latency: tried.then_some(self.latency),
+            created: self.created,
+            updated: self.updated,
+        }
+    }
+}
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT d.event, d.endpoint, e.tenant, e.id, t.text, d.state, d.attempt, d.base, d.cancel, d.ready_at, \
+             e.created, d.updated, d.status, d.latency, d.kind, d.response ",
+            "FROM delivery d CROSS JOIN event e ON e.key = d.event CROSS JOIN name t ON t.key = e.type ",
+            $tail
+        )
+    };
+}
+
+type Row = (i64, i64, i64, String, String, i64, i64, i64, i64, Option<i64>, i64, i64, i64, i64, i64, Vec<u8>);
+
+/// A delivery of a tenant's.
+pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: DeliveryKey) -> Result<Option<DeliveryRow>> {
+    let sql = select!("WHERE d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
+    fetch_optional!(conn, sql, key.event.0, key.endpoint.0, tenant.0)?.map(read).transpose()
+}
+
+/// All deliveries of an event, by endpoint, `limit` at most.
+pub(crate) async fn of_event(conn: &mut Conn, event: EventKey, limit: i64) -> Result<Vec<DeliveryRow>> {
+    let sql = select!("WHERE d.event = $1 ORDER BY d.endpoint LIMIT $2");
+    fetch_all!(conn, sql, event.0, limit)?.into_iter().map(read).collect()
+}
+
+/// The next `limit` deliveries after `after`, newest event first, of every tenant: the caller picks its own, so that a
+/// tenant with few among many is served in bounded steps.
+pub(crate) async fn page(conn: &mut Conn, after: Position, limit: i64) -> Result<Vec<DeliveryRow>> {
+    let Position(DeliveryKey { event, endpoint }) = after;
+    let sql = select!(
+        "WHERE (d.event, d.endpoint) < ($1, $2) ORDER BY d.event DESC, d.endpoint DESC LIMIT $3"
+    );
+    fetch_all!(conn, sql, event.0, endpoint.0, limit)?.into_iter().map(read).collect()
+}
+
+/// The next `limit` deliveries to one endpoint after `after`, newest event first.
+pub(crate) async fn page_of_endpoint(
+    conn: &mut Conn,
+    endpoint: EndpointKey,
+    after: Position,
+    limit: i64,
+) -> Result<Vec<DeliveryRow>> {
+    // Within one event deliveries go by falling endpoint, so whether this one comes after `after` depends on both.
+    let Position(after) = after;
+    let below = if endpoint < after.endpoint { after.event.0.saturating_add(1) } else { after.event.0 };
+    let sql = select!("WHERE d.endpoint = $1 AND d.event < $2 ORDER BY d.event DESC LIMIT $3");
+    fetch_all!(conn, sql, endpoint.0, below, limit)?.into_iter().map(read).collect()
+}
+
+/// Makes a delivery due at `now`: one that had ended starts its schedule anew. The caller has checked its state.
+pub(crate) async fn make_due(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE delivery SET base = CASE WHEN state = 1 THEN base ELSE attempt END, state = 1, owner = 0, \
+               cancel = 0, ready_at = $3, dead_at = NULL, updated = $3 \
+               WHERE event = $1 AND endpoint = $2 AND state IN (1, 4, 5)";
+    execute!(&mut tx.conn, sql, key.event.0, key.endpoint.0, now.as_micros())?;
+    Ok(())
+}
+
+/// Cancels a delivery that is pending, or marks one that is in flight to end with its attempt.
+pub(crate) async fn cancel(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE delivery SET cancel = CASE WHEN state = 2 THEN 1 ELSE 0 END, \
+               state = CASE WHEN state = 1 THEN 5 ELSE state END, ready_at = NULL, updated = $3 \
+               WHERE event = $1 AND endpoint = $2 AND state IN (1, 2)";
+    execute!(&mut tx.conn, sql, key.event.0, key.endpoint.0, now.as_micros())?;
+    Ok(())
+}
+
+fn read(row: Row) -> Result<DeliveryRow> {
+    let (event, endpoint, tenant, event_id, event_type, state, attempt, base, ..) = row;
+    let state = DeliveryState::from_i64(state).ok_or_else(|| Error::Corrupt(format!("delivery state {state}")))?;
+    Ok(DeliveryRow {
+        key: DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) },
+        tenant: TenantKey(tenant),
+        event_id: event_id.into(),
+        event_type: event_type.into(),
+        state,
+        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        base: u32::try_from(base).unwrap_or(u32::MAX),
+        cancel: row.8 != 0,
+        ready_at: row.9.map(Timestamp::from_micros),
+        created: Timestamp::from_micros(row.10),
+        updated: Timestamp::from_micros(row.11),
+        status: u16::try_from(row.12).unwrap_or(0),
+        latency: Duration::from_micros(u64::try_from(row.13).unwrap_or(0)),
+        kind: FailureKind::from_i64(row.14),
+        response: row.15,
+    })
+}

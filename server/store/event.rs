@@ -1,0 +1,83 @@
+//! Events. Publishing writes them in `hot`; here they are read.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Conn, Error, Result,
+    sql::{fetch_all, fetch_optional},
+};
+use crate::model::{EndpointKey, Event, EventContent, EventKey, TenantKey, Timestamp};
+
+/// What is compared when an event id is published again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its row.
+    pub key: EventKey,
+    /// How many endpoints it went to.
+    pub fanout: i64,
+    /// The keyed fingerprint of what its publisher sent.
+    pub fingerprint: Vec<u8>,
+}
+
+/// The event a tenant published under `id`, as far as a repeat is compared with it.
+pub(crate) async fn find_published(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<StoredEvent>> {
+    let sql = "SELECT key, fanout, fingerprint FROM event WHERE tenant = $1 AND id = $2";
+    let row: Option<(i64, i64, Vec<u8>)> = fetch_optional!(conn, sql, tenant.0, id)?;
+    Ok(row.map(|(key, fanout, fingerprint)| StoredEvent { key: EventKey(key), fanout, fingerprint }))
+}
+
+/// The event a tenant published under `id`.
+pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<Event>> {
+    let sql = "SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time, e.labels, e.cfg \
+               FROM event e JOIN name t ON t.key = e.type JOIN name c ON c.key = e.content_type \
+               WHERE e.tenant = $1 AND e.id = $2";
+    type Row = (i64, i64, String, String, String, Vec<u8>, i64, i64, i64, Vec<u8>, i64);
+    let row: Option<Row> = fetch_optional!(conn, sql, tenant.0, id)?;
+    let Some((key, tenant, id, event_type, content_type, payload, created, ping_of, time, labels, cfg)) = row else {
+        return Ok(None);
+    };
+    let content = read_content((key, tenant, id, event_type, content_type, payload, created, ping_of));
+    Ok(Some(Event { content, time: Timestamp::from_micros(time), labels: read_labels(&labels)?, cfg }))
+}
+
+/// What deliveries need of the events `keys`, in no order.
+pub(crate) async fn contents(conn: &mut Conn, keys: &[EventKey]) -> Result<Vec<Arc<EventContent>>> {
+    let list = serde_json::to_string(&keys.iter().map(|key| key.0).collect::<Vec<_>>())
+        .map_err(|error| Error::Corrupt(error.to_string()))?;
+    let sql = "SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of \
+               FROM json_each($1) j CROSS JOIN event e ON e.key = j.value \
+               JOIN name t ON t.key = e.type JOIN name c ON c.key = e.content_type";
+    let rows: Vec<ContentRow> = fetch_all!(conn, sql, list)?;
+    Ok(rows.into_iter().map(|row| Arc::new(read_content(row))).collect())
+}
+
+type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64);
+
+fn read_content(row: ContentRow) -> EventContent {
+    let (key, tenant, id, event_type, content_type, payload, created, ping_of) = row;
+    EventContent {
+        key: EventKey(key),
+        tenant: TenantKey(tenant),
+        id: id.into(),
+        event_type: event_type.into(),
+        content_type: content_type.into(),
+        payload: payload.into(),
+        created: Timestamp::from_micros(created),
+        ping_of: (ping_of != 0).then_some(EndpointKey(ping_of)),
+    }
+}
+
+/// Labels as they are kept: JSON, empty if there are none.
+pub(crate) fn write_labels(labels: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    if labels.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::to_vec(labels).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+fn read_labels(stored: &[u8]) -> Result<BTreeMap<String, String>> {
+    if stored.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    serde_json::from_slice(stored).map_err(|_| Error::Corrupt("an event's labels".to_owned()))
+}

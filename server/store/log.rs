@@ -1,0 +1,89 @@
+//! The log: one row per commit, in the order of commits, with all its transitions packed.
+
+use prost::Message as _;
+
+use super::{
+    Conn, Error, Result, Tx,
+    sql::{fetch_all, fetch_optional},
+};
+use crate::model::{LogBody, Timestamp};
+
+/// One row of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRow {
+    /// Gapless, rising by one.
+    pub seq: i64,
+    /// When it was committed; strictly rising.
+    pub time: Timestamp,
+    /// A random number, by which a row is known again after a restore.
+    pub mark: i64,
+    /// The transitions.
+    pub body: LogBody,
+}
+
+/// Appends a row: the last statement before the commit. Returns its number.
+pub(crate) async fn append(tx: &mut Tx, now: Timestamp, mark: i64, body: &LogBody) -> Result<i64> {
+    let sql = "INSERT INTO log (seq, time, mark, body) \
+               SELECT seq + 1, CASE WHEN time >= $1 THEN time + 1 ELSE $1 END, $2, $3 FROM log \
+               ORDER BY seq DESC LIMIT 1 RETURNING seq";
+    let row: Option<(i64,)> = fetch_optional!(&mut tx.conn, sql, now.as_micros(), mark, body.encode_to_vec())?;
+    row.map(|(seq,)| seq).ok_or_else(|| Error::Corrupt("the log is empty".to_owned()))
+}
+
+/// Whether a row with this mark, later than `seq`, was committed.
+pub(crate) async fn has_mark(conn: &mut Conn, seq: i64, mark: i64) -> Result<bool> {
+    let row: Option<(i64,)> =
+        fetch_optional!(conn, "SELECT seq FROM log WHERE seq > $1 AND mark = $2 LIMIT 1", seq, mark)?;
+    Ok(row.is_some())
+}
+
+/// The last row's number, time and mark.
+pub(crate) async fn head(conn: &mut Conn) -> Result<(i64, Timestamp, i64)> {
+    edge(conn, "SELECT seq, time, mark FROM log ORDER BY seq DESC LIMIT 1").await
+}
+
+/// The first row's number, time and mark.
+pub(crate) async fn oldest(conn: &mut Conn) -> Result<(i64, Timestamp, i64)> {
+    edge(conn, "SELECT seq, time, mark FROM log ORDER BY seq LIMIT 1").await
+}
+
+async fn edge(conn: &mut Conn, sql: &'static str) -> Result<(i64, Timestamp, i64)> {
+    let row: Option<(i64, i64, i64)> = fetch_optional!(conn, sql)?;
+    let (seq, time, mark) = row.ok_or_else(|| Error::Corrupt("the log is empty".to_owned()))?;
+    Ok((seq, Timestamp::from_micros(time), mark))
+}
+
+/// The time and mark of row `seq`, if it is kept.
+pub(crate) async fn stamp(conn: &mut Conn, seq: i64) -> Result<Option<(Timestamp, i64)>> {
+    let row: Option<(i64, i64)> = fetch_optional!(conn, "SELECT time, mark FROM log WHERE seq = $1", seq)?;
+    Ok(row.map(|(time, mark)| (Timestamp::from_micros(time), mark)))
+}
+
+/// Up to `limit` rows after `seq`, in order.
+pub(crate) async fn after(conn: &mut Conn, seq: i64, limit: i64) -> Result<Vec<LogRow>> {
+    let sql = "SELECT seq, time, mark, body FROM log WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let rows: Vec<(i64, i64, i64, Vec<u8>)> = fetch_all!(conn, sql, seq, limit)?;
+    rows.into_iter()
+        .map(|(seq, time, mark, body)| {
+            let body = LogBody::decode(body.as_slice()).map_err(|_| Error::Corrupt(format!("log row {seq}")))?;
+            Ok(LogRow { seq, time: Timestamp::from_micros(time), mark, body })
+        })
+        .collect()
+}
+
+/// The last row committed before `time`, by binary search over the strictly rising times; the row before the oldest kept
+/// if there is none.
+pub(crate) async fn last_before(conn: &mut Conn, time: Timestamp) -> Result<i64> {
+    let (mut low, _, _) = oldest(conn).await?;
+    low -= 1;
+    let (mut high, _, _) = head(conn).await?;
+    // Invariant: row `low` is before `time` (or before the log), everything after `high` is not.
+    while low < high {
+        let middle = low + (high - low + 1) / 2;
+        match stamp(conn, middle).await? {
+            Some((at, _)) if at >= time => high = middle - 1,
+            _ => low = middle,
+        }
+    }
+    Ok(low)
+}

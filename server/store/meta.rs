@@ -1,0 +1,116 @@
+//! What a database knows of itself: its counters, its configuration version, and its three random keys.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::{
+    Conn, Error, Result, Tx,
+    seal::{Keyring, Place},
+    sql::{execute, fetch_all, fetch_optional},
+};
+use crate::model::Incarnation;
+
+/// The random keys of a database, made with it and never changed.
+#[derive(Clone)]
+pub struct DatabaseKeys {
+    /// For [`crate::model::IdCodec`].
+    pub ids: Zeroizing<[u8; 32]>,
+    /// For fingerprints of published events.
+    pub fingerprints: Zeroizing<[u8; 32]>,
+    /// For page and resume tokens.
+    pub tokens: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for DatabaseKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseKeys(…)")
+    }
+}
+
+impl DatabaseKeys {
+    /// Opens the database's keys, or makes them if the database is new.
+    ///
+    /// `key_file` holds the key that they are sealed under. It is made only together with the keys: a database that has
+    /// some, but whose key file is missing or holds another key, is refused.
+    pub(crate) async fn open(tx: &mut Tx, key_file: &Path) -> Result<(Self, Keyring)> {
+        let stored: Vec<(String, Vec<u8>)> = fetch_all!(&mut tx.conn, "SELECT name, sealed FROM database_key")?;
+        if stored.is_empty() {
+            return Self::create(tx, key_file).await;
+        }
+        let keyring = Keyring::load(key_file).map_err(|error| {
+            let path = key_file.display();
+            Error::Key(format!("the database is sealed, and its key file {path} cannot be used: {error}"))
+        })?;
+        let key = |name: &str| {
+            let sealed = stored.iter().find(|(stored, _)| stored == name).map(|(_, sealed)| sealed.as_slice());
+            let sealed = sealed.ok_or_else(|| Error::Corrupt(format!("database key {name} is missing")))?;
+            let opened = keyring.open(place(name), sealed).map_err(|error| {
+                Error::Key(format!("the key file {} does not open this database: {error}", key_file.display()))
+            })?;
+            let bytes = <[u8; 32]>::try_from(opened.as_slice());
+            bytes.map(Zeroizing::new).map_err(|_| Error::Corrupt(format!("database key {name} has a wrong length")))
+        };
+        let keys = Self { ids: key("ids")?, fingerprints: key("fingerprints")?, tokens: key("tokens")? };
+        Ok((keys, keyring))
+    }
+
+    async fn create(tx: &mut Tx, key_file: &Path) -> Result<(Self, Keyring)> {
+        // A key file without a database: left by a first start that did not get further, or put there on purpose.
+        let keyring = if key_file.exists() { Keyring::load(key_file) } else { Keyring::create(key_file) };
+        let keyring = keyring
+            .map_err(|error| Error::Key(format!("the key file {} cannot be used: {error}", key_file.display())))?;
+        let keys = Self { ids: random(), fingerprints: random(), tokens: random() };
+        for (name, key) in [("ids", &keys.ids), ("fingerprints", &keys.fingerprints), ("tokens", &keys.tokens)] {
+            let sealed = keyring.seal(place(name), key.as_slice());
+            execute!(&mut tx.conn, "INSERT INTO database_key (name, sealed) VALUES ($1, $2)", name, sealed)?;
+        }
+        Ok((keys, keyring))
+    }
+}
+
+/// The keys' rows are named, so the row number in their place tells them apart.
+fn place(name: &str) -> Place<'_> {
+    Place { table: "database_key", tenant: 0, row: 0, column: name }
+}
+
+fn random() -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(rand::random())
+}
+
+/// Begins a new life of the server and returns its number.
+pub(crate) async fn next_incarnation(tx: &mut Tx) -> Result<Incarnation> {
+    Ok(Incarnation(next_key(tx, "incarnation").await?))
+}
+
+/// Takes the next number of a counter.
+pub(crate) async fn next_key(tx: &mut Tx, counter: &'static str) -> Result<i64> {
+    let sql = "UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value";
+    let row: Option<(i64,)> = fetch_optional!(&mut tx.conn, sql, counter)?;
+    row.map(|(value,)| value).ok_or_else(|| Error::Corrupt(format!("counter {counter} is missing")))
+}
+
+/// Reads a counter: the last number taken.
+pub(crate) async fn last_key(conn: &mut Conn, counter: &'static str) -> Result<i64> {
+    let row: Option<(i64,)> = fetch_optional!(conn, "SELECT value FROM counter WHERE name = $1", counter)?;
+    row.map(|(value,)| value).ok_or_else(|| Error::Corrupt(format!("counter {counter} is missing")))
+}
+
+/// Sets a counter to the last number taken by a caller that counts in memory.
+pub(crate) async fn set_last_key(tx: &mut Tx, counter: &'static str, value: i64) -> Result<()> {
+    execute!(&mut tx.conn, "UPDATE counter SET value = $2 WHERE name = $1", counter, value)?;
+    Ok(())
+}
+
+/// Raises the configuration version and returns the new one.
+pub(crate) async fn raise_cfg(tx: &mut Tx) -> Result<i64> {
+    let row: Option<(i64,)> =
+        fetch_optional!(&mut tx.conn, "UPDATE gate SET cfg = cfg + 1 WHERE one = 1 RETURNING cfg")?;
+    row.map(|(cfg,)| cfg).ok_or_else(|| Error::Corrupt("the gate is missing".to_owned()))
+}
+
+/// The configuration version.
+pub(crate) async fn cfg(conn: &mut Conn) -> Result<i64> {
+    let row: Option<(i64,)> = fetch_optional!(conn, "SELECT cfg FROM gate WHERE one = 1")?;
+    row.map(|(cfg,)| cfg).ok_or_else(|| Error::Corrupt("the gate is missing".to_owned()))
+}

@@ -1,0 +1,126 @@
+//! One SQL text for every database: the macros that run it on whichever one a connection is of, and the building of
+//! multi-row statements.
+//!
+//! Multi-row statements come in sizes that are powers of two, so that few distinct texts are ever prepared.
+
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Runs a query and returns all rows as tuples.
+macro_rules! fetch_all {
+    ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $conn {
+            $crate::store::Conn::Sqlite(c) => {
+                sqlx::query_as($sql)$(.bind($bind))*.fetch_all(&mut **c).await.map_err($crate::store::Error::from)
+            }
+        }
+    };
+}
+
+/// Runs a query and returns its first row as a tuple, if there is one.
+macro_rules! fetch_optional {
+    ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $conn {
+            $crate::store::Conn::Sqlite(c) => {
+                sqlx::query_as($sql)$(.bind($bind))*.fetch_optional(&mut **c).await.map_err($crate::store::Error::from)
+            }
+        }
+    };
+}
+
+/// Runs a statement and returns how many rows it changed.
+macro_rules! execute {
+    ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $conn {
+            $crate::store::Conn::Sqlite(c) => sqlx::query($sql)$(.bind($bind))*
+                .execute(&mut **c)
+                .await
+                .map(|done| done.rows_affected())
+                .map_err($crate::store::Error::from),
+        }
+    };
+}
+
+pub(crate) use {execute, fetch_all, fetch_optional};
+
+/// The most rows that one statement takes: 32,766 binds is SQLite's limit, 16 the widest row.
+const ROWS_MAX: usize = 128;
+
+/// Cuts `rows` into pieces whose lengths are powers of two, the largest first.
+pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        if rows.is_empty() {
+            return None;
+        }
+        let size = ROWS_MAX.min(1 << rows.len().ilog2());
+        let (piece, rest) = rows.split_at(size);
+        rows = rest;
+        Some(piece)
+    })
+}
+
+/// A statement over many rows: `head`, then the rows' placeholders, then `tail`.
+#[derive(Debug)]
+pub(super) struct MultiRow {
+    /// Up to and including `VALUES`.
+    pub(super) head: &'static str,
+    /// What follows the rows. Its own placeholders are `$1` to `$fixed`.
+    pub(super) tail: &'static str,
+    /// How many binds precede the rows'.
+    pub(super) fixed: usize,
+    /// How many binds each row has.
+    pub(super) columns: usize,
+}
+
+/// The texts built so far.
+#[derive(Debug, Default)]
+pub(super) struct Texts(Mutex<HashMap<(&'static str, usize), Arc<str>>>);
+
+impl Texts {
+    /// The text of `statement` for `rows` rows.
+    pub(super) fn get(&self, statement: &MultiRow, rows: usize) -> Arc<str> {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.entry((statement.head, rows)).or_insert_with(|| statement.text(rows).into()).clone()
+    }
+}
+
+impl MultiRow {
+    fn text(&self, rows: usize) -> String {
+        let mut text = String::with_capacity(self.head.len() + self.tail.len() + rows * self.columns * 6);
+        text.push_str(self.head);
+        for row in 0..rows {
+            text.push_str(if row == 0 { " (" } else { ", (" });
+            for column in 0..self.columns {
+                let number = self.fixed + row * self.columns + column + 1;
+                let comma = if column == 0 { "" } else { ", " };
+                write!(text, "{comma}${number}").expect("writing to a String cannot fail");
+            }
+            text.push(')');
+        }
+        text.push_str(self.tail);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_powers_of_two_and_cover_everything() {
+        let rows: Vec<usize> = (0..300).collect();
+        let sizes: Vec<usize> = pieces(&rows).map(<[usize]>::len).collect();
+        assert_eq!(sizes, [128, 128, 32, 8, 4]);
+        assert_eq!(pieces(&rows).flatten().copied().collect::<Vec<_>>(), rows);
+        assert_eq!(pieces::<usize>(&[]).count(), 0);
+    }
+
+    #[test]
+    fn text_numbers_its_placeholders_after_the_fixed_ones() {
+        let statement = MultiRow { head: "INSERT INTO t VALUES", tail: " RETURNING $1", fixed: 1, columns: 2 };
+        assert_eq!(statement.text(2), "INSERT INTO t VALUES ($2, $3), ($4, $5) RETURNING $1");
+    }
+}

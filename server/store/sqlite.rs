@@ -1,0 +1,145 @@
+//! SQLite: one file, one process, one writer connection and a few readers.
+//!
+//! Durability is WAL with synchronous = FULL on every connection. `PATH.lock` is locked for as long as the database is
+//! open (never the database file itself: closing any descriptor of it would drop SQLite's own POSIX locks).
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::fs::{FlockOperation, flock};
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+    pool::PoolConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    error::{Error, Result},
+    sql::Texts,
+};
+
+/// Readers at most: lists and watchers behind the ring; two cores need no more.
+const READERS_MAX: u32 = 4;
+
+/// Each statement has a text per power of two of rows.
+const STATEMENTS_CACHED_MAX: usize = 512;
+
+/// The write-ahead log's file is cut back to this when it starts over.
+const JOURNAL_BYTES_MAX: &str = "67108864";
+
+/// How SQLite is opened.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The database file.
+    pub path: PathBuf,
+}
+
+/// An open SQLite database.
+#[derive(Debug)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    texts: Arc<Texts>,
+    /// Held for its lock.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens the file, making it if it is not there, and brings it to the newest schema.
+    pub(super) async fn open(options: OpenOptions) -> Result<Self> {
+        let lock = lock(&options.path)?;
+        let connect = connect_options(&options.path);
+        migrate(&connect).await?;
+        let writer = pool(1).connect_with(connect.clone()).await?;
+        let readers = pool(READERS_MAX).connect_with(connect.pragma("query_only", "ON")).await?;
+        Ok(Self { writer, readers, texts: Arc::default(), _lock: lock })
+    }
+
+    pub(super) async fn writer(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
+        Ok(self.writer.acquire().await?)
+    }
+
+    pub(super) async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    pub(super) fn texts(&self) -> Arc<Texts> {
+        self.texts.clone()
+    }
+
+    pub(super) async fn checkpoint(&self, from_writer: bool) -> Result<u64> {
+        let pool = if from_writer { &self.writer } else { &self.readers };
+        let mut conn = pool.acquire().await?;
+        // PASSIVE waits for nobody: what a reader still needs stays for the next time.
+        let (_busy, pages, _moved): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *conn).await?;
+        Ok(u64::try_from(pages).unwrap_or(0))
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Takes the lock beside the database, or says that another process has it.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let unavailable = |error: std::io::Error| Error::Unavailable(sqlx::Error::Io(error));
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(unavailable)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(path.display().to_string())),
+        Err(error) => Err(unavailable(error.into())),
+    }
+}
+
+fn connect_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(STATEMENTS_CACHED_MAX)
+        // Only a backstop: checkpoints are run by `turn::checkpoint`.
+        .pragma("wal_autocheckpoint", "16384")
+        .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
+        .pragma("cache_size", "-8192")
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+fn pool(connections_max: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections_max)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| {
+            Box::pin(async move {
+                // Whatever an abandoned unit left open ends here. Without an open transaction this is an error, and
+                // that is the usual case.
+                let _ = sqlx::query("ROLLBACK").execute(conn).await;
+                Ok(true)
+            })
+        })
+}
+
+async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
+    let migrations = [("first light", include_str!("migrations/sqlite/0001_first_light.sql"))];
+    let migrations = (1..).zip(migrations).map(|(version, (description, sql))| {
+        Migration::new(version, description.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
+    });
+    let migrator = Migrator::with_migrations(migrations.collect());
+    let mut conn = SqliteConnection::connect_with(options).await?;
+    migrator.run(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
+}
