@@ -1,6 +1,9 @@
 //! Tidings: webhook delivery as a gRPC service.
 
 pub mod model;
+pub mod publish;
+pub mod shared;
+pub mod signal;
 pub mod signing;
 pub mod store;
 

@@ -51,8 +51,7 @@ pub struct Position(pub DeliveryKey);
 
 impl Position {
     /// Before the first delivery.
-    pub const START: Self =
-        Self(DeliveryKey { event: EventKey(i64::MAX), endpoint: EndpointKey(i64::MAX) });
+    pub const START: Self = Self(DeliveryKey { event: EventKey(i64::MAX), endpoint: EndpointKey(i64::MAX) });
 }
 
 impl DeliveryRow {
@@ -107,9 +106,7 @@ pub(crate) async fn of_event(conn: &mut Conn, event: EventKey, limit: i64) -> Re
 /// tenant with few among many is served in bounded steps.
 pub(crate) async fn page(conn: &mut Conn, after: Position, limit: i64) -> Result<Vec<DeliveryRow>> {
     let Position(DeliveryKey { event, endpoint }) = after;
-    let sql = select!(
-        "WHERE (d.event, d.endpoint) < ($1, $2) ORDER BY d.event DESC, d.endpoint DESC LIMIT $3"
-    );
+    let sql = select!("WHERE (d.event, d.endpoint) < ($1, $2) ORDER BY d.event DESC, d.endpoint DESC LIMIT $3");
     fetch_all!(conn, sql, event.0, endpoint.0, limit)?.into_iter().map(read).collect()
 }
 

@@ -188,9 +188,7 @@ fn status_columns(status: EndpointStatus) -> (i64, i64, i64) {
 fn read_status(state: i64, reason: i64, since: i64) -> Result<EndpointStatus> {
     match (state, DisableReason::from_i64(reason)) {
         (ENABLED, _) => Ok(EndpointStatus::Enabled),
-        (DISABLED, Some(reason)) => {
-            Ok(EndpointStatus::Disabled { reason, since: Timestamp::from_micros(since) })
-        }
+        (DISABLED, Some(reason)) => Ok(EndpointStatus::Disabled { reason, since: Timestamp::from_micros(since) }),
         (DELETED, _) => Ok(EndpointStatus::Deleted),
         _ => Err(Error::Corrupt(format!("endpoint state {state} with reason {reason}"))),
     }

@@ -10,9 +10,7 @@ use super::{
     attempt::micros,
     sql::{MultiRow, execute, fetch_all, pieces},
 };
-use crate::model::{
-    DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, Incarnation, TenantKey, Timestamp,
-};
+use crate::model::{DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, Incarnation, TenantKey, Timestamp};
 
 const INSERT_EVENTS: &str = "INSERT INTO event (key, tenant, id, type, time, created, cfg, content_type, ping_of, fanout, \
                              labels, fingerprint, payload) VALUES";

@@ -1,0 +1,169 @@
+//! The configuration in memory: which tenants and endpoints there are, and which endpoints want an event.
+//!
+//! What is committed is applied here right after its commit, while the write lock is still held, so that no turn routes
+//! by an older configuration than the one it commits under. Entries are immutable and shared; a change replaces one.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use crate::{
+    model::{Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey, Timestamp},
+    store::Health,
+};
+
+/// An endpoint with all that an attempt needs to know of it.
+#[derive(Clone, Debug)]
+pub struct EndpointEntry {
+    /// Its configuration.
+    pub endpoint: Endpoint,
+    /// Its secrets, newest first, those that have expired included until they are erased.
+    pub secrets: Vec<Secret>,
+}
+
+/// The configuration in memory.
+#[derive(Debug, Default)]
+pub struct Routes(RwLock<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The newest configuration version applied.
+    cfg: i64,
+    tenants: HashMap<String, TenantKey>,
+    endpoints: HashMap<EndpointKey, Arc<EndpointEntry>>,
+    routes: HashMap<TenantKey, TenantRoutes>,
+    failing: HashMap<EndpointKey, Health>,
+}
+
+/// The enabled endpoints of one tenant, by what they want.
+#[derive(Debug, Default)]
+struct TenantRoutes {
+    /// Those that want a list of exact types.
+    exact: HashMap<String, Vec<EndpointKey>>,
+    /// Those that want everything, or whatever matches a pattern.
+    patterns: Vec<EndpointKey>,
+}
+
+impl EndpointEntry {
+    /// The secrets that sign at `now`, newest first.
+    pub fn signing_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter().filter(move |secret| secret.expires.is_none_or(|expires| now < expires))
+    }
+}
+
+impl Routes {
+    /// An empty configuration of version `cfg`, with these tenants.
+    pub fn new(cfg: i64, tenants: Vec<(String, TenantKey)>) -> Self {
+        Self(RwLock::new(Inner { cfg, tenants: tenants.into_iter().collect(), ..Inner::default() }))
+    }
+
+    /// The tenant with this public id.
+    pub fn tenant(&self, id: &str) -> Option<TenantKey> {
+        self.read().tenants.get(id).copied()
+    }
+
+    /// The public id of a tenant.
+    pub fn tenant_id(&self, key: TenantKey) -> Option<String> {
+        self.read().tenants.iter().find(|(_, tenant)| **tenant == key).map(|(id, _)| id.clone())
+    }
+
+    /// An endpoint of any tenant; deleted ones are there while deliveries wait behind them.
+    pub fn endpoint(&self, key: EndpointKey) -> Option<Arc<EndpointEntry>> {
+        self.read().endpoints.get(&key).cloned()
+    }
+
+    /// Whether an endpoint receives events; one that is not known is deleted.
+    pub fn status(&self, key: EndpointKey) -> EndpointStatus {
+        self.read().endpoints.get(&key).map_or(EndpointStatus::Deleted, |entry| entry.endpoint.status)
+    }
+
+    /// The endpoints that want an event of this type, by key, and the configuration version that says so.
+    pub fn wanting(&self, tenant: TenantKey, event_type: &str) -> (Vec<EndpointKey>, i64) {
+        let inner = self.read();
+        let mut wanting = Vec::new();
+        if let Some(routes) = inner.routes.get(&tenant) {
+            wanting.extend(routes.exact.get(event_type).into_iter().flatten());
+            wanting.extend(routes.patterns.iter().filter(|key| {
+                inner.endpoints.get(key).is_some_and(|entry| entry.endpoint.settings.filter.matches(event_type))
+            }));
+            wanting.sort_unstable();
+        }
+        (wanting, inner.cfg)
+    }
+
+    /// The newest configuration version applied.
+    pub fn cfg(&self) -> i64 {
+        self.read().cfg
+    }
+
+    /// Takes a committed endpoint over. An entry older than the one that is there changes nothing.
+    pub fn apply(&self, entry: EndpointEntry) {
+        let mut inner = self.write();
+        let key = entry.endpoint.key;
+        if let Some(present) = inner.endpoints.get(&key).cloned() {
+            if present.endpoint.version > entry.endpoint.version {
+                return;
+            }
+            if present.endpoint.generation != entry.endpoint.generation {
+                inner.failing.remove(&key);
+            }
+            inner.unroute(&present.endpoint);
+        }
+        inner.cfg = inner.cfg.max(entry.endpoint.version);
+        inner.route(&entry.endpoint);
+        inner.endpoints.insert(key, Arc::new(entry));
+    }
+
+    /// Since when an endpoint fails, under its present activation.
+    pub fn failing(&self, key: EndpointKey) -> Option<Health> {
+        self.read().failing.get(&key).copied()
+    }
+
+    /// Records that an endpoint fails, or fares well again.
+    pub fn set_failing(&self, key: EndpointKey, health: Option<Health>) {
+        let mut inner = self.write();
+        match health {
+            Some(health) => inner.failing.insert(key, health),
+            None => inner.failing.remove(&key),
+        };
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn route(&mut self, endpoint: &Endpoint) {
+        if endpoint.status != EndpointStatus::Enabled {
+            return;
+        }
+        let routes = self.routes.entry(endpoint.tenant).or_default();
+        match endpoint.settings.filter.exact_types() {
+            Some(types) => {
+                for event_type in types {
+                    routes.exact.entry(event_type.clone()).or_default().push(endpoint.key);
+                }
+            }
+            None => routes.patterns.push(endpoint.key),
+        }
+    }
+
+    fn unroute(&mut self, endpoint: &Endpoint) {
+        let Some(routes) = self.routes.get_mut(&endpoint.tenant) else { return };
+        for event_type in endpoint.settings.filter.exact_types().into_iter().flatten() {
+            if let Some(keys) = routes.exact.get_mut(event_type) {
+                keys.retain(|key| *key != endpoint.key);
+                if keys.is_empty() {
+                    routes.exact.remove(event_type);
+                }
+            }
+        }
+        routes.patterns.retain(|key| *key != endpoint.key);
+    }
+}
