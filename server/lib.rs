@@ -2,6 +2,7 @@
 
 pub mod egress;
 pub mod model;
+pub mod receiver;
 pub mod signing;
 
 #[expect(missing_docs, reason = "documented in proto/, from which it is generated")]
