@@ -21,7 +21,7 @@ pub use self::{
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
     endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, Secret},
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
-    filter::{PatternError, TypeFilter, is_event_type},
+    filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
     retry::{Decision, RetrySchedule, decide},
