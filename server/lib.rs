@@ -1,6 +1,9 @@
 //! Tidings: webhook delivery as a gRPC service.
 
+pub mod cli;
+pub mod dispatch;
 pub mod egress;
+mod faults;
 pub mod model;
 pub mod proto;
 pub mod publish;
@@ -9,3 +12,4 @@ pub mod shared;
 pub mod signal;
 pub mod signing;
 pub mod store;
+pub mod turn;

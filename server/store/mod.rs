@@ -26,13 +26,14 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 
+pub(crate) use self::attempt::micros;
 pub use self::{
     delivery::{DeliveryRow, Position},
     endpoint::EndpointVersion,
     error::{Error, Result},
-    event::StoredEvent,
+    event::{EventHeading, StoredEvent},
     health::Health,
-    hot::{Claimed, DeliveryInsert, EventInsert, Settled, Settlement},
+    hot::{Claimed, DeliveryInsert, EventInsert, Leased, Settled, Settlement},
     lane::LaneRow,
     log::LogRow,
     meta::DatabaseKeys,
@@ -83,8 +84,7 @@ impl Db {
             let mut tx = db.begin().await?;
             let result = unit(&mut tx).await;
             if result.is_err() {
-                // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
-                let _ = sql::execute!(&mut tx.conn, "ROLLBACK");
+                tx.abandon().await;
             }
             result
         });
@@ -148,5 +148,11 @@ impl Tx {
     pub async fn commit(&mut self) -> Result<()> {
         sql::execute!(&mut self.conn, "COMMIT")?;
         Ok(())
+    }
+
+    /// Undoes what was written and not committed.
+    pub async fn abandon(&mut self) {
+        // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
+        let _ = sql::execute!(&mut self.conn, "ROLLBACK");
     }
 }
