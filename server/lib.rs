@@ -1,5 +1,6 @@
 //! Tidings: webhook delivery as a gRPC service.
 
+pub mod cli;
 pub mod egress;
 pub mod model;
 pub mod receiver;
