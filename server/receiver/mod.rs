@@ -39,8 +39,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait when a connection cannot be accepted, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A request as it arrived, its body read to the end.
-#[derive(Clone, Debug)]
+/// A request as it arrived, its body read to the end. Has no Debug output: it may hold what belongs in no log.
+#[derive(Clone)]
 pub struct Webhook {
     /// The method; webhooks are sent by POST.
     pub method: Method,
