@@ -130,7 +130,7 @@ impl Turn<'_> {
     }
 
     /// Appends the turn's log row and commits.
-    async fn commit(&mut self) -> Result<()> {
+    pub(super) async fn commit(&mut self) -> Result<()> {
         let mark: i64 = rand::random();
         if let Some(body) = std::mem::take(&mut self.log).finish() {
             self.done.seq = Some(store::log::append(self.tx, self.now, mark, &body).await?);
