@@ -1,7 +1,10 @@
 //! Tidings: webhook delivery as a gRPC service.
 
+pub mod api;
+pub mod configure;
 pub mod model;
 pub mod publish;
+pub mod redrive;
 pub mod shared;
 pub mod signal;
 pub mod signing;
