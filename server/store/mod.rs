@@ -79,6 +79,16 @@ impl Db {
         T: Send + 'static,
         F: for<'tx> FnOnce(&'tx mut Tx) -> BoxFuture<'tx, Result<T>> + Send + 'static,
     {
+        self.write_checked(unit).await
+    }
+
+    /// As [`Db::write`], for a unit that may refuse what it is asked for, with an error of its caller's own.
+    pub async fn write_checked<T, E, F>(&self, unit: F) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'tx> FnOnce(&'tx mut Tx) -> BoxFuture<'tx, std::result::Result<T, E>> + Send + 'static,
+    {
         let db = self.clone();
         let task = tokio::spawn(async move {
             let mut tx = db.begin().await?;
@@ -88,7 +98,7 @@ impl Db {
             }
             result
         });
-        task.await.unwrap_or(Err(Error::Panicked))
+        task.await.unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
 
     /// Runs `unit` in a task of its own with a connection for reading.
