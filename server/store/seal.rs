@@ -1,27 +1,227 @@
-//! seal
-#[derive(Clone, Debug)]
-pub struct Keyring;
-#[derive(Clone, Copy, Debug)]
+//! Sealing: what is secret stands encrypted in the database, bound to the place where it stands.
+//!
+//! A record is a version byte (1), the id of the key it was sealed with (8 bytes), a nonce (24) and what
+//! XChaCha20-Poly1305 makes of the plain bytes. The header and the place are authenticated, so that a record moved to
+//! another row, column or tenant does not open. New records are sealed with the first key of the ring; the others only
+//! open older ones. Keys never appear in Debug output, errors or logs.
+
+use std::fmt;
+
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, KeyInit as _, Payload},
+};
+use rand::Rng as _;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+mod key_file;
+
+pub use self::key_file::KeyFileError;
+
+/// The form of records written now.
+const VERSION: u8 = 1;
+
+/// The length of a key, in bytes.
+const KEY_BYTES: usize = 32;
+
+const KEY_ID_BYTES: usize = 8;
+const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+const HEADER_BYTES: usize = 1 + KEY_ID_BYTES;
+
+/// Where a sealed value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
+    /// The table.
     pub table: &'a str,
+    /// Whose row it is.
     pub tenant: i64,
+    /// The row's key.
     pub row: i64,
+    /// The column.
     pub column: &'a str,
 }
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct SealError;
+
+/// Why a record does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// It was sealed with a key that is not in the ring.
+    #[error("the record was sealed with a key that this server does not have")]
+    UnknownKey,
+    /// It is damaged, or it was sealed for another place.
+    #[error("the record is damaged or belongs elsewhere")]
+    Corrupt,
+    /// Its form is of a version that is not known here.
+    #[error("the record has a form that this version does not know")]
+    Version,
+}
+
+/// The keys that seal and open: one active, others for reading. Cheap enough to clone at start; share it by `Arc`.
+#[derive(Clone)]
+pub struct Keyring {
+    active: Key,
+    others: Vec<Key>,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
 impl Keyring {
-    pub fn load(_: &std::path::Path) -> Result<Self, SealError> {
-        todo!()
+    /// A ring that seals with `active` and also opens what was sealed with `others`.
+    pub fn new(active: &[u8; KEY_BYTES], others: &[[u8; KEY_BYTES]]) -> Self {
+        Self { active: Key::new(active), others: others.iter().map(Key::new).collect() }
     }
-    pub fn create(_: &std::path::Path) -> Result<Self, SealError> {
-        todo!()
+
+    /// Seals `plain` for its place with the active key.
+    pub fn seal(&self, place: Place<'_>, plain: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+        let mut record = Vec::with_capacity(HEADER_BYTES + NONCE_BYTES + plain.len() + TAG_BYTES);
+        record.push(VERSION);
+        record.extend_from_slice(&self.active.id);
+        let aad = associated_data(&record, place);
+        record.extend_from_slice(&nonce);
+        let sealed = self
+            .active
+            .cipher()
+            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })
+            .expect("the cipher takes up to 256 GiB, which no column holds");
+        record.extend_from_slice(&sealed);
+        record
     }
-    pub fn seal(&self, _: Place<'_>, _: &[u8]) -> Vec<u8> {
-        todo!()
+
+    /// Opens a record that was sealed for this place.
+    pub fn open(&self, place: Place<'_>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        match record.first() {
+            Some(&VERSION) => {}
+            Some(_) => return Err(SealError::Version),
+            None => return Err(SealError::Corrupt),
+        }
+        let (header, rest) = record.split_at_checked(HEADER_BYTES).ok_or(SealError::Corrupt)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Corrupt)?;
+        let key = self.key(&header[1..]).ok_or(SealError::UnknownKey)?;
+        let aad = associated_data(header, place);
+        let plain = key.cipher().decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad });
+        plain.map(Zeroizing::new).map_err(|_| SealError::Corrupt)
     }
-    pub fn open(&self, _: Place<'_>, _: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, SealError> {
-        todo!()
+
+    fn key(&self, id: &[u8]) -> Option<&Key> {
+        std::iter::once(&self.active).chain(&self.others).find(|key| key.id == id)
+    }
+}
+
+/// A key and its id, the first 8 bytes of its SHA-256.
+#[derive(Clone)]
+struct Key {
+    id: [u8; KEY_ID_BYTES],
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+impl Key {
+    fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        let digest = Sha256::digest(bytes);
+        Self { id: std::array::from_fn(|place| digest[place]), bytes: Zeroizing::new(*bytes) }
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&*self.bytes).into())
+    }
+}
+
+/// The record's header and its place. Names stand after their lengths, so that no two places give the same bytes.
+fn associated_data(header: &[u8], place: Place<'_>) -> Vec<u8> {
+    let mut data = header.to_vec();
+    for name in [place.table, place.column] {
+        data.extend_from_slice(&(name.len() as u64).to_be_bytes());
+        data.extend_from_slice(name.as_bytes());
+    }
+    data.extend_from_slice(&place.tenant.to_be_bytes());
+    data.extend_from_slice(&place.row.to_be_bytes());
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACE: Place<'static> = Place { table: "secrets", tenant: 1, row: 2, column: "sealed" };
+
+    fn ring() -> Keyring {
+        Keyring::new(&[1; 32], &[])
+    }
+
+    #[test]
+    fn record_has_version_key_id_nonce_and_tag() {
+        let record = ring().seal(PLACE, b"abc");
+        assert_eq!(record.len(), 1 + 8 + 24 + 3 + 16);
+        assert_eq!(record[0], 1);
+        assert_eq!(record[1..9], Sha256::digest([1; 32])[..8]);
+        assert_ne!(record, ring().seal(PLACE, b"abc"), "nonces are fresh");
+    }
+
+    #[test]
+    fn a_record_opens_in_its_place_only() {
+        let record = ring().seal(PLACE, b"abc");
+        assert_eq!(ring().open(PLACE, &record).unwrap().as_slice(), b"abc");
+        for elsewhere in [
+            Place { table: "secret", column: "ssealed", ..PLACE },
+            Place { table: "sealed", column: "secrets", ..PLACE },
+            Place { tenant: 2, row: 1, ..PLACE },
+            Place { tenant: 2, ..PLACE },
+            Place { row: 3, ..PLACE },
+            Place { column: "other", ..PLACE },
+        ] {
+            assert_eq!(ring().open(elsewhere, &record), Err(SealError::Corrupt), "{elsewhere:?}");
+        }
+    }
+
+    #[test]
+    fn older_keys_open_but_do_not_seal() {
+        let old = ring().seal(PLACE, b"abc");
+        let newer = Keyring::new(&[2; 32], &[[1; 32]]);
+        assert_eq!(newer.open(PLACE, &old).unwrap().as_slice(), b"abc");
+        assert_eq!(ring().open(PLACE, &newer.seal(PLACE, b"abc")), Err(SealError::UnknownKey));
+    }
+
+    #[test]
+    fn other_versions_and_short_records_are_told_apart() {
+        let mut record = ring().seal(PLACE, b"");
+        assert_eq!(ring().open(PLACE, &record).unwrap().as_slice(), b"");
+        for length in 0..record.len() {
+            assert_eq!(ring().open(PLACE, &record[..length]), Err(SealError::Corrupt), "{length}");
+        }
+        record[0] = 2;
+        assert_eq!(ring().open(PLACE, &record), Err(SealError::Version));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(format!("{:?}", ring()), "Keyring(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_sealed_and_every_changed_bit_is_noticed(
+            plain in prop::collection::vec(any::<u8>(), 0..100),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let mut record = ring().seal(PLACE, &plain);
+            prop_assert_eq!(&*ring().open(PLACE, &record).unwrap(), &plain);
+            let at = at.index(record.len());
+            record[at] ^= 1 << bit;
+            let expected = match at {
+                0 => SealError::Version,
+                1..9 => SealError::UnknownKey,
+                _ => SealError::Corrupt,
+            };
+            prop_assert_eq!(ring().open(PLACE, &record), Err(expected));
+        }
     }
 }
