@@ -36,7 +36,7 @@ pub use self::{
     lane::LaneRow,
     log::LogRow,
     meta::DatabaseKeys,
-    seal::{Keyring, Place, SealError},
+    seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::{OpenOptions, Sqlite},
 };
 
