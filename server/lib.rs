@@ -9,3 +9,4 @@ pub mod shared;
 pub mod signal;
 pub mod signing;
 pub mod store;
+pub mod watch;
