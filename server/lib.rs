@@ -16,3 +16,4 @@ pub mod signal;
 pub mod signing;
 pub mod store;
 pub mod turn;
+pub mod watch;
