@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod configure;
+#[cfg(test)]
+mod fixture;
 pub mod model;
 pub mod publish;
 pub mod redrive;
