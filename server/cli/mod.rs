@@ -1,1 +1,4 @@
-//! cli
+//! The command line: one file per subcommand, and what they share of the terminal.
+
+pub mod receive;
+pub mod terminal;

@@ -1,1 +1,107 @@
-//! configure
+//! Changing the configuration: endpoints and their secrets.
+//!
+//! Every change is one unit of database work: the row is read and checked, the configuration version raised, the row, its
+//! secrets and one log row written, and all of it committed. What was committed is applied to the memory that routing and
+//! attempts read before the unit gives the write lock up, so no later commit is routed by the older configuration.
+
+mod endpoint;
+mod etag;
+mod secret;
+mod state;
+
+use std::sync::Arc;
+
+pub use self::{
+    endpoint::{EndpointPatch, NewEndpoint},
+    etag::etag,
+    secret::{OVERLAP_DEFAULT, OVERLAP_MAX, SECRETS_MAX},
+};
+use crate::{
+    model::{
+        DisableReason, Endpoint, EndpointKey, EndpointStatus, LogBody, LogEntry, Secret, TenantKey, Timestamp,
+        TransitionKind,
+    },
+    publish::EndpointEntry,
+    shared::Shared,
+    store::{self, Tx},
+};
+
+/// Why a change was refused; nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tenant has no such endpoint; read the list again.
+    #[error("no such endpoint")]
+    NotFound,
+    /// Somebody else changed the endpoint since its etag was read; read it again.
+    #[error("the endpoint changed since its etag was read")]
+    Conflict,
+    /// The secret signs for this endpoint already; give another one.
+    #[error("the secret is in use on this endpoint")]
+    SecretInUse,
+    /// The endpoint has as many secrets that sign as it may; wait until one expires, or rotate without overlap.
+    #[error("the endpoint has {SECRETS_MAX} live secrets, which is the limit")]
+    TooManySecrets,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Changes endpoints and their secrets. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Configurator {
+    shared: Arc<Shared>,
+}
+
+impl Configurator {
+    /// Changes what `shared` holds.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+/// An endpoint of a tenant's that has not been deleted.
+async fn live(tx: &mut Tx, tenant: TenantKey, key: EndpointKey) -> Result<Endpoint, Error> {
+    match store::endpoint::get(tx.conn(), tenant, key).await? {
+        Some(endpoint) if endpoint.status != EndpointStatus::Deleted => Ok(endpoint),
+        Some(_) | None => Err(Error::NotFound),
+    }
+}
+
+/// The secrets of one endpoint, newest first, expired ones included.
+async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<Secret>, Error> {
+    let loaded = store::secret::load(tx.conn(), &shared.keyring, key, key).await?;
+    Ok(loaded.into_iter().map(|(_, secret)| secret).collect())
+}
+
+/// Appends the transition, commits, and applies what was committed while the write lock is still held.
+async fn commit(tx: &mut Tx, shared: &Shared, entry: EndpointEntry, kind: TransitionKind) -> Result<(), Error> {
+    let seq =
+        store::log::append(tx, entry.endpoint.updated, rand::random(), &transition(&entry.endpoint, kind)).await?;
+    tx.commit().await?;
+    shared.routes.apply(entry);
+    shared.head.committed(seq);
+    Ok(())
+}
+
+fn transition(endpoint: &Endpoint, kind: TransitionKind) -> LogBody {
+    let disable_reason = match endpoint.status {
+        EndpointStatus::Disabled { reason, .. } if kind == TransitionKind::EndpointDisabled => reason as i32,
+        EndpointStatus::Disabled { .. } | EndpointStatus::Enabled | EndpointStatus::Deleted => 0,
+    };
+    let entry = LogEntry {
+        tenant: endpoint.tenant.0,
+        endpoint: endpoint.key.0,
+        kind: kind as i32,
+        disable_reason,
+        ..LogEntry::default()
+    };
+    LogBody { events: Vec::new(), entries: vec![entry] }
+}
+
+/// Disabled because somebody asked for it.
+fn disabled_on_request(now: Timestamp) -> EndpointStatus {
+    EndpointStatus::Disabled { reason: DisableReason::Requested, since: now }
+}
+
+#[cfg(test)]
+mod tests;

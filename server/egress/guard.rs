@@ -49,7 +49,8 @@ impl UrlGuard {
             _ => return Err(Blocked::Scheme),
         }
         let port = url.port_or_known_default().ok_or(Blocked::Port)?;
-        if !self.ports.contains(&port) && !(self.allow_http && port == 80) {
+        let allowed = self.ports.contains(&port) || (self.allow_http && port == 80);
+        if !allowed {
             return Err(Blocked::Port);
         }
         match url.host().ok_or(Blocked::NoHost)? {

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 use super::*;
@@ -70,6 +70,14 @@ async fn read_request(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
         assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "the request is whole");
     }
     request
+}
+
+/// A port that refuses connections for as long as the socket is kept: bound, so that no one else gets it, and deaf.
+fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 /// Waits until the peer closes the connection, well or badly.
@@ -192,7 +200,7 @@ async fn connections_are_used_again() {
 
 #[tokio::test]
 async fn no_detail_repeats_the_query() {
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, refused) = refusing();
     for outcome in [
         post(refused, PATIENT).await,
         post_answered("garbage\r\n\r\n", PATIENT).await,

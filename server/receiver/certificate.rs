@@ -1,7 +1,11 @@
 //! A certificate made on the spot, for receivers that are trusted explicitly.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// RFC 7468, section 2: every line but the last has 64 characters.
+const PEM_LINE_CHARS: usize = 64;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,21 @@ impl Certificate {
     /// Never: a certificate has a chain.
     pub fn der(&self) -> &CertificateDer<'static> {
         self.chain.first().expect("made with one")
+    }
+
+    /// The certificate as PEM (RFC 7468), for files and people.
+    pub fn pem(&self) -> String {
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        let encoded = STANDARD.encode(self.der());
+        let mut rest = encoded.as_str();
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at(rest.len().min(PEM_LINE_CHARS));
+            pem.push_str(line);
+            pem.push('\n');
+            rest = after;
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+        pem
     }
 
     /// What a TLS server needs to show this certificate, with HTTP/2 and HTTP/1.1 on offer.

@@ -7,7 +7,10 @@ use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Durati
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -117,15 +120,23 @@ async fn closing(shutdown: CancellationToken) {
 
 async fn gather(request: Request<Incoming>) -> Result<Webhook, Answer> {
     let (head, body) = request.into_parts();
+    // A declared length is refused before anything of it is read.
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
     let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect())
         .await
         .map_err(|_elapsed| Answer::text(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"))?;
     let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            Answer::text(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {BODY_BYTES_MAX} bytes\n"))
+            too_large()
         } else {
             Answer::text(StatusCode::BAD_REQUEST, "the body could not be read\n")
         }
     })?;
     Ok(Webhook { method: head.method, uri: head.uri, headers: head.headers, body: body.to_bytes() })
+}
+
+fn too_large() -> Answer {
+    Answer::text(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {BODY_BYTES_MAX} bytes\n"))
 }

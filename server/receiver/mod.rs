@@ -2,12 +2,13 @@
 //!
 //! It serves `tidings receive`, `tidings demo` and the tests; the server proper does not use it. Bodies, connections,
 //! requests at once and the time that each may take are bounded, and stopping is graceful with a deadline behind it.
-//! Checking signatures is in [`verify`].
+//! [`Verifier`] checks the signatures of what arrived.
 
 mod certificate;
 mod connection;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,7 +22,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::certificate::{Certificate, CertificateError};
+pub use self::{
+    certificate::{Certificate, CertificateError},
+    verify::Verifier,
+};
 
 /// The largest body that is accepted; a larger one is answered with 413.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -35,8 +39,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait when a connection cannot be accepted, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A request as it arrived, its body read to the end.
-#[derive(Clone, Debug)]
+/// A request as it arrived, its body read to the end. Has no Debug output: it may hold what belongs in no log.
+#[derive(Clone)]
 pub struct Webhook {
     /// The method; webhooks are sent by POST.
     pub method: Method,
@@ -46,6 +50,16 @@ pub struct Webhook {
     pub headers: HeaderMap,
     /// The body, byte for byte.
     pub body: Bytes,
+}
+
+impl Webhook {
+    /// A header's value, if it stands there once and is plain ASCII. A header that stands there twice has no value: which
+    /// of the two was signed, or meant, cannot be known.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
 }
 
 /// What the sender is answered.

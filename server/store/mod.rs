@@ -26,13 +26,14 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 
+pub(crate) use self::attempt::micros;
 pub use self::{
     delivery::{DeliveryRow, Position},
     endpoint::EndpointVersion,
     error::{Error, Result},
-    event::StoredEvent,
+    event::{EventHeading, StoredEvent},
     health::Health,
-    hot::{Claimed, DeliveryInsert, EventInsert, Settled, Settlement},
+    hot::{Claimed, DeliveryInsert, EventInsert, Leased, Settled, Settlement},
     lane::LaneRow,
     log::LogRow,
     meta::DatabaseKeys,
@@ -78,17 +79,26 @@ impl Db {
         T: Send + 'static,
         F: for<'tx> FnOnce(&'tx mut Tx) -> BoxFuture<'tx, Result<T>> + Send + 'static,
     {
+        self.write_checked(unit).await
+    }
+
+    /// As [`Db::write`], for a unit that may refuse what it is asked for, with an error of its caller's own.
+    pub async fn write_checked<T, E, F>(&self, unit: F) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'tx> FnOnce(&'tx mut Tx) -> BoxFuture<'tx, std::result::Result<T, E>> + Send + 'static,
+    {
         let db = self.clone();
         let task = tokio::spawn(async move {
             let mut tx = db.begin().await?;
             let result = unit(&mut tx).await;
             if result.is_err() {
-                // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
-                let _ = sql::execute!(&mut tx.conn, "ROLLBACK");
+                tx.abandon().await;
             }
             result
         });
-        task.await.unwrap_or(Err(Error::Panicked))
+        task.await.unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
 
     /// Runs `unit` in a task of its own with a connection for reading.
@@ -148,5 +158,11 @@ impl Tx {
     pub async fn commit(&mut self) -> Result<()> {
         sql::execute!(&mut self.conn, "COMMIT")?;
         Ok(())
+    }
+
+    /// Undoes what was written and not committed.
+    pub async fn abandon(&mut self) {
+        // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
+        let _ = sql::execute!(&mut self.conn, "ROLLBACK");
     }
 }

@@ -9,7 +9,7 @@ fn assert_timed_out(outcome: &Outcome, status: Option<u16>) {
 
 #[tokio::test]
 async fn refused_port_is_a_connect_failure() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, address) = refusing();
     let outcome = post(address, PATIENT).await;
     assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Connect), None), "{}", outcome.detail);
 }

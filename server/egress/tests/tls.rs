@@ -122,7 +122,7 @@ async fn connection_lost_in_the_handshake_is_a_tls_failure() {
 
 #[tokio::test]
 async fn refused_port_is_a_connect_failure_under_https_too() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, address) = refusing();
     let egress = Egress::new(secure(address.port(), &[&certificate()])).unwrap();
     let outcome = egress.post(request(&format!("https://{address}/"), PATIENT)).await;
     assert_eq!(outcome.failure, Some(FailureKind::Connect), "{}", outcome.detail);

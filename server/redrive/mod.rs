@@ -1,0 +1,143 @@
+//! Redriving by hand: making one delivery due now, or cancelling it.
+//!
+//! Each verb is one unit of database work: the delivery is read, its state checked, the row and one log row written and
+//! committed. What the engine does to deliveries by itself is not here.
+
+use std::sync::Arc;
+
+use crate::{
+    model::{
+        Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, TenantKey,
+        Timestamp, TransitionKind,
+    },
+    shared::Shared,
+    store::{self, DeliveryRow, LaneRow, Tx},
+};
+
+/// Why a delivery stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tenant has no such delivery.
+    #[error("no such delivery")]
+    NotFound,
+    /// The delivery's state does not allow it.
+    #[error("the delivery's state does not allow it")]
+    State(ShownState),
+    /// The state of the delivery's endpoint does not allow it.
+    #[error("the endpoint's state does not allow it")]
+    EndpointState(EndpointStatus),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What a cancellation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// No further request will be made.
+    Now,
+    /// The delivery ends with the attempt that is in flight.
+    WithAttempt,
+}
+
+/// Makes a delivery due now and returns it: one that is dead or cancelled starts its schedule anew, a pending one goes on
+/// with its schedule.
+///
+/// # Errors
+/// [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is disabled or deleted,
+/// [`Error::NotFound`], [`Error::Store`].
+pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<Delivery, Error> {
+    let at = shared.clone();
+    let unit = shared.db.write_checked(move |tx| {
+        Box::pin(async move {
+            let (row, endpoint) = read(tx, tenant, key).await?;
+            match row.state {
+                DeliveryState::Pending | DeliveryState::Dead | DeliveryState::Cancelled => {}
+                DeliveryState::InFlight | DeliveryState::Delivered => {
+                    return Err(Error::State(row.state.shown(endpoint)));
+                }
+            }
+            match endpoint {
+                EndpointStatus::Enabled => {}
+                EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => {
+                    return Err(Error::EndpointState(endpoint));
+                }
+            }
+            let now = at.clock.now();
+            store::delivery::make_due(tx, key, now).await?;
+            store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: now }]).await?;
+            let (row, _) = read(tx, tenant, key).await?;
+            commit(tx, &at, now, &row, ShownState::Pending, TransitionKind::Resent).await?;
+            at.wake.now();
+            Ok(row.shown(endpoint))
+        })
+    });
+    unit.await
+}
+
+/// Cancels a delivery, or has it end with the attempt that is in flight, and returns it. One that is cancelled already
+/// stays as it is.
+///
+/// # Errors
+/// [`Error::State`] if it is delivered or dead, [`Error::NotFound`], [`Error::Store`].
+pub async fn cancel(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<(Cancelled, Delivery), Error> {
+    let at = shared.clone();
+    let unit = shared.db.write_checked(move |tx| {
+        Box::pin(async move {
+            let (row, endpoint) = read(tx, tenant, key).await?;
+            let shown = row.state.shown(endpoint);
+            let (result, state, kind) = match shown {
+                ShownState::Pending | ShownState::Held => {
+                    (Cancelled::Now, ShownState::Cancelled, TransitionKind::Cancelled)
+                }
+                ShownState::InFlight if row.cancel => return Ok((Cancelled::WithAttempt, row.shown(endpoint))),
+                ShownState::InFlight => (Cancelled::WithAttempt, ShownState::InFlight, TransitionKind::CancelRequested),
+                ShownState::Cancelled => return Ok((Cancelled::Now, row.shown(endpoint))),
+                ShownState::Delivered | ShownState::Dead => return Err(Error::State(shown)),
+            };
+            let now = at.clock.now();
+            store::delivery::cancel(tx, key, now).await?;
+            let (row, _) = read(tx, tenant, key).await?;
+            commit(tx, &at, now, &row, state, kind).await?;
+            at.wake.now();
+            Ok((result, row.shown(endpoint)))
+        })
+    });
+    unit.await
+}
+
+/// A delivery of the tenant's and its endpoint's status; an endpoint without a row is deleted.
+async fn read(tx: &mut Tx, tenant: TenantKey, key: DeliveryKey) -> Result<(DeliveryRow, EndpointStatus), Error> {
+    let row = store::delivery::get(tx.conn(), tenant, key).await?.ok_or(Error::NotFound)?;
+    let endpoint = store::endpoint::get(tx.conn(), tenant, key.endpoint).await?;
+    Ok((row, endpoint.map_or(EndpointStatus::Deleted, |endpoint| endpoint.status)))
+}
+
+async fn commit(
+    tx: &mut Tx,
+    shared: &Shared,
+    now: Timestamp,
+    row: &DeliveryRow,
+    state: ShownState,
+    kind: TransitionKind,
+) -> Result<(), Error> {
+    let event = LogEvent { key: row.key.event.0, id: row.event_id.to_string(), event_type: row.event_type.to_string() };
+    let entry = LogEntry {
+        tenant: row.tenant.0,
+        endpoint: row.key.endpoint.0,
+        kind: kind as i32,
+        event: 0,
+        state: state as i32,
+        attempt: row.attempt,
+        next_attempt_micros: row.ready_at.map(Timestamp::as_micros),
+        ..LogEntry::default()
+    };
+    let body = LogBody { events: vec![event], entries: vec![entry] };
+    let seq = store::log::append(tx, now, rand::random(), &body).await?;
+    tx.commit().await?;
+    shared.head.committed(seq);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
