@@ -6,6 +6,8 @@ pub mod egress;
 mod faults;
 pub mod api;
 pub mod configure;
+#[cfg(test)]
+mod fixture;
 pub mod model;
 pub mod proto;
 pub mod publish;

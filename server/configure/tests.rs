@@ -1,1 +1,237 @@
+use std::time::Duration;
 
+use super::*;
+use crate::{
+    fixture::{DAY, Fixture, OTHER_TENANT, TENANT},
+    model::{EndpointSettings, TypeFilter},
+    signing,
+    store::Health,
+};
+
+impl Fixture {
+    async fn kinds(&self) -> Vec<TransitionKind> {
+        let entries = self.log().await.into_iter().flat_map(|row| row.body.entries);
+        entries.map(|entry| TransitionKind::from_i32(entry.kind).unwrap()).collect()
+    }
+
+    async fn stored(&self, key: EndpointKey) -> Endpoint {
+        let read = self.shared.db.read(move |conn| Box::pin(store::endpoint::get(conn, TENANT, key)));
+        read.await.unwrap().unwrap()
+    }
+
+    async fn stored_secrets(&self, key: EndpointKey) -> Vec<Secret> {
+        let keyring = self.shared.keyring.clone();
+        let read = self
+            .shared
+            .db
+            .read(move |conn| Box::pin(async move { store::secret::load(conn, &keyring, key, key).await }));
+        read.await.unwrap().into_iter().map(|(_, secret)| secret).collect()
+    }
+
+    async fn versions(&self) -> usize {
+        let cfg = self.shared.routes.cfg();
+        let mut different = Vec::new();
+        for cfg in 1..=cfg {
+            let read = self.shared.db.read(move |conn| Box::pin(store::endpoint::versions_at(conn, TENANT, cfg, 10)));
+            different.push(read.await.unwrap());
+        }
+        different.dedup();
+        different.len() - 1
+    }
+}
+
+fn secret() -> Arc<signing::Secret> {
+    Arc::new(signing::Secret::generate())
+}
+
+fn texts(secrets: &[Secret]) -> Vec<&str> {
+    secrets.iter().map(|secret| secret.value.expose()).collect()
+}
+
+#[tokio::test]
+async fn created_endpoint_is_stored_routed_and_logged() {
+    let fixture = Fixture::new().await;
+    let mut head = fixture.shared.head.subscribe();
+    let endpoint = fixture.endpoint(false).await;
+    assert_eq!(fixture.stored(endpoint.key).await, endpoint);
+    assert_eq!(fixture.shared.routes.wanting(TENANT, "any"), (vec![endpoint.key], endpoint.version));
+    assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated]);
+    assert!(head.has_changed().unwrap());
+    assert_eq!(*head.borrow_and_update(), fixture.log().await.last().unwrap().seq);
+}
+
+#[tokio::test]
+async fn endpoint_created_disabled_gets_nothing() {
+    let fixture = Fixture::new().await;
+    let endpoint = fixture.endpoint(true).await;
+    assert_eq!(endpoint.status, disabled_on_request(fixture.shared.clock.now()));
+    assert_eq!(fixture.shared.routes.wanting(TENANT, "any").0, []);
+}
+
+#[tokio::test]
+async fn what_another_tenant_owns_is_not_found() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let configurator = &fixture.configurator;
+    let refusals = [
+        configurator.update_endpoint(OTHER_TENANT, key, None, EndpointPatch::default()).await.map(drop),
+        configurator.delete_endpoint(OTHER_TENANT, key, None).await,
+        configurator.disable_endpoint(OTHER_TENANT, key).await.map(drop),
+        configurator.activate_endpoint(OTHER_TENANT, key).await.map(drop),
+        configurator.rotate_secret(OTHER_TENANT, key, secret(), DAY).await.map(drop),
+    ];
+    for refusal in refusals {
+        assert!(matches!(refusal, Err(Error::NotFound)), "{refusal:?}");
+    }
+    assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated]);
+}
+
+#[tokio::test]
+async fn update_changes_what_it_names_under_the_right_etag_only() {
+    let fixture = Fixture::new().await;
+    let before = fixture.endpoint(false).await;
+    let patch = EndpointPatch { description: Some("new".to_owned()), ..EndpointPatch::default() };
+    let fresh = Some(etag(&fixture.shared.keys, &before));
+    let after = fixture.configurator.update_endpoint(TENANT, before.key, fresh.clone(), patch.clone()).await.unwrap();
+    assert_eq!(after.settings, EndpointSettings { description: "new".to_owned(), ..before.settings.clone() });
+    assert_eq!(fixture.stored(before.key).await, after);
+    assert_eq!(fixture.shared.routes.endpoint(before.key).unwrap().endpoint, after);
+
+    let stale = fixture.configurator.update_endpoint(TENANT, before.key, fresh.clone(), patch).await;
+    assert!(matches!(stale, Err(Error::Conflict)), "{stale:?}");
+    let stale = fixture.configurator.delete_endpoint(TENANT, before.key, fresh).await;
+    assert!(matches!(stale, Err(Error::Conflict)), "{stale:?}");
+    assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated, TransitionKind::EndpointUpdated]);
+}
+
+#[tokio::test]
+async fn only_changes_that_routing_reads_write_a_version() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let name = EndpointPatch { display_name: Some("other".to_owned()), ..EndpointPatch::default() };
+    fixture.configurator.update_endpoint(TENANT, key, None, name).await.unwrap();
+    fixture.configurator.rotate_secret(TENANT, key, secret(), DAY).await.unwrap();
+    assert_eq!(fixture.versions().await, 1);
+    let filter = TypeFilter::parse(&["user.*".to_owned()]).unwrap();
+    let filter = EndpointPatch { filter: Some(filter), ..EndpointPatch::default() };
+    fixture.configurator.update_endpoint(TENANT, key, None, filter).await.unwrap();
+    assert_eq!(fixture.versions().await, 2);
+    fixture.configurator.disable_endpoint(TENANT, key).await.unwrap();
+    assert_eq!(fixture.versions().await, 3);
+}
+
+#[tokio::test]
+async fn disabling_again_keeps_the_first_time_and_writes_nothing() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let first = fixture.configurator.disable_endpoint(TENANT, key).await.unwrap();
+    fixture.shared.clock.advance(DAY);
+    assert_eq!(fixture.configurator.disable_endpoint(TENANT, key).await.unwrap(), first);
+    assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated, TransitionKind::EndpointDisabled]);
+    let reason = fixture.log().await.last().unwrap().body.entries[0].disable_reason;
+    assert_eq!(reason, DisableReason::Requested as i32);
+}
+
+#[tokio::test]
+async fn activation_begins_anew() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    fixture.configurator.activate_endpoint(TENANT, key).await.unwrap();
+    assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated]);
+
+    let health = Health { generation: 1, failing_since: Timestamp::from_micros(1) };
+    let write = fixture.shared.db.write(move |tx| {
+        Box::pin(async move {
+            store::health::set_failing(tx, key, health).await?;
+            tx.commit().await
+        })
+    });
+    write.await.unwrap();
+    fixture.shared.routes.set_failing(key, Some(health));
+    fixture.configurator.disable_endpoint(TENANT, key).await.unwrap();
+    let active = fixture.configurator.activate_endpoint(TENANT, key).await.unwrap();
+    assert_eq!((active.status, active.generation), (EndpointStatus::Enabled, 2));
+    assert_eq!(fixture.shared.routes.failing(key), None);
+    let all = fixture.shared.db.read(|conn| Box::pin(store::health::all(conn))).await.unwrap();
+    assert_eq!(all, []);
+}
+
+#[tokio::test]
+async fn deleted_endpoint_has_no_secrets_and_is_not_found() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    fixture.configurator.delete_endpoint(TENANT, key, None).await.unwrap();
+    assert_eq!(fixture.stored(key).await.status, EndpointStatus::Deleted);
+    assert!(fixture.stored_secrets(key).await.is_empty());
+    assert_eq!(fixture.shared.routes.wanting(TENANT, "any").0, []);
+    let again = fixture.configurator.delete_endpoint(TENANT, key, None).await;
+    assert!(matches!(again, Err(Error::NotFound)), "{again:?}");
+}
+
+#[tokio::test]
+async fn old_secrets_sign_until_the_overlap_ends_or_they_expire_earlier() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let first = fixture.configurator.rotate_secret(TENANT, key, secret(), DAY).await.unwrap();
+    let now = fixture.shared.clock.now();
+    assert_eq!(first.iter().map(|secret| secret.expires).collect::<Vec<_>>(), [None, Some(now.plus(DAY))]);
+
+    let second = fixture.configurator.rotate_secret(TENANT, key, secret(), DAY * 2).await.unwrap();
+    let expiries = [None, Some(now.plus(DAY * 2)), Some(now.plus(DAY))];
+    assert_eq!(second.iter().map(|secret| secret.expires).collect::<Vec<_>>(), expiries);
+    assert_eq!(texts(&fixture.stored_secrets(key).await), texts(&second));
+    assert_eq!(texts(&fixture.shared.routes.endpoint(key).unwrap().secrets), texts(&second));
+
+    fixture.shared.clock.advance(DAY);
+    let third = fixture.configurator.rotate_secret(TENANT, key, secret(), DAY).await.unwrap();
+    assert_eq!(third.len(), 3);
+    assert_eq!(texts(&fixture.stored_secrets(key).await), texts(&third));
+    assert_eq!(texts(&third)[1..], texts(&second)[..2]);
+}
+
+#[tokio::test]
+async fn without_overlap_only_the_new_secret_signs() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    fixture.configurator.rotate_secret(TENANT, key, secret(), DAY).await.unwrap();
+    let only = fixture.configurator.rotate_secret(TENANT, key, secret(), Duration::ZERO).await.unwrap();
+    assert_eq!(only.len(), 1);
+    assert_eq!(texts(&fixture.stored_secrets(key).await), texts(&only));
+}
+
+#[tokio::test]
+async fn rotations_are_bounded_and_never_repeat_a_live_secret() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    for _ in 1..SECRETS_MAX {
+        fixture.configurator.rotate_secret(TENANT, key, secret(), DAY).await.unwrap();
+    }
+    let before = fixture.stored_secrets(key).await;
+    let refused = fixture.configurator.rotate_secret(TENANT, key, secret(), DAY).await;
+    assert!(matches!(refused, Err(Error::TooManySecrets)), "{refused:?}");
+    let refused = fixture.configurator.rotate_secret(TENANT, key, before[2].value.clone(), Duration::ZERO).await;
+    assert!(matches!(refused, Err(Error::SecretInUse)), "{refused:?}");
+    let after = fixture.stored_secrets(key).await;
+    let seen = |secrets: &[Secret]| secrets.iter().map(|secret| (secret.key, secret.expires)).collect::<Vec<_>>();
+    assert_eq!(seen(&after), seen(&before));
+    fixture.configurator.rotate_secret(TENANT, key, secret(), Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_next_life_knows_what_this_one_configured() {
+    let fixture = Fixture::new().await;
+    let kept = fixture.endpoint(false).await;
+    let gone = fixture.endpoint(false).await;
+    let secrets = fixture.configurator.rotate_secret(TENANT, kept.key, secret(), DAY).await.unwrap();
+    fixture.configurator.delete_endpoint(TENANT, gone.key, None).await.unwrap();
+    let kept = fixture.stored(kept.key).await;
+    let (cfg, incarnation) = (fixture.shared.routes.cfg(), fixture.shared.incarnation);
+
+    let next = fixture.reopened().await;
+    assert!(next.shared.incarnation > incarnation);
+    assert_eq!(next.shared.routes.wanting(TENANT, "any"), (vec![kept.key], cfg));
+    let entry = next.shared.routes.endpoint(kept.key).unwrap();
+    assert_eq!(entry.endpoint, kept);
+    assert_eq!(texts(&entry.secrets), texts(&secrets));
+    assert!(next.shared.routes.endpoint(gone.key).is_none());
+}

@@ -1,0 +1,102 @@
+//! Deliveries: get, list, retry, cancel.
+
+use prost::Message as _;
+
+use super::{
+    WebhookApi,
+    endpoints::unreported,
+    error::{Error, Resource},
+    listing::{Page, Query},
+    page::{List, Place, Scope, read_size},
+    violation::Violations,
+};
+use crate::{
+    model::{DeliveryKey, EndpointKey, EventKey},
+    proto::{
+        CancelDeliveryRequest, CancelDeliveryResponse, CancelResult, GetDeliveryRequest, GetDeliveryResponse,
+        ListDeliveriesRequest, ListDeliveriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+    },
+    redrive::{self, Cancelled},
+    store::{self, Position},
+};
+
+impl WebhookApi {
+    pub(super) async fn get_delivery(&self, request: GetDeliveryRequest) -> Result<GetDeliveryResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let key = self.delivery_key(&request.delivery_id)?;
+        let read = self.shared.db.read(move |conn| Box::pin(store::delivery::get(conn, tenant.key, key)));
+        let row = read.await?.ok_or(Error::NotFound(Resource::Delivery))?;
+        let shown = row.shown(self.shared.routes.status(key.endpoint));
+        Ok(GetDeliveryResponse { delivery: Some(self.show_delivery(&tenant, &shown)) })
+    }
+
+    pub(super) async fn list_deliveries(
+        &self,
+        request: ListDeliveriesRequest,
+    ) -> Result<ListDeliveriesResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let mut violations = Violations::default();
+        let size = read_size(request.page_size, &mut violations);
+        let filter = self.read_filter(request.filter.as_ref(), "filter", &mut violations);
+        let filter_bytes = request.filter.unwrap_or_default().encode_to_vec();
+        let scope =
+            Scope { key: &self.shared.keys.tokens, list: List::Deliveries, tenant: tenant.key, filter: &filter_bytes };
+        let after = scope.read(&request.page_token, &mut violations);
+        violations.check()?;
+        self.own_endpoints(tenant.key, &filter.endpoints).await?;
+
+        let after = after.map_or(Position::START, |Place(event, endpoint)| {
+            Position(DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) })
+        });
+        let query = Query { tenant: tenant.key, filter, after, size };
+        let shared = self.shared.clone();
+        let read = self.shared.db.read(move |conn| Box::pin(async move { query.run(conn, &shared.routes).await }));
+        let Page { rows, next } = read.await?;
+        let deliveries = rows.iter().map(|row| {
+            let shown = row.shown(self.shared.routes.status(row.key.endpoint));
+            self.show_delivery(&tenant, &shown)
+        });
+        Ok(ListDeliveriesResponse {
+            deliveries: deliveries.collect(),
+            next_page_token: next.map(|key| scope.write(Place(key.event.0, key.endpoint.0))).unwrap_or_default(),
+        })
+    }
+
+    pub(super) async fn retry_delivery(&self, request: RetryDeliveryRequest) -> Result<RetryDeliveryResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let key = self.delivery_key(&request.delivery_id)?;
+        let delivery = redrive::retry(&self.shared, tenant.key, key).await?;
+        Ok(RetryDeliveryResponse { delivery: Some(self.show_delivery(&tenant, &delivery)) })
+    }
+
+    pub(super) async fn cancel_delivery(
+        &self,
+        request: CancelDeliveryRequest,
+    ) -> Result<CancelDeliveryResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let key = self.delivery_key(&request.delivery_id)?;
+        let (cancelled, delivery) = redrive::cancel(&self.shared, tenant.key, key).await?;
+        let result = match cancelled {
+            Cancelled::Now => CancelResult::Cancelled,
+            Cancelled::WithAttempt => CancelResult::CancelRequested,
+        };
+        Ok(CancelDeliveryResponse { result: result as i32, delivery: Some(self.show_delivery(&tenant, &delivery)) })
+    }
+
+    /// Reads the field `delivery_id`.
+    pub(super) fn read_delivery_id(&self, id: &str, violations: &mut Violations) -> Option<DeliveryKey> {
+        if id.is_empty() {
+            violations.add("delivery_id", "is required");
+            return None;
+        }
+        violations.take("delivery_id", self.shared.ids.parse_delivery(id).map_err(|error| error.to_string()))
+    }
+
+    /// Reads the field `delivery_id` of a request that can have nothing else wrong.
+    fn delivery_key(&self, id: &str) -> Result<DeliveryKey, Error> {
+        let mut violations = Violations::default();
+        let key = self.read_delivery_id(id, &mut violations);
+        violations.check()?;
+        key.ok_or_else(unreported)
+    }
+}

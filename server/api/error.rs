@@ -1,0 +1,263 @@
+//! From domain errors to statuses: the one place.
+//!
+//! Every status carries google.rpc.ErrorInfo; refused input carries every violation, state errors the state, and what may
+//! succeed later says when. What is a fault of the server's is logged here, once, under an incident id that the caller is
+//! told; no message shows SQL, a type of the code or a path.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
+
+use super::violation::Violations;
+use crate::{
+    configure,
+    model::{EndpointStatus, ShownState},
+    proto::{DeliveryState, ErrorReason},
+    publish::PublishError,
+    redrive, store,
+};
+
+/// The `domain` of every ErrorInfo.
+const DOMAIN: &str = "tidings.v1";
+
+/// The publish queue drains within a turn or two.
+const RETRY_OVERLOADED: Duration = Duration::from_millis(100);
+/// A database that cannot be used, or a server that restarts, is back in about that.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+/// Somebody has to make room on the disk.
+const RETRY_FULL: Duration = Duration::from_secs(10);
+
+/// Why a call fails.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// The request breaks rules.
+    Invalid(Violations),
+    /// The tenant has no such resource.
+    NotFound(Resource),
+    /// A change of the configuration failed.
+    Configure(configure::Error),
+    /// Retrying or cancelling a delivery failed.
+    Redrive(redrive::Error),
+    /// Publishing failed.
+    Publish(PublishError),
+    /// Reading failed.
+    Store(store::Error),
+}
+
+/// What may not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resource {
+    Tenant,
+    Endpoint,
+    Event,
+    Delivery,
+}
+
+impl Resource {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Endpoint => "endpoint",
+            Self::Event => "event",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+impl From<configure::Error> for Error {
+    fn from(error: configure::Error) -> Self {
+        Self::Configure(error)
+    }
+}
+
+impl From<redrive::Error> for Error {
+    fn from(error: redrive::Error) -> Self {
+        Self::Redrive(error)
+    }
+}
+
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(error)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(violations) => invalid(violations),
+            Error::NotFound(resource) => not_found(resource),
+            Error::Configure(error) => configure_status(error),
+            Error::Redrive(error) => redrive_status(error),
+            Error::Publish(error) => publish_status(error),
+            Error::Store(error) => store_status(&error),
+        }
+    }
+}
+
+/// A status for a handler that panicked. The panic itself is in the log already.
+pub(super) fn panicked() -> Status {
+    internal(&"a handler panicked")
+}
+
+fn configure_status(error: configure::Error) -> Status {
+    match error {
+        configure::Error::NotFound => not_found(Resource::Endpoint),
+        configure::Error::Conflict => status(
+            Code::Aborted,
+            ErrorReason::EtagMismatch,
+            "the endpoint changed since its etag was read; read it again and repeat the change",
+        ),
+        configure::Error::SecretInUse => {
+            let mut violations = Violations::default();
+            violations.add("secret", "is in use on this endpoint already; give another one, or none to have one made");
+            invalid(violations)
+        }
+        configure::Error::TooManySecrets => {
+            let message = format!(
+                "the endpoint has {} live secrets, which is the limit; wait until one expires, or rotate with overlap 0",
+                configure::SECRETS_MAX
+            );
+            precondition(ErrorReason::TooManySecrets, "endpoint", message, None)
+        }
+        configure::Error::Store(error) => store_status(&error),
+    }
+}
+
+fn redrive_status(error: redrive::Error) -> Status {
+    match error {
+        redrive::Error::NotFound => not_found(Resource::Delivery),
+        redrive::Error::State(state) => {
+            let name = state_name(state);
+            let message = format!("the delivery is {name}, which does not allow this call");
+            precondition(ErrorReason::DeliveryState, "delivery", message, Some(name))
+        }
+        redrive::Error::EndpointState(state) => {
+            let (name, remedy) = match state {
+                EndpointStatus::Enabled => ("ENABLED", ""),
+                EndpointStatus::Disabled { .. } => ("DISABLED", "; activate it first"),
+                EndpointStatus::Deleted => ("DELETED", ""),
+            };
+            let message = format!("the delivery's endpoint is {name}, which does not allow this call{remedy}");
+            precondition(ErrorReason::EndpointState, "endpoint", message, Some(name))
+        }
+        redrive::Error::Store(error) => store_status(&error),
+    }
+}
+
+fn publish_status(error: PublishError) -> Status {
+    match error {
+        PublishError::Overloaded => {
+            let message = "the publish queue is full; try again";
+            retryable(Code::ResourceExhausted, ErrorReason::Overloaded, message, RETRY_OVERLOADED)
+        }
+        PublishError::IdReused => status(
+            Code::AlreadyExists,
+            ErrorReason::EventIdReused,
+            "an event with this id and other content was published before; use a new id",
+        ),
+        PublishError::StorageFull => storage_full(),
+        PublishError::StorageUnavailable => storage_unavailable(),
+        PublishError::ShuttingDown => {
+            let message = "the server is shutting down; try again";
+            retryable(Code::Unavailable, ErrorReason::ShuttingDown, message, RETRY_UNAVAILABLE)
+        }
+        PublishError::Internal => internal(&error),
+    }
+}
+
+fn store_status(error: &store::Error) -> Status {
+    match error {
+        store::Error::Full(_) => storage_full(),
+        store::Error::Unavailable(cause) => {
+            tracing::warn!(%cause, "the database is not available");
+            storage_unavailable()
+        }
+        store::Error::InUse(_)
+        | store::Error::Key(_)
+        | store::Error::Data(_)
+        | store::Error::Corrupt(_)
+        | store::Error::Migrate(_)
+        | store::Error::Panicked => internal(error),
+    }
+}
+
+fn invalid(violations: Violations) -> Status {
+    let reason = violations.reason();
+    let shown = violations.into_shown();
+    let message = match shown.as_slice() {
+        [] => "the request is invalid".to_owned(),
+        [(field, description)] => format!("{field} {description}"),
+        [(field, description), rest @ ..] => format!("{field} {description} (and {} more)", rest.len()),
+    };
+    let shown: Vec<_> = shown.into_iter().map(|(field, description)| FieldViolation::new(field, description)).collect();
+    let mut details = details(reason, HashMap::new());
+    details.set_bad_request(shown);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// The same text for what is not there and for what is another tenant's.
+fn not_found(resource: Resource) -> Status {
+    let name = resource.name();
+    let metadata = HashMap::from([("resource".to_owned(), name.to_owned())]);
+    Status::with_error_details(Code::NotFound, format!("no such {name}"), details(ErrorReason::NotFound, metadata))
+}
+
+fn precondition(reason: ErrorReason, subject: &str, message: String, state: Option<&str>) -> Status {
+    let metadata = state.map(|state| ("state".to_owned(), state.to_owned())).into_iter().collect();
+    let mut details = details(reason, metadata);
+    details.set_precondition_failure(vec![PreconditionViolation::new(reason_name(reason), subject, message.clone())]);
+    Status::with_error_details(Code::FailedPrecondition, message, details)
+}
+
+fn storage_full() -> Status {
+    let message = "the disk of the server's database is full; try again when there is space";
+    retryable(Code::Unavailable, ErrorReason::StorageFull, message, RETRY_FULL)
+}
+
+fn storage_unavailable() -> Status {
+    let message = "the server's database is not available; try again";
+    retryable(Code::Unavailable, ErrorReason::StorageUnavailable, message, RETRY_UNAVAILABLE)
+}
+
+fn retryable(code: Code, reason: ErrorReason, message: &str, delay: Duration) -> Status {
+    let mut details = details(reason, HashMap::new());
+    details.set_retry_info(Some(delay));
+    Status::with_error_details(code, message, details)
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Status {
+    let incident = format!("{:016x}", rand::random::<u64>());
+    tracing::error!(%error, incident, "a call failed by a fault of the server's");
+    let message = format!("the server failed; its log tells more under incident {incident}");
+    let details = details(ErrorReason::Internal, HashMap::from([("incident".to_owned(), incident)]));
+    Status::with_error_details(Code::Internal, message, details)
+}
+
+fn status(code: Code, reason: ErrorReason, message: &str) -> Status {
+    Status::with_error_details(code, message, details(reason, HashMap::new()))
+}
+
+fn details(reason: ErrorReason, metadata: HashMap<String, String>) -> ErrorDetails {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason_name(reason), DOMAIN, metadata);
+    details
+}
+
+fn reason_name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+fn state_name(state: ShownState) -> &'static str {
+    DeliveryState::from(state).as_str_name().trim_start_matches("DELIVERY_STATE_")
+}
+
+#[cfg(test)]
+mod tests;

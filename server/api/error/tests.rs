@@ -1,0 +1,67 @@
+use super::*;
+
+/// Every domain error, with what its status must say.
+fn cases() -> Vec<(Error, Code, &'static str)> {
+    let mut violations = Violations::default();
+    violations.add("field", "is wrong");
+    let sqlx = || sqlx::Error::Protocol("SELECT secret FROM table".to_owned());
+    let disabled = EndpointStatus::Disabled {
+        reason: crate::model::DisableReason::Gone,
+        since: crate::model::Timestamp::default(),
+    };
+    vec![
+        (Error::Invalid(violations), Code::InvalidArgument, "INVALID_REQUEST"),
+        (Error::NotFound(Resource::Event), Code::NotFound, "NOT_FOUND"),
+        (configure::Error::NotFound.into(), Code::NotFound, "NOT_FOUND"),
+        (configure::Error::Conflict.into(), Code::Aborted, "ETAG_MISMATCH"),
+        (configure::Error::SecretInUse.into(), Code::InvalidArgument, "INVALID_REQUEST"),
+        (configure::Error::TooManySecrets.into(), Code::FailedPrecondition, "TOO_MANY_SECRETS"),
+        (redrive::Error::NotFound.into(), Code::NotFound, "NOT_FOUND"),
+        (redrive::Error::State(ShownState::Delivered).into(), Code::FailedPrecondition, "DELIVERY_STATE"),
+        (redrive::Error::EndpointState(disabled).into(), Code::FailedPrecondition, "ENDPOINT_STATE"),
+        (PublishError::Overloaded.into(), Code::ResourceExhausted, "OVERLOADED"),
+        (PublishError::IdReused.into(), Code::AlreadyExists, "EVENT_ID_REUSED"),
+        (PublishError::StorageFull.into(), Code::Unavailable, "STORAGE_FULL"),
+        (PublishError::StorageUnavailable.into(), Code::Unavailable, "STORAGE_UNAVAILABLE"),
+        (PublishError::ShuttingDown.into(), Code::Unavailable, "SHUTTING_DOWN"),
+        (PublishError::Internal.into(), Code::Internal, "INTERNAL"),
+        (store::Error::Full(sqlx()).into(), Code::Unavailable, "STORAGE_FULL"),
+        (store::Error::Unavailable(sqlx()).into(), Code::Unavailable, "STORAGE_UNAVAILABLE"),
+        (store::Error::Data(sqlx()).into(), Code::Internal, "INTERNAL"),
+        (store::Error::Corrupt("/var/lib/table".to_owned()).into(), Code::Internal, "INTERNAL"),
+        (store::Error::Panicked.into(), Code::Internal, "INTERNAL"),
+    ]
+}
+
+#[test]
+fn every_error_has_its_code_reason_and_details() {
+    for (error, code, reason) in cases() {
+        let name = format!("{error:?}");
+        let status = Status::from(error);
+        assert_eq!(status.code(), code, "{name}");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "tidings.v1"), "{name}");
+        let may_succeed_later = matches!(code, Code::Unavailable | Code::ResourceExhausted);
+        assert_eq!(details.retry_info().is_some(), may_succeed_later, "{name}");
+        assert_eq!(details.bad_request().is_some(), code == Code::InvalidArgument, "{name}");
+        assert_eq!(details.precondition_failure().is_some(), code == Code::FailedPrecondition, "{name}");
+    }
+}
+
+#[test]
+fn no_message_shows_what_the_database_said() {
+    for (error, _, _) in cases() {
+        let status = Status::from(error);
+        let shown = format!("{} {:?}", status.message(), status.get_error_details());
+        assert!(!shown.contains("SELECT") && !shown.contains("/var/lib"), "{shown}");
+    }
+}
+
+#[test]
+fn state_errors_name_the_state() {
+    let status = Status::from(Error::from(redrive::Error::State(ShownState::InFlight)));
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().metadata["state"], "IN_FLIGHT");
+    assert!(status.message().contains("IN_FLIGHT"));
+}

@@ -1,0 +1,140 @@
+//! What callers see of the model: every resource as the protocol has it.
+
+use super::{
+    WebhookApi,
+    convert::{duration, timestamp},
+    policy::write_policy,
+    tenant::Tenant,
+};
+use crate::{
+    configure::etag,
+    model::{
+        Attempt, AttemptId, AttemptResult, Delivery, DisableReason, Endpoint, EndpointStatus, Event, FailureKind,
+        Secret, ShownState,
+    },
+    proto,
+};
+
+impl WebhookApi {
+    /// An endpoint.
+    pub(super) fn show_endpoint(&self, tenant: &Tenant, endpoint: &Endpoint) -> proto::Endpoint {
+        let (state, reason, since) = match endpoint.status {
+            EndpointStatus::Enabled => (proto::EndpointState::Enabled, None, None),
+            EndpointStatus::Disabled { reason, since } => (proto::EndpointState::Disabled, Some(reason), Some(since)),
+            EndpointStatus::Deleted => (proto::EndpointState::Unspecified, None, None),
+        };
+        let failing = self.shared.routes.failing(endpoint.key);
+        let failing = failing.filter(|health| health.generation == endpoint.generation);
+        proto::Endpoint {
+            id: self.shared.ids.endpoint(endpoint.key),
+            tenant_id: tenant.id.clone(),
+            display_name: endpoint.settings.display_name.clone(),
+            description: endpoint.settings.description.clone(),
+            url: endpoint.settings.url.to_string(),
+            event_types: endpoint.settings.filter.patterns().to_vec(),
+            policy: Some(write_policy(&endpoint.settings.policy)),
+            state: state as i32,
+            disable_reason: disable_reason(reason) as i32,
+            disable_time: since.map(timestamp),
+            failing_since_time: failing.map(|health| timestamp(health.failing_since)),
+            create_time: Some(timestamp(endpoint.created)),
+            update_time: Some(timestamp(endpoint.updated)),
+            etag: etag(&self.shared.keys, endpoint),
+        }
+    }
+
+    /// A signing secret: everything but the secret.
+    pub(super) fn show_secret(&self, secret: &Secret) -> proto::EndpointSecret {
+        proto::EndpointSecret {
+            id: self.shared.ids.secret(secret.key),
+            fingerprint: secret.value.fingerprint(),
+            create_time: Some(timestamp(secret.created)),
+            expire_time: secret.expires.map(timestamp),
+        }
+    }
+
+    /// An event, payload included.
+    pub(super) fn show_event(&self, tenant: &Tenant, event: Event) -> proto::Event {
+        proto::Event {
+            id: event.content.id.to_string(),
+            tenant_id: tenant.id.clone(),
+            r#type: event.content.event_type.to_string(),
+            payload: event.content.payload,
+            content_type: event.content.content_type.to_string(),
+            event_time: Some(timestamp(event.time)),
+            labels: event.labels.into_iter().collect(),
+            create_time: Some(timestamp(event.content.created)),
+        }
+    }
+
+    /// A delivery.
+    pub(super) fn show_delivery(&self, tenant: &Tenant, delivery: &Delivery) -> proto::Delivery {
+        proto::Delivery {
+            id: self.shared.ids.delivery(delivery.key),
+            tenant_id: tenant.id.clone(),
+            event_id: delivery.event_id.to_string(),
+            endpoint_id: self.shared.ids.endpoint(delivery.key.endpoint),
+            event_type: delivery.event_type.to_string(),
+            state: proto::DeliveryState::from(delivery.state) as i32,
+            attempt_count: count(delivery.attempt),
+            next_attempt_time: delivery.next_attempt.map(timestamp),
+            cancel_requested: delivery.cancel_requested && delivery.state == ShownState::InFlight,
+            http_status: delivery.http_status.map_or(0, i32::from),
+            failure_kind: failure_kind(delivery.failure) as i32,
+            latency: delivery.latency.map(duration),
+            create_time: Some(timestamp(delivery.created)),
+            update_time: Some(timestamp(delivery.updated)),
+        }
+    }
+
+    /// An attempt.
+    pub(super) fn show_attempt(&self, attempt: Attempt) -> proto::Attempt {
+        let outcome = match attempt.result {
+            AttemptResult::InFlight => proto::AttemptOutcome::InFlight,
+            AttemptResult::Succeeded => proto::AttemptOutcome::Succeeded,
+            AttemptResult::Failed => proto::AttemptOutcome::Failed,
+            AttemptResult::Lost => proto::AttemptOutcome::Lost,
+        };
+        proto::Attempt {
+            id: self.shared.ids.attempt(AttemptId { delivery: attempt.delivery, number: attempt.number }),
+            delivery_id: self.shared.ids.delivery(attempt.delivery),
+            number: count(attempt.number),
+            outcome: outcome as i32,
+            failure_kind: failure_kind(attempt.failure) as i32,
+            http_status: attempt.http_status.map_or(0, i32::from),
+            latency: attempt.latency.map(duration),
+            end_time: attempt.ended.map(timestamp),
+            response_body: attempt.response,
+            response_truncated: attempt.response_truncated,
+            error_detail: attempt.detail,
+        }
+    }
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn disable_reason(reason: Option<DisableReason>) -> proto::DisableReason {
+    match reason {
+        None => proto::DisableReason::Unspecified,
+        Some(DisableReason::Requested) => proto::DisableReason::Requested,
+        Some(DisableReason::Gone) => proto::DisableReason::Gone,
+        Some(DisableReason::Failing) => proto::DisableReason::Failing,
+    }
+}
+
+fn failure_kind(kind: Option<FailureKind>) -> proto::FailureKind {
+    match kind {
+        None => proto::FailureKind::Unspecified,
+        Some(FailureKind::Dns) => proto::FailureKind::Dns,
+        Some(FailureKind::Connect) => proto::FailureKind::Connect,
+        Some(FailureKind::Tls) => proto::FailureKind::Tls,
+        Some(FailureKind::Timeout) => proto::FailureKind::Timeout,
+        Some(FailureKind::Protocol) => proto::FailureKind::Protocol,
+        Some(FailureKind::BlockedAddress) => proto::FailureKind::BlockedAddress,
+        Some(FailureKind::HttpStatus) => proto::FailureKind::HttpStatus,
+        Some(FailureKind::LeaseLost) => proto::FailureKind::LeaseLost,
+        Some(FailureKind::HeldTooLong) => proto::FailureKind::HeldTooLong,
+    }
+}

@@ -1,0 +1,126 @@
+//! Collecting everything that is wrong with a request before it is refused.
+
+use crate::proto::ErrorReason;
+
+/// What the descriptions of one answer may take together, in bytes: a status travels in HTTP trailers, which gRPC's C and
+/// Java clients accept up to 8 KiB of, in base64.
+const VIOLATION_BYTES_MAX: usize = 4_096;
+
+/// The longest piece of a caller's text that a message repeats, in characters.
+const ECHO_CHARS_MAX: usize = 64;
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// The field, in the protocol's terms: `endpoint.event_types[3]`.
+    pub(super) field: String,
+    /// The rule, the limit and what to do. Repeats nothing secret.
+    pub(super) description: String,
+    /// The reason of the refusal, unless it is INVALID_REQUEST.
+    pub(super) reason: Option<ErrorReason>,
+}
+
+/// Everything that is wrong with a request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Adds one without a reason of its own.
+    pub(super) fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), description: description.into(), reason: None });
+    }
+
+    /// Adds one with a reason of its own.
+    pub(super) fn add_for(&mut self, reason: ErrorReason, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), description: description.into(), reason: Some(reason) });
+    }
+
+    /// Takes the value of a conversion, or notes what is wrong with it.
+    pub(super) fn take<T, D: Into<String>>(&mut self, field: &str, result: Result<T, D>) -> Option<T> {
+        result.map_err(|description| self.add(field, description)).ok()
+    }
+
+    /// Succeeds if nothing is wrong.
+    pub(super) fn check(self) -> Result<(), super::error::Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(super::error::Error::Invalid(self)) }
+    }
+
+    /// The reason of the refusal: the first that is more than INVALID_REQUEST.
+    pub(super) fn reason(&self) -> ErrorReason {
+        self.0.iter().find_map(|violation| violation.reason).unwrap_or(ErrorReason::InvalidRequest)
+    }
+
+    /// What is shown: all of them, or as many as fit into a status and how many more there are.
+    pub(super) fn into_shown(self) -> Vec<(String, String)> {
+        let count = self.0.len();
+        let mut room = VIOLATION_BYTES_MAX;
+        let mut shown = Vec::new();
+        for Violation { field, description, .. } in self.0 {
+            let bytes = field.len() + description.len();
+            if bytes > room {
+                let more = count - shown.len();
+                shown.push((field, format!("and {more} violations from here on do not fit into this answer")));
+                break;
+            }
+            room -= bytes;
+            shown.push((field, description));
+        }
+        shown
+    }
+}
+
+/// A caller's text as a message may repeat it: at most 64 characters, escaped.
+pub(super) fn echo(text: &str) -> String {
+    let mut echoed: String = text.escape_debug().take(ECHO_CHARS_MAX).collect();
+    if text.escape_debug().nth(ECHO_CHARS_MAX).is_some() {
+        echoed.push('…');
+    }
+    echoed
+}
+
+/// What is wrong with a text for people, if anything: UTF-8 (which the transport checks), without NUL, bounded.
+pub(super) fn check_text(text: &str, bytes_max: usize) -> Result<(), String> {
+    if text.len() > bytes_max {
+        return Err(format!("must be at most {bytes_max} bytes; it has {}", text.len()));
+    }
+    if text.contains('\0') {
+        return Err("must not contain NUL".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_is_the_first_of_its_own() {
+        let mut violations = Violations::default();
+        violations.add("a", "is wrong");
+        assert_eq!(violations.reason(), ErrorReason::InvalidRequest);
+        violations.add_for(ErrorReason::UrlPort, "b", "is wrong");
+        violations.add_for(ErrorReason::UrlBlockedAddress, "c", "is wrong");
+        assert_eq!(violations.reason(), ErrorReason::UrlPort);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let mut violations = Violations::default();
+        for index in 0..1_000 {
+            violations.add(format!("list[{index}]"), "is out of range");
+        }
+        let shown = violations.into_shown();
+        let left_out = 1_000 - (shown.len() - 1);
+        let (_, last) = shown.last().unwrap();
+        assert!(last.contains(&format!("{left_out} violations")), "{last}");
+        let bytes: usize = shown.iter().map(|(field, description)| field.len() + description.len()).sum();
+        assert!(bytes <= VIOLATION_BYTES_MAX + 128, "{bytes}");
+    }
+
+    #[test]
+    fn echo_is_short_and_escaped() {
+        assert_eq!(echo("a\r\n\u{202e}b"), "a\\r\\n\\u{202e}b");
+        assert_eq!(echo(&"x".repeat(64)).chars().count(), 64);
+        assert_eq!(echo(&"x".repeat(65)), format!("{}…", "x".repeat(64)));
+    }
+}
