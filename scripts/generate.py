@@ -23,11 +23,14 @@ def check_current(log):
     """Generates into a temporary folder and compares. Returns the number of checks, one."""
     with tempfile.TemporaryDirectory(dir=DEV) as temporary:
         log.run("buf", "generate", "--output", temporary)
-        for folder in GENERATED:
-            differing = compare(Path(temporary) / folder, ROOT / folder)
-            if differing:
-                log.write("\n".join(differing) + "\n")
-                raise Failed("generated code is not current: run `make proto` and commit what it changes")
+        differing = [
+            f"{folder}/{name}"
+            for folder in GENERATED
+            for name in compare(Path(temporary) / folder, ROOT / folder)
+        ]
+    if differing:
+        log.write("\n".join(differing) + "\n")
+        raise Failed("generated code is not current: run `make proto` and commit what it changes")
     return 1
 
 
