@@ -2,9 +2,9 @@
 
 In a block a line `$ command` is run by bash, in one temporary folder for all blocks; lines beginning with `> ` continue
 it, as does a line after a backslash. The other lines have to appear in the output, in this order, with others between
-them or not. `…` stands for anything; after a prefix, as in `ep_…`, it is remembered, and later commands mean the same
-by `ep_…`. A command that ends in `&` runs on in the background: its first line is awaited before the next command, the
-rest at the end. Every `127.0.0.1:PORT` is replaced by a free port, the same wherever it stands.
+them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is remembered, and later commands mean the same
+by `ep_…`. A command that ends in `&` runs on in the background: its lines are awaited before the next command is run,
+those after a line `…` at the end. Every `127.0.0.1:PORT` is replaced by a free port, the same wherever it stands.
 """
 
 import contextlib
@@ -32,6 +32,8 @@ class Command:
         self.line_number = line_number
         self.text = text
         self.expected = []
+        # How many of the expected lines a command in the background prints before the next command is run.
+        self.awaited = None
 
     @property
     def in_background(self):
@@ -56,16 +58,24 @@ def commands_in(markdown):
         elif continued or line.startswith("> "):
             commands[-1].text += "\n" + line.removeprefix("> ")
             continued = line.endswith("\\")
-        elif line.strip() not in ("", "…"):
+        elif line.strip() == "…":
+            if commands[-1].awaited is None:
+                commands[-1].awaited = len(commands[-1].expected)
+        elif line.strip():
             commands[-1].expected.append(line)
     if inside:
         raise Failed("README.md: a console block is not closed")
     return commands
 
 
+def normal(line):
+    """The line with single spaces, and without the comma at its end: whether one follows is up to the next field."""
+    return " ".join(line.split()).removesuffix(",")
+
+
 def pattern_of(expected):
     """The expected line as a regular expression, whose groups are the remembered placeholders."""
-    parts = PLACEHOLDER.split(" ".join(expected.split()))
+    parts = PLACEHOLDER.split(normal(expected))
     # `split` alternates between the text around the placeholders and their prefixes.
     pattern = ""
     for index, part in enumerate(parts):
@@ -82,7 +92,7 @@ def match_lines(expected, lines):
     for line in lines:
         if found == len(expected):
             break
-        match = pattern_of(expected[found]).fullmatch(" ".join(line.split()))
+        match = pattern_of(expected[found]).fullmatch(normal(line))
         if match:
             for prefix, value in zip(PLACEHOLDER.findall(expected[found]), match.groups()):
                 remembered[prefix] = value
@@ -132,7 +142,7 @@ class Session:
                 raise Failed(f"README.md:{command.line_number}: a command in the background has to show what it prints")
             process = Background(text.removesuffix(" &"), self, command.line_number, expected)
             self.background.append(process)
-            process.wait_for(1)
+            process.wait_for(len(expected) if command.awaited is None else command.awaited)
             return
         try:
             done = subprocess.run(
@@ -201,7 +211,8 @@ class Background:
                     return
                 left = deadline - time.monotonic()
                 if left <= 0 or self.ended:
-                    raise Failed(f"README.md:{self.line_number}: does not print (in this order): {self.expected[found]}")
+                    missing = self.expected[found]
+                    raise Failed(f"README.md:{self.line_number}: does not print (in this order): {missing}")
                 self.changed.wait(left)
 
     def stop(self):

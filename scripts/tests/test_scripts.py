@@ -125,7 +125,7 @@ class ReadmeTest(unittest.TestCase):
         )
 
     def test_background_commands_run_on_and_are_awaited(self):
-        waiting = "$ sh -c 'echo ready; until test -e file; do sleep 0.05; done; echo seen' &\nready\nseen"
+        waiting = "$ sh -c 'echo ready; until test -e file; do sleep 0.05; done; echo seen' &\nready\n…\nseen"
         self.assertEqual(self.run_markdown(waiting, "$ touch file"), 2)
 
     def test_commands_may_span_lines(self):

@@ -51,7 +51,9 @@ export function delicateCases() {
   ];
   const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   return [
-    ...json.map((text, index) => ({ type: `delicate.json_${index}`, contentType: JSON_TYPE, payload: Buffer.from(text) })),
+    ...json.map((text, index) => {
+      return { type: `delicate.json_${index}`, contentType: JSON_TYPE, payload: Buffer.from(text) };
+    }),
     { type: "delicate.charset", contentType: "application/json; charset=utf-8", payload: Buffer.from('{"ž":1}') },
     { type: "delicate.suffix", contentType: "application/vnd.example+json", payload: Buffer.from("[ ]") },
     { type: "delicate.text", contentType: "text/plain; charset=utf-8", payload: Buffer.from("no { JSON: ž\r\n\0") },
