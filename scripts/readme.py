@@ -2,9 +2,10 @@
 
 In a block a line `$ command` is run by bash, in one temporary folder for all blocks; lines beginning with `> ` continue
 it, as does a line after a backslash. The other lines have to appear in the output, in this order, with others between
-them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is remembered, and later commands mean the same
-by `ep_…`. A command that ends in `&` runs on in the background: its lines are awaited before the next command is run,
-those after a line `…` at the end. Every `127.0.0.1:PORT` is replaced by a free port, the same wherever it stands.
+them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is
+remembered, and later commands mean the same by `ep_…`. A command that ends in `&` runs on in the background: its lines
+are awaited before the next command is run, those after a line `…` at the end. Every `127.0.0.1:PORT` is replaced by a
+free port, the same wherever it stands.
 """
 
 import contextlib
