@@ -9,10 +9,11 @@ import signal
 import subprocess
 import tempfile
 import threading
+from pathlib import Path
 
 from stage import DEV, ROOT, Failed
 
-TIDINGS = ROOT / "target" / "release" / "tidings"
+TIDINGS = Path(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"), "release", "tidings")
 START_SECS_MAX = 20
 STOP_SECS_MAX = 20
 # What lets a server deliver to plain HTTP receivers on loopback.
