@@ -67,7 +67,6 @@ async fn bad_urls_are_refused_for_their_reason() {
         "https://.a/",
         "https://[fe80::1%25eth0]/",
         "https://exam\u{202e}ple.com/",
-        "https://example.com:65536/",
         &long,
         &label,
     ];
@@ -96,7 +95,12 @@ async fn bad_urls_are_refused_for_their_reason() {
         "https://x.localhost/",
         "https://127.0.0.1./",
     ];
-    let port = ["https://example.com:0/", "https://example.com:22/", "https://example.com:9443/"];
+    let port = [
+        "https://example.com:0/",
+        "https://example.com:65536/",
+        "https://example.com:22/",
+        "https://example.com:9443/",
+    ];
     let cases = form.iter().map(|url| (*url, "INVALID_REQUEST"));
     let cases = cases.chain(blocked.iter().map(|url| (*url, "URL_BLOCKED_ADDRESS")));
     for (url, reason) in cases.chain(port.iter().map(|url| (*url, "URL_PORT"))) {
@@ -218,7 +222,7 @@ async fn bad_updates_are_refused() {
     let id = |endpoint: Endpoint| Endpoint { id: made.id.clone(), ..endpoint };
     let stale = Endpoint { etag: "AAAAAAAAAAAA".to_owned(), ..id(endpoint()) };
     let invalid = (Code::InvalidArgument, "INVALID_REQUEST");
-    let cases: Vec<(&str, UpdateEndpointRequest, (Code, &str), &[&str])> = vec![
+    let cases: [(&str, UpdateEndpointRequest, (Code, &str), &[&str]); 8] = [
         ("stale etag", update(stale, &["url"]), (Code::Aborted, "ETAG_MISMATCH"), &[]),
         (
             "no mask",

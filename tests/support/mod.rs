@@ -20,7 +20,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 
 /// A tenant beside `default`.
-pub const OTHER_TENANT: &str = "other";
+pub(crate) const OTHER_TENANT: &str = "other";
 
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
@@ -28,8 +28,8 @@ const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log)
                        (SELECT total(value) FROM counter)";
 
 /// The API, served until it is dropped.
-pub struct Api {
-    pub client: WebhookServiceClient<Channel>,
+pub(crate) struct Api {
+    pub(crate) client: WebhookServiceClient<Channel>,
     database: PathBuf,
     shutdown: CancellationToken,
     _directory: tempfile::TempDir,
@@ -42,7 +42,7 @@ impl Drop for Api {
 }
 
 impl Api {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("tidings.db");
         let key_file = directory.path().join("tidings.key");
@@ -64,7 +64,7 @@ impl Api {
     }
 
     /// Numbers that change with whatever is written.
-    pub async fn written(&self) -> Vec<i64> {
+    pub(crate) async fn written(&self) -> Vec<i64> {
         let mut conn = connect(&self.database).await;
         let row = sqlx::query(WRITTEN).fetch_one(&mut conn).await.unwrap();
         let numbers = (0..row.len()).map(|column| row.get_unchecked::<i64, _>(column)).collect();
@@ -74,7 +74,7 @@ impl Api {
 
     /// Asserts that a call is refused with this code, this reason and violations of these fields (in this order), and that
     /// nothing is written.
-    pub async fn refuses<T: std::fmt::Debug>(
+    pub(crate) async fn refuses<T: std::fmt::Debug>(
         &self,
         case: &str,
         call: impl Future<Output = Result<Response<T>, Status>>,
@@ -108,6 +108,6 @@ async fn add_tenant(database: &PathBuf) {
 }
 
 /// Everything that an answer shows, for looking for what it must not.
-pub fn shown(status: &Status) -> String {
+pub(crate) fn shown(status: &Status) -> String {
     format!("{} {:?}", status.message(), status.get_error_details())
 }
