@@ -220,38 +220,28 @@ async fn bad_updates_are_refused() {
     let api = Api::start().await;
     let made = created(&api, "").await;
     let id = |endpoint: Endpoint| Endpoint { id: made.id.clone(), ..endpoint };
-    let stale = Endpoint { etag: "AAAAAAAAAAAA".to_owned(), ..id(endpoint()) };
-    let invalid = (Code::InvalidArgument, "INVALID_REQUEST");
-    let cases: [(&str, UpdateEndpointRequest, (Code, &str), &[&str]); 8] = [
-        ("stale etag", update(stale, &["url"]), (Code::Aborted, "ETAG_MISMATCH"), &[]),
+    let cases: [(&str, UpdateEndpointRequest, &[&str]); 7] = [
+        ("no mask", UpdateEndpointRequest { update_mask: None, ..update(id(endpoint()), &[]) }, &["update_mask"]),
+        ("empty mask", update(id(endpoint()), &[]), &["update_mask"]),
+        ("unknown path", update(id(endpoint()), &["url", "colour"]), &["update_mask.paths[1]"]),
+        ("immutable path", update(id(endpoint()), &["id"]), &["update_mask.paths[0]"]),
+        ("no endpoint", UpdateEndpointRequest { endpoint: None, ..update(endpoint(), &["url"]) }, &["endpoint"]),
+        ("no url", update(id(Endpoint::default()), &["url"]), &["endpoint.url"]),
         (
-            "no mask",
-            UpdateEndpointRequest { update_mask: None, ..update(id(endpoint()), &[]) },
-            invalid,
-            &["update_mask"],
-        ),
-        ("empty mask", update(id(endpoint()), &[]), invalid, &["update_mask"]),
-        ("unknown path", update(id(endpoint()), &["url", "colour"]), invalid, &["update_mask.paths[1]"]),
-        ("immutable path", update(id(endpoint()), &["id"]), invalid, &["update_mask.paths[0]"]),
-        (
-            "no endpoint",
-            UpdateEndpointRequest { endpoint: None, ..update(endpoint(), &["url"]) },
-            invalid,
-            &["endpoint"],
-        ),
-        ("no url", update(id(Endpoint::default()), &["url"]), invalid, &["endpoint.url"]),
-        (
-            "no id",
+            "several",
             update(Endpoint::default(), &["url", "x"]),
-            invalid,
             &["update_mask.paths[1]", "endpoint.id", "endpoint.url"],
         ),
     ];
-    for (case, request, (code, reason), fields) in cases {
-        api.refuses(case, api.client.clone().update_endpoint(request), code, reason, fields).await;
-    }
-    let request = DeleteEndpointRequest { endpoint_id: made.id, etag: "stale".to_owned(), ..Default::default() };
     let mut client = api.client.clone();
+    for (case, request, fields) in cases {
+        let call = client.update_endpoint(request);
+        api.refuses(case, call, Code::InvalidArgument, "INVALID_REQUEST", fields).await;
+    }
+    let stale = Endpoint { etag: "AAAAAAAAAAAA".to_owned(), ..id(endpoint()) };
+    let call = client.update_endpoint(update(stale, &["url"]));
+    api.refuses("stale etag", call, Code::Aborted, "ETAG_MISMATCH", &[]).await;
+    let request = DeleteEndpointRequest { endpoint_id: made.id, etag: "stale".to_owned(), ..Default::default() };
     api.refuses("delete", client.delete_endpoint(request), Code::Aborted, "ETAG_MISMATCH", &[]).await;
 }
 
