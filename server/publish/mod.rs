@@ -3,12 +3,26 @@
 //! Events queue for the next turn of the committer, within bounds on their number and bytes; who publishes beyond them is
 //! told to come back. An acknowledgement is given only after the commit.
 
+mod fingerprint;
+mod queue;
 mod routes;
 
 use std::sync::Arc;
 
-pub use self::routes::{EndpointEntry, Routes};
-use crate::model::{DeliveryKey, EndpointKey, NewEvent, TenantKey};
+pub use self::{
+    queue::Publisher,
+    routes::{EndpointEntry, Routes},
+};
+pub(crate) use self::{
+    fingerprint::fingerprint,
+    queue::{Submission, queue},
+};
+
+/// The type of the event that a ping sends.
+pub const PING_TYPE: &str = "test.ping";
+
+/// The body of the event that a ping sends.
+const PING_PAYLOAD: &str = r#"{"type":"test.ping","data":{"message":"A test of this endpoint."}}"#;
 
 /// An event that is stored durably.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,28 +56,4 @@ pub enum PublishError {
     /// The database refuses this one event.
     #[error("the event could not be stored")]
     Internal,
-}
-
-/// The publishing side of the committer. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Publisher {}
-
-impl Publisher {
-    /// Stores an event and its deliveries durably.
-    ///
-    /// # Errors
-    /// See [`PublishError`].
-    pub async fn publish(&self, event: NewEvent) -> Result<Published, PublishError> {
-        let _ = event;
-        todo!()
-    }
-
-    /// Sends a `test.ping` to an endpoint now, and returns its delivery once its one attempt has ended and is recorded.
-    ///
-    /// # Errors
-    /// See [`PublishError`].
-    pub async fn ping(&self, tenant: TenantKey, endpoint: EndpointKey) -> Result<DeliveryKey, PublishError> {
-        let _ = (tenant, endpoint);
-        todo!()
-    }
 }

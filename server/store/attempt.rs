@@ -87,6 +87,7 @@ pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, lim
         .collect()
 }
 
-pub(super) fn micros(duration: Duration) -> i64 {
+/// Whole microseconds, as they are stored.
+pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -82,7 +82,7 @@ macro_rules! select {
         concat!(
             "SELECT d.event, d.endpoint, e.tenant, e.id, t.text, d.state, d.attempt, d.base, d.cancel, d.ready_at, \
              e.created, d.updated, d.status, d.latency, d.kind, d.response ",
-            "FROM delivery d CROSS JOIN event e ON e.key = d.event CROSS JOIN name t ON t.key = e.type ",
+            "FROM delivery d CROSS JOIN event e CROSS JOIN name t WHERE e.key = d.event AND t.key = e.type AND ",
             $tail
         )
     };
@@ -92,13 +92,13 @@ type Row = (i64, i64, i64, String, String, i64, i64, i64, i64, Option<i64>, i64,
 
 /// A delivery of a tenant's.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: DeliveryKey) -> Result<Option<DeliveryRow>> {
-    let sql = select!("WHERE d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
+    let sql = select!("d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
     fetch_optional!(conn, sql, key.event.0, key.endpoint.0, tenant.0)?.map(read).transpose()
 }
 
 /// All deliveries of an event, by endpoint, `limit` at most.
 pub(crate) async fn of_event(conn: &mut Conn, event: EventKey, limit: i64) -> Result<Vec<DeliveryRow>> {
-    let sql = select!("WHERE d.event = $1 ORDER BY d.endpoint LIMIT $2");
+    let sql = select!("d.event = $1 ORDER BY d.endpoint LIMIT $2");
     fetch_all!(conn, sql, event.0, limit)?.into_iter().map(read).collect()
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn of_event(conn: &mut Conn, event: EventKey, limit: i64) -> Re
 /// tenant with few among many is served in bounded steps.
 pub(crate) async fn page(conn: &mut Conn, after: Position, limit: i64) -> Result<Vec<DeliveryRow>> {
     let Position(DeliveryKey { event, endpoint }) = after;
-    let sql = select!("WHERE (d.event, d.endpoint) < ($1, $2) ORDER BY d.event DESC, d.endpoint DESC LIMIT $3");
+    let sql = select!("(d.event, d.endpoint) < ($1, $2) ORDER BY d.event DESC, d.endpoint DESC LIMIT $3");
     fetch_all!(conn, sql, event.0, endpoint.0, limit)?.into_iter().map(read).collect()
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn page_of_endpoint(
     // Within one event deliveries go by falling endpoint, so whether this one comes after `after` depends on both.
     let Position(after) = after;
     let below = if endpoint < after.endpoint { after.event.0.saturating_add(1) } else { after.event.0 };
-    let sql = select!("WHERE d.endpoint = $1 AND d.event < $2 ORDER BY d.event DESC LIMIT $3");
+    let sql = select!("d.endpoint = $1 AND d.event < $2 ORDER BY d.event DESC LIMIT $3");
     fetch_all!(conn, sql, endpoint.0, below, limit)?.into_iter().map(read).collect()
 }
 

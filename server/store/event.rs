@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Conn, Error, Result,
-    sql::{fetch_all, fetch_optional},
+    Conn, Error, Result, Tx,
+    sql::{MultiRow, fetch_optional, pieces},
 };
 use crate::model::{EndpointKey, Event, EventContent, EventKey, TenantKey, Timestamp};
 
@@ -18,6 +18,36 @@ pub struct StoredEvent {
     /// The keyed fingerprint of what its publisher sent.
     pub fingerprint: Vec<u8>,
 }
+
+/// What transitions tell of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventHeading {
+    /// Its row.
+    pub key: EventKey,
+    /// Whose it is.
+    pub tenant: TenantKey,
+    /// Its public id.
+    pub id: Arc<str>,
+    /// Its type.
+    pub event_type: Arc<str>,
+}
+
+const CONTENTS: MultiRow = MultiRow {
+    head: "WITH k (key) AS (VALUES",
+    tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of \
+            FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c \
+            WHERE e.key = k.key AND t.key = e.type AND c.key = e.content_type",
+    fixed: 0,
+    columns: 1,
+};
+
+const HEADINGS: MultiRow = MultiRow {
+    head: "WITH k (key) AS (VALUES",
+    tail: ") SELECT e.key, e.tenant, e.id, t.text FROM k CROSS JOIN event e CROSS JOIN name t \
+            WHERE e.key = k.key AND t.key = e.type",
+    fixed: 0,
+    columns: 1,
+};
 
 /// The event a tenant published under `id`, as far as a repeat is compared with it.
 pub(crate) async fn find_published(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<StoredEvent>> {
@@ -41,14 +71,40 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<
 }
 
 /// What deliveries need of the events `keys`, in no order.
-pub(crate) async fn contents(conn: &mut Conn, keys: &[EventKey]) -> Result<Vec<Arc<EventContent>>> {
-    let list = serde_json::to_string(&keys.iter().map(|key| key.0).collect::<Vec<_>>())
-        .map_err(|error| Error::Corrupt(error.to_string()))?;
-    let sql = "SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of \
-               FROM json_each($1) j CROSS JOIN event e ON e.key = j.value \
-               JOIN name t ON t.key = e.type JOIN name c ON c.key = e.content_type";
-    let rows: Vec<ContentRow> = fetch_all!(conn, sql, list)?;
-    Ok(rows.into_iter().map(|row| Arc::new(read_content(row))).collect())
+pub(crate) async fn contents(tx: &mut Tx, keys: &[EventKey]) -> Result<Vec<Arc<EventContent>>> {
+    let mut contents = Vec::with_capacity(keys.len());
+    for piece in pieces(keys) {
+        let text = tx.texts.get(&CONTENTS, piece.len());
+        let rows: Vec<ContentRow> = match &mut tx.conn {
+            Conn::Sqlite(conn) => {
+                let query = sqlx::query_as(sqlx::AssertSqlSafe(text));
+                piece.iter().fold(query, |query, key| query.bind(key.0)).fetch_all(&mut **conn).await?
+            }
+        };
+        contents.extend(rows.into_iter().map(|row| Arc::new(read_content(row))));
+    }
+    Ok(contents)
+}
+
+/// What transitions tell of the events `keys`, in no order.
+pub(crate) async fn headings(tx: &mut Tx, keys: &[EventKey]) -> Result<Vec<EventHeading>> {
+    let mut headings = Vec::with_capacity(keys.len());
+    for piece in pieces(keys) {
+        let text = tx.texts.get(&HEADINGS, piece.len());
+        let rows: Vec<(i64, i64, String, String)> = match &mut tx.conn {
+            Conn::Sqlite(conn) => {
+                let query = sqlx::query_as(sqlx::AssertSqlSafe(text));
+                piece.iter().fold(query, |query, key| query.bind(key.0)).fetch_all(&mut **conn).await?
+            }
+        };
+        headings.extend(rows.into_iter().map(|(key, tenant, id, event_type)| EventHeading {
+            key: EventKey(key),
+            tenant: TenantKey(tenant),
+            id: id.into(),
+            event_type: event_type.into(),
+        }));
+    }
+    Ok(headings)
 }
 
 type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64);

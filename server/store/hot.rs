@@ -18,11 +18,9 @@ const INSERT_EVENTS: &str = "INSERT INTO event (key, tenant, id, type, time, cre
 /// For events whose ids the server made: a conflict would be a fault.
 const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", fixed: 0, columns: 13 };
 
-/// For events whose ids the publisher chose: what is not returned was published before. (The trailing space in the head
-/// keeps its texts apart from those of [`INSERT_OWN`].)
+/// For events whose ids the publisher chose: what is not returned was published before.
 const INSERT_CHOSEN: MultiRow = MultiRow {
-    head: "INSERT INTO event (key, tenant, id, type, time, created, cfg, content_type, ping_of, fanout, \
-           labels, fingerprint, payload) VALUES ",
+    head: INSERT_EVENTS,
     tail: " ON CONFLICT (tenant, id) DO NOTHING RETURNING key",
     fixed: 0,
     columns: 13,
@@ -91,6 +89,9 @@ macro_rules! bind_event {
             .bind($event.payload.to_vec())
     };
 }
+
+const DELETE_HANDOFFS: MultiRow =
+    MultiRow { head: "DELETE FROM handoff WHERE batch IN (VALUES", tail: ")", fixed: 0, columns: 1 };
 
 /// An event to write.
 #[derive(Clone, Debug)]
@@ -167,6 +168,23 @@ pub struct Claimed {
     pub attempt: u32,
     /// The attempts before the present schedule began.
     pub base: u32,
+}
+
+/// A delivery that is leased, with what its release needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// Who leased it.
+    pub owner: Incarnation,
+    /// The delivery and the attempt.
+    pub claimed: Claimed,
+    /// Whose it is.
+    pub tenant: TenantKey,
+    /// The event's public id.
+    pub event_id: Arc<str>,
+    /// The event's type.
+    pub event_type: Arc<str>,
+    /// Whether it is a ping's.
+    pub ping: bool,
 }
 
 /// Writes events whose ids the server made.
@@ -250,9 +268,41 @@ pub(crate) async fn insert_handoff(
 
 /// Forgets batches of which every delivery has settled.
 pub(crate) async fn delete_handoffs(tx: &mut Tx, batches: &[i64]) -> Result<()> {
-    let list = serde_json::to_string(batches).map_err(|error| Error::Corrupt(error.to_string()))?;
-    execute!(&mut tx.conn, "DELETE FROM handoff WHERE batch IN (SELECT value FROM json_each($1))", list)?;
+    for piece in pieces(batches) {
+        let text = tx.texts.get(&DELETE_HANDOFFS, piece.len());
+        match &mut tx.conn {
+            Conn::Sqlite(conn) => {
+                let query = sqlx::query(sqlx::AssertSqlSafe(text));
+                piece.iter().fold(query, |query, batch| query.bind(*batch)).execute(&mut **conn).await?;
+            }
+        }
+    }
     Ok(())
+}
+
+/// Forgets all batches of incarnations before `incarnation`, whose leases have been released.
+pub(crate) async fn delete_handoffs_before(tx: &mut Tx, incarnation: Incarnation) -> Result<()> {
+    execute!(&mut tx.conn, "DELETE FROM handoff WHERE owner < $1", incarnation.0)?;
+    Ok(())
+}
+
+/// Ends up to `limit` deliveries of an endpoint that are pending, the longest due first, and returns their events.
+pub(crate) async fn end_pending(
+    tx: &mut Tx,
+    endpoint: EndpointKey,
+    to: DeliveryState,
+    kind: Option<FailureKind>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<EventKey>> {
+    let sql = "UPDATE delivery SET state = $3, ready_at = NULL, dead_at = $4, kind = coalesce($5, kind), updated = $2 \
+               WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
+               WHERE endpoint = $1 AND ready_at IS NOT NULL ORDER BY ready_at, event LIMIT $6) RETURNING event";
+    let dead_at = (to == DeliveryState::Dead).then_some(now.as_micros());
+    let kind = kind.map(|kind| kind as i64);
+    let rows: Vec<(i64,)> =
+        fetch_all!(&mut tx.conn, sql, endpoint.0, now.as_micros(), to as i64, dead_at, kind, limit)?;
+    Ok(rows.into_iter().map(|(event,)| EventKey(event)).collect())
 }
 
 /// Settles attempts that succeeded, with the small answers to be kept in the deliveries' rows. What does not come back is
@@ -361,26 +411,45 @@ pub(crate) async fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(DeliveryKey, u64)>> {
-    let sql = "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e ON e.key = d.event \
-               WHERE d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3";
+    let sql = "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e \
+               WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3";
     let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, endpoint.0, now.as_micros(), limit)?;
     let read = |(event, size)| (DeliveryKey { event: EventKey(event), endpoint }, u64::try_from(size).unwrap_or(0));
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// A delivery that is leased, as far as a release needs to know it.
-pub(crate) async fn leased(conn: &mut Conn, before: Option<Incarnation>) -> Result<Vec<(Incarnation, Claimed)>> {
-    let sql = "SELECT d.event, d.endpoint, d.owner, d.attempt, d.base FROM handoff h CROSS JOIN delivery d \
-               ON d.event BETWEEN h.first AND h.last WHERE d.state = 2 AND d.lease IS NULL AND d.owner < $1 \
-               UNION \
-               SELECT event, endpoint, owner, attempt, base FROM delivery \
-               WHERE lease IS NOT NULL AND state = 2 AND owner < $1";
-    let before = before.map_or(i64::MAX, |incarnation| incarnation.0);
-    let rows: Vec<(i64, i64, i64, i64, i64)> = fetch_all!(conn, sql, before)?;
-    let read = |(event, endpoint, owner, attempt, base)| {
+/// The deliveries leased by incarnations before `incarnation`.
+pub(crate) async fn leased_before(conn: &mut Conn, incarnation: Incarnation) -> Result<Vec<Leased>> {
+    leased(conn, 0, incarnation.0 - 1).await
+}
+
+/// The deliveries leased by `incarnation`.
+pub(crate) async fn leased_by(conn: &mut Conn, incarnation: Incarnation) -> Result<Vec<Leased>> {
+    leased(conn, incarnation.0, incarnation.0).await
+}
+
+/// Those claimed stand in the index of leases, those handed over in the ranges of their turns.
+async fn leased(conn: &mut Conn, first: i64, last: i64) -> Result<Vec<Leased>> {
+    let sql = "WITH l (event, endpoint, owner, attempt, base) AS ( \
+               SELECT d.event, d.endpoint, d.owner, d.attempt, d.base FROM handoff h CROSS JOIN delivery d \
+               WHERE d.event BETWEEN h.first AND h.last AND h.owner BETWEEN $1 AND $2 AND d.state = 2 AND d.lease IS NULL AND d.owner = h.owner \
+               UNION SELECT event, endpoint, owner, attempt, base FROM delivery \
+               WHERE lease IS NOT NULL AND state = 2 AND owner BETWEEN $1 AND $2) \
+               SELECT l.event, l.endpoint, l.owner, l.attempt, l.base, e.tenant, e.id, t.text, e.ping_of \
+               FROM l CROSS JOIN event e CROSS JOIN name t WHERE e.key = l.event AND t.key = e.type";
+    type Row = (i64, i64, i64, i64, i64, i64, String, String, i64);
+    let rows: Vec<Row> = fetch_all!(conn, sql, first, last)?;
+    let read = |(event, endpoint, owner, attempt, base, tenant, event_id, event_type, ping_of): Row| {
         let key = DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) };
         let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
-        (Incarnation(owner), Claimed { key, attempt, base: u32::try_from(base).unwrap_or(u32::MAX) })
+        Leased {
+            owner: Incarnation(owner),
+            claimed: Claimed { key, attempt, base: u32::try_from(base).unwrap_or(u32::MAX) },
+            tenant: TenantKey(tenant),
+            event_id: event_id.into(),
+            event_type: event_type.into(),
+            ping: ping_of != 0,
+        }
     };
     Ok(rows.into_iter().map(read).collect())
 }

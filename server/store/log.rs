@@ -59,10 +59,15 @@ pub(crate) async fn stamp(conn: &mut Conn, seq: i64) -> Result<Option<(Timestamp
     Ok(row.map(|(time, mark)| (Timestamp::from_micros(time), mark)))
 }
 
-/// Up to `limit` rows after `seq`, in order.
-pub(crate) async fn after(conn: &mut Conn, seq: i64, limit: i64) -> Result<Vec<LogRow>> {
-    let sql = "SELECT seq, time, mark, body FROM log WHERE seq > $1 ORDER BY seq LIMIT $2";
-    let rows: Vec<(i64, i64, i64, Vec<u8>)> = fetch_all!(conn, sql, seq, limit)?;
+/// Up to `rows_max` rows after `seq`, in order; fewer if their bodies come to more than `bytes_max` bytes, but one at
+/// least if there is one.
+pub(crate) async fn after(conn: &mut Conn, seq: i64, rows_max: i64, bytes_max: i64) -> Result<Vec<LogRow>> {
+    // The sizes alone are summed up first, so that no body beyond the limit is read.
+    let sql = "SELECT log.seq, log.time, log.mark, log.body FROM \
+               (SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS bytes_before FROM \
+               (SELECT seq, length(body) AS bytes FROM log WHERE seq > $1 ORDER BY seq LIMIT $2) AS sizes) AS page \
+               JOIN log ON log.seq = page.seq WHERE page.bytes_before < $3 ORDER BY log.seq";
+    let rows: Vec<(i64, i64, i64, Vec<u8>)> = fetch_all!(conn, sql, seq, rows_max, bytes_max)?;
     rows.into_iter()
         .map(|(seq, time, mark, body)| {
             let body = LogBody::decode(body.as_slice()).map_err(|_| Error::Corrupt(format!("log row {seq}")))?;

@@ -26,17 +26,18 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 
+pub(crate) use self::attempt::micros;
 pub use self::{
     delivery::{DeliveryRow, Position},
     endpoint::EndpointVersion,
     error::{Error, Result},
-    event::StoredEvent,
+    event::{EventHeading, StoredEvent},
     health::Health,
-    hot::{Claimed, DeliveryInsert, EventInsert, Settled, Settlement},
+    hot::{Claimed, DeliveryInsert, EventInsert, Leased, Settled, Settlement},
     lane::LaneRow,
     log::LogRow,
     meta::DatabaseKeys,
-    seal::{Keyring, Place, SealError},
+    seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::{OpenOptions, Sqlite},
 };
 
@@ -93,8 +94,7 @@ impl Db {
             let mut tx = db.begin().await?;
             let result = unit(&mut tx).await;
             if result.is_err() {
-                // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
-                let _ = sql::execute!(&mut tx.conn, "ROLLBACK");
+                tx.abandon().await;
             }
             result
         });
@@ -158,5 +158,11 @@ impl Tx {
     pub async fn commit(&mut self) -> Result<()> {
         sql::execute!(&mut self.conn, "COMMIT")?;
         Ok(())
+    }
+
+    /// Undoes what was written and not committed.
+    pub async fn abandon(&mut self) {
+        // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
+        let _ = sql::execute!(&mut self.conn, "ROLLBACK");
     }
 }

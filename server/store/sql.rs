@@ -77,13 +77,13 @@ pub(super) struct MultiRow {
 
 /// The texts built so far.
 #[derive(Debug, Default)]
-pub(super) struct Texts(Mutex<HashMap<(&'static str, usize), Arc<str>>>);
+pub(super) struct Texts(Mutex<HashMap<(&'static str, &'static str, usize), Arc<str>>>);
 
 impl Texts {
     /// The text of `statement` for `rows` rows.
     pub(super) fn get(&self, statement: &MultiRow, rows: usize) -> Arc<str> {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.entry((statement.head, rows)).or_insert_with(|| statement.text(rows).into()).clone()
+        texts.entry((statement.head, statement.tail, rows)).or_insert_with(|| statement.text(rows).into()).clone()
     }
 }
 

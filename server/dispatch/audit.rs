@@ -1,0 +1,49 @@
+//! The audit: every second, compares what the database says this server holds with what it knows of, and has the rest
+//! released. A panic, a dropped task or an ambiguous commit can leave such leases behind; nothing stays leased to a living
+//! server that does not know of it.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::InFlight;
+use crate::{model::DeliveryKey, shared::Shared, store, turn::Committer};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Audits until `shutdown`.
+pub(crate) async fn audit(
+    shared: Arc<Shared>,
+    in_flight: Arc<InFlight>,
+    committer: Committer,
+    shutdown: CancellationToken,
+) {
+    // What was unknown a second ago and still is has not merely been settled between the reading and the comparison.
+    let mut suspects: HashSet<(DeliveryKey, u32)> = HashSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        let incarnation = shared.incarnation;
+        let leased = shared.db.read(move |conn| Box::pin(store::hot::leased_by(conn, incarnation))).await;
+        let leased = match leased {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::warn!(%error, "the audit of leases could not read the database");
+                continue;
+            }
+        };
+        let held = in_flight.held();
+        let unknown: Vec<_> =
+            leased.into_iter().filter(|lease| !held.holds(lease.claimed.key, lease.claimed.attempt)).collect();
+        drop(held);
+        let identity = |lease: &store::Leased| (lease.claimed.key, lease.claimed.attempt);
+        let (lost, new): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|lease| suspects.contains(&identity(lease)));
+        suspects = new.iter().map(identity).collect();
+        if !lost.is_empty() {
+            tracing::warn!(count = lost.len(), "leases that no attempt knows of are released");
+            committer.release(lost).await;
+        }
+    }
+}

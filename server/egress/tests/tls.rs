@@ -1,0 +1,153 @@
+//! TLS: who is trusted, and what failing handshakes look like.
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::receiver::Certificate;
+
+fn secure(port: u16, roots: &[&Certificate]) -> EgressConfig {
+    let extra_roots = roots.iter().map(|root| root.der().clone()).collect();
+    EgressConfig { allow_http: false, extra_roots, only_extra_roots: true, ..development(port) }
+}
+
+/// Serves `answer` over TLS with `certificate`, HTTP/1.1 only; closes without the closing message that TLS asks for.
+async fn serve_tls(certificate: &Certificate, answer: &'static str) -> SocketAddr {
+    let mut config = certificate.server_config().unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            read_request(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    })
+    .await
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+async fn post_tls(certificate: &Certificate, trusted: &Certificate, host: &str, answer: &'static str) -> Outcome {
+    let port = serve_tls(certificate, answer).await.port();
+    let names = GuardedResolver::new(Fixed(vec!["127.0.0.1:0".parse().unwrap()]), loopback_allowed());
+    let egress = Egress::with_resolver(secure(port, &[trusted]), names).unwrap();
+    egress.post(request(&format!("https://{host}:{port}/"), PATIENT)).await
+}
+
+fn certificate() -> Certificate {
+    Certificate::self_signed(["hooks.example", "127.0.0.1"]).unwrap()
+}
+
+fn assert_tls_failure(outcome: &Outcome) {
+    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Tls), None), "{}", outcome.detail);
+}
+
+#[tokio::test]
+async fn trusted_certificate_is_accepted_by_name_and_by_address() {
+    let certificate = certificate();
+    for host in ["hooks.example", "127.0.0.1"] {
+        let outcome = post_tls(&certificate, &certificate, host, OK).await;
+        assert_eq!(outcome.failure, None, "{}", outcome.detail);
+    }
+}
+
+#[tokio::test]
+async fn self_signed_certificate_that_is_not_trusted_is_refused() {
+    assert_tls_failure(&post_tls(&certificate(), &certificate(), "hooks.example", OK).await);
+}
+
+#[tokio::test]
+async fn certificate_for_another_name_is_refused() {
+    let certificate = certificate();
+    let outcome = post_tls(&certificate, &certificate, "other.example", OK).await;
+    assert_tls_failure(&outcome);
+    assert!(outcome.detail.contains("hooks.example"), "tells which names it is for: {}", outcome.detail);
+}
+
+#[tokio::test]
+async fn expired_certificate_is_refused() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["hooks.example".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2001, 1, 1);
+    params.not_after = date_time_ymd(2002, 1, 1);
+    let der = params.self_signed(&key).unwrap().der().clone();
+    let expired = Certificate::from_parts(vec![der], PrivatePkcs8KeyDer::from(key.serialize_der()).into());
+    assert_tls_failure(&post_tls(&expired, &expired, "hooks.example", OK).await);
+}
+
+#[tokio::test]
+async fn systems_roots_do_not_hide_the_extra_ones() {
+    let certificate = certificate();
+    let address = serve_tls(&certificate, OK).await;
+    let config = EgressConfig { only_extra_roots: false, ..secure(address.port(), &[&certificate]) };
+    let egress = Egress::new(config).unwrap();
+    let outcome = egress.post(request(&format!("https://{address}/"), PATIENT)).await;
+    assert_eq!(outcome.failure, None, "{}", outcome.detail);
+}
+
+#[tokio::test]
+async fn peer_that_speaks_no_tls_is_a_tls_failure() {
+    let certificate = certificate();
+    let address = serve(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        until_closed(&mut stream).await;
+    })
+    .await;
+    let egress = Egress::new(secure(address.port(), &[&certificate])).unwrap();
+    assert_tls_failure(&egress.post(request(&format!("https://{address}/"), PATIENT)).await);
+}
+
+#[tokio::test]
+async fn connection_lost_in_the_handshake_is_a_tls_failure() {
+    let certificate = certificate();
+    let egress = |port| Egress::new(secure(port, &[&certificate])).unwrap();
+
+    let closing = serve(|mut stream| async move {
+        stream.read_u8().await.unwrap();
+    })
+    .await;
+    assert_tls_failure(&egress(closing.port()).post(request(&format!("https://{closing}/"), PATIENT)).await);
+
+    let resetting = serve(|mut stream| async move {
+        stream.read_u8().await.unwrap();
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    assert_tls_failure(&egress(resetting.port()).post(request(&format!("https://{resetting}/"), PATIENT)).await);
+}
+
+#[tokio::test]
+async fn refused_port_is_a_connect_failure_under_https_too() {
+    let (_socket, address) = refusing();
+    let egress = Egress::new(secure(address.port(), &[&certificate()])).unwrap();
+    let outcome = egress.post(request(&format!("https://{address}/"), PATIENT)).await;
+    assert_eq!(outcome.failure, Some(FailureKind::Connect), "{}", outcome.detail);
+}
+
+#[tokio::test]
+async fn handshake_that_hangs_times_out() {
+    let address = serve(|mut stream| async move { until_closed(&mut stream).await }).await;
+    let egress = Egress::new(secure(address.port(), &[&certificate()])).unwrap();
+    let outcome = egress.post(request(&format!("https://{address}/"), SHORT)).await;
+    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Timeout), None), "{}", outcome.detail);
+}
+
+#[tokio::test]
+async fn body_ended_by_the_connection_needs_no_closing_message() {
+    let certificate = certificate();
+    let outcome = post_tls(&certificate, &certificate, "hooks.example", "HTTP/1.0 200 OK\r\n\r\nthanks").await;
+    assert_eq!((outcome.failure, outcome.http_status), (None, Some(200)), "{}", outcome.detail);
+    assert_eq!(outcome.response, "thanks");
+}
+
+#[tokio::test]
+async fn body_of_known_length_that_breaks_off_is_a_protocol_failure() {
+    let certificate = certificate();
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nthanks";
+    let outcome = post_tls(&certificate, &certificate, "hooks.example", answer).await;
+    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Protocol), Some(200)), "{}", outcome.detail);
+}

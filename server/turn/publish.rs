@@ -1,0 +1,212 @@
+//! The publishing half of a turn: events, their routing, their deliveries.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{
+    batch::Publish,
+    log::Transition,
+    write::Turn,
+};
+use crate::{
+    dispatch::{Job, Origin},
+    model::{
+        DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, ShownState, TenantKey, TransitionKind,
+    },
+    publish::{PublishError, Published, fingerprint},
+    store::{self, DeliveryInsert, EventInsert, LaneRow, Result},
+};
+
+/// An event on its way into the database.
+struct Routed {
+    /// Which publish it is.
+    index: usize,
+    content: Arc<EventContent>,
+    wanting: Vec<EndpointKey>,
+    fingerprint: [u8; 16],
+    /// Whether its publisher chose the id.
+    chosen: bool,
+}
+
+impl Turn<'_> {
+    /// Writes the events and the deliveries that follow from them, and answers each publish.
+    pub(super) async fn publish(&mut self, publishes: &[Publish]) -> Result<()> {
+        if publishes.is_empty() {
+            return Ok(());
+        }
+        self.done.answers = vec![Err(PublishError::Internal); publishes.len()];
+        self.done.pings = vec![None; publishes.len()];
+        let (originals, repeats) = Self::fold(publishes);
+        let (events, inserts) = self.route(publishes, &originals).await?;
+        let inserted = self.insert_events(&events, inserts).await?;
+        let mut written = Vec::with_capacity(events.len());
+        for event in &events {
+            if event.chosen && !inserted.contains(&event.content.key) {
+                self.done.answers[event.index] = self.compare_with_stored(event.content.tenant, &event.content.id, event.fingerprint).await?;
+                continue;
+            }
+            let (id, fanout) = (event.content.id.clone(), event.wanting.len() as i64);
+            self.done.answers[event.index] = Ok(Published { id, fanout, duplicate: false });
+            written.push(event);
+        }
+        self.insert_deliveries(&written).await?;
+        self.answer_repeats(publishes, &repeats).await
+    }
+
+    /// Parts the publishes into the first of each event id and the repeats of one within this batch.
+    fn fold(publishes: &[Publish]) -> (Vec<usize>, Vec<usize>) {
+        let mut met: HashSet<(TenantKey, &str)> = HashSet::new();
+        (0..publishes.len()).partition(|&index| {
+            let event = &publishes[index].event;
+            event.id.as_deref().is_none_or(|id| met.insert((event.tenant, id)))
+        })
+    }
+
+    /// Numbers and routes the events. Routing under the write lock: nothing commits under an older configuration.
+    async fn route(&mut self, publishes: &[Publish], originals: &[usize]) -> Result<(Vec<Routed>, Vec<EventInsert>)> {
+        let shared = &self.engine.shared;
+        let (mut events, mut inserts) = (Vec::with_capacity(originals.len()), Vec::with_capacity(originals.len()));
+        for &index in originals {
+            let mut publish = publishes[index].clone();
+            if publish.cfg != shared.routes.cfg() {
+                publish.route(&shared.routes);
+            }
+            let Publish { event, ping_of, wanting, cfg } = publish;
+            let key = EventKey(self.engine.last_event.fetch_add(1, Ordering::Relaxed) + 1);
+            let content_type = event.content_type.clone().unwrap_or_else(|| DEFAULT_CONTENT_TYPE.into());
+            let content = Arc::new(EventContent {
+                key,
+                tenant: event.tenant,
+                id: event.id.as_deref().map_or_else(|| shared.ids.event(key).into(), Into::into),
+                event_type: event.event_type.clone(),
+                content_type,
+                payload: event.payload.clone(),
+                created: self.now,
+                ping_of,
+            });
+            let fingerprint = fingerprint(&shared.keys.fingerprints, &event);
+            inserts.push(EventInsert {
+                key,
+                tenant: event.tenant,
+                id: content.id.clone(),
+                event_type: self.engine.names.key(self.tx, &content.event_type).await?,
+                time: event.time.unwrap_or(self.now),
+                created: self.now,
+                cfg,
+                content_type: self.engine.names.key(self.tx, &content.content_type).await?,
+                ping_of,
+                fanout: wanting.len() as i64,
+                labels: store::event::write_labels(&event.labels)?,
+                fingerprint,
+                payload: event.payload.clone(),
+            });
+            events.push(Routed { index, content, wanting, fingerprint, chosen: event.id.is_some() });
+        }
+        Ok((events, inserts))
+    }
+
+    /// Writes the events; returns the keys of those with chosen ids that were not there yet.
+    async fn insert_events(&mut self, events: &[Routed], inserts: Vec<EventInsert>) -> Result<HashSet<EventKey>> {
+        let (mut chosen, mut own) = (Vec::new(), Vec::new());
+        for (event, insert) in events.iter().zip(inserts) {
+            if event.chosen { chosen.push(insert) } else { own.push(insert) }
+        }
+        chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
+        store::hot::insert_own_events(self.tx, &own).await?;
+        let inserted = store::hot::insert_chosen_events(self.tx, &chosen).await?;
+        let last = self.engine.last_event.load(Ordering::Relaxed);
+        store::meta::set_last_key(self.tx, "event", last).await?;
+        Ok(inserted.into_iter().collect())
+    }
+
+    /// Answers a publish whose event id was published before.
+    async fn compare_with_stored(
+        &mut self,
+        tenant: TenantKey,
+        id: &str,
+        fingerprint: [u8; 16],
+    ) -> Result<std::result::Result<Published, PublishError>> {
+        let stored = store::event::find_published(self.tx.conn(), tenant, id).await?;
+        let stored = stored.ok_or_else(|| store::Error::Corrupt("an event that conflicts is not there".to_owned()))?;
+        let same = stored.fingerprint == fingerprint;
+        Ok(same.then_some(Published { id: id.into(), fanout: stored.fanout, duplicate: true }).ok_or(PublishError::IdReused))
+    }
+
+    /// Writes the deliveries of the events: handed over where their lanes have room, left in their lanes otherwise.
+    async fn insert_deliveries(&mut self, events: &[&Routed]) -> Result<()> {
+        let mut deliveries = Vec::new();
+        let mut waiting: HashSet<EndpointKey> = HashSet::new();
+        for event in events {
+            for &endpoint in &event.wanting {
+                let key = DeliveryKey { event: event.content.key, endpoint };
+                let handed_over = self.reserve(&event.content, endpoint);
+                if handed_over {
+                    let (event, origin) = (event.content.clone(), Origin::Fresh);
+                    self.hold(Job { key, event, attempt: 1, base: 0, origin, last_chance: false });
+                } else {
+                    waiting.insert(endpoint);
+                }
+                if event.content.ping_of.is_some() {
+                    self.done.pings[event.index] = Some(key);
+                }
+                deliveries.push(DeliveryInsert { key, handed_over });
+                self.log_queued(&event.content, key, handed_over);
+            }
+        }
+        let owner = self.engine.shared.incarnation;
+        store::hot::insert_deliveries(self.tx, owner, self.now, &deliveries).await?;
+        let events = || deliveries.iter().filter(|delivery| delivery.handed_over).map(|delivery| delivery.key.event);
+        if let (Some(first), Some(last)) = (events().min(), events().max()) {
+            store::hot::insert_handoff(self.tx, first.0, owner, first, last).await?;
+        }
+        if !waiting.is_empty() {
+            self.note_due(self.now);
+            let lane = |endpoint| LaneRow { endpoint, next_at: self.now };
+            let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
+            store::lane::lower(self.tx, &lanes).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a slot for a fresh delivery, if there is room. A ping gets one in any case.
+    fn reserve(&self, event: &EventContent, endpoint: EndpointKey) -> bool {
+        let bytes = event.payload.len() as u64;
+        let mut lanes = self.engine.in_flight.lanes();
+        if event.ping_of.is_some() {
+            lanes.reserve_forced(endpoint, bytes);
+            return true;
+        }
+        let entry = self.engine.shared.routes.endpoint(endpoint);
+        entry.is_some_and(|entry| {
+            lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
+        })
+    }
+
+    fn log_queued(&mut self, event: &EventContent, key: DeliveryKey, handed_over: bool) {
+        self.log.delivery(Transition {
+            tenant: event.tenant,
+            key,
+            event_id: &event.id,
+            event_type: &event.event_type,
+            kind: TransitionKind::Queued,
+            state: if handed_over { ShownState::InFlight } else { ShownState::Pending },
+            attempt: u32::from(handed_over),
+            ended: None,
+            next_attempt: (!handed_over).then_some(self.now),
+        });
+    }
+
+    /// Answers the repeats of an event id within this batch: each is compared with the event that is stored by now.
+    async fn answer_repeats(&mut self, publishes: &[Publish], repeats: &[usize]) -> Result<()> {
+        for &repeat in repeats {
+            let event = &publishes[repeat].event;
+            if let Some(id) = &event.id {
+                let fingerprint = fingerprint(&self.engine.shared.keys.fingerprints, event);
+                self.done.answers[repeat] = self.compare_with_stored(event.tenant, id, fingerprint).await?;
+            }
+        }
+        Ok(())
+    }
+}

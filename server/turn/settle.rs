@@ -1,0 +1,230 @@
+//! The settling half of a turn: what came of attempts, and what that means for their endpoints.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{log::Transition, write::Turn};
+use crate::{
+    dispatch::Finished,
+    model::{
+        Attempt, AttemptResult, Decision, DeliveryKey, DeliveryState, DisableReason, EndpointKey, EndpointStatus,
+        TransitionKind,
+    },
+    publish::EndpointEntry,
+    store::{self, Health, LaneRow, Result, Settled, Settlement},
+};
+
+/// An endpoint that has failed for this long without one success is disabled.
+const FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
+
+/// An answer up to this size lives in the delivery's row; a larger one gets an attempt row.
+const INLINE_RESPONSE_BYTES_MAX: usize = 256;
+
+impl Turn<'_> {
+    /// Settles attempts: their deliveries, their records, their lanes, their endpoints' health.
+    pub(super) async fn settle(&mut self, finished: &[Arc<Finished>]) -> Result<()> {
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let (mut delivered, mut others) = (Vec::new(), Vec::new());
+        for one in finished {
+            let settlement = self.settlement(one);
+            if settlement.to == DeliveryState::Delivered {
+                delivered.push((settlement, inline_response(one).unwrap_or_default()));
+            } else {
+                others.push(settlement);
+            }
+        }
+        let owner = self.engine.shared.incarnation;
+        let mut settled = store::hot::settle_delivered(self.tx, owner, self.now, &delivered).await?;
+        settled.extend(store::hot::settle_others(self.tx, owner, self.now, &others).await?);
+        let settled: HashMap<DeliveryKey, DeliveryState> =
+            settled.into_iter().map(|Settled { key, state }| (key, state)).collect();
+        self.record(finished, &settled).await?;
+        self.lower_lanes(&others, &settled).await?;
+        self.forget_batches(finished).await?;
+        let effective: Vec<&Finished> =
+            finished.iter().map(AsRef::as_ref).filter(|one| settled.contains_key(&one.job.key)).collect();
+        self.judge_endpoints(&effective).await
+    }
+
+    /// What is to be written of one outcome, given the endpoint as it is now.
+    fn settlement(&self, finished: &Finished) -> Settlement {
+        let Finished { job, result, ended, .. } = finished;
+        let deleted = self.engine.shared.routes.status(job.key.endpoint) == EndpointStatus::Deleted;
+        let (to, ready_at) = match result {
+            Some((_, Decision::Delivered)) => (DeliveryState::Delivered, None),
+            Some((_, Decision::Dead | Decision::DeadAndGone)) => (DeliveryState::Dead, None),
+            _ if deleted => (DeliveryState::Cancelled, None),
+            Some((_, Decision::RetryAt(at))) => (DeliveryState::Pending, Some(*at)),
+            None => (DeliveryState::Pending, Some(*ended)),
+        };
+        let shown = result.as_ref().map(|(outcome, _)| {
+            (outcome.http_status.unwrap_or(0), outcome.latency, outcome.failure)
+        });
+        Settlement { key: job.key, attempt: job.attempt, to, ready_at, uncounted: result.is_none(), shown }
+    }
+
+    /// Writes the attempts' rows and transitions. What did not take effect is stale and leaves no trace.
+    async fn record(&mut self, finished: &[Arc<Finished>], settled: &HashMap<DeliveryKey, DeliveryState>) -> Result<()> {
+        let mut attempts = Vec::new();
+        for one in finished {
+            self.done.over.push((one.job.key, one.job.attempt));
+            let Some(state) = settled.get(&one.job.key) else {
+                tracing::debug!(event = one.job.key.event.0, attempt = one.job.attempt, "a stale outcome was dropped");
+                continue;
+            };
+            attempts.extend(attempt_row(one));
+            self.log_settled(one, *state);
+        }
+        store::attempt::upsert(self.tx, &attempts).await
+    }
+
+    fn log_settled(&mut self, finished: &Finished, state: DeliveryState) {
+        let Finished { job, result, .. } = finished;
+        let status = self.engine.shared.routes.status(job.key.endpoint);
+        let kind = match (state, status) {
+            (DeliveryState::Delivered, _) => TransitionKind::Delivered,
+            (DeliveryState::Dead, _) => TransitionKind::Dead,
+            (DeliveryState::Cancelled, _) => TransitionKind::Cancelled,
+            (DeliveryState::Pending, EndpointStatus::Disabled { .. }) => TransitionKind::Held,
+            (DeliveryState::Pending | DeliveryState::InFlight, _) => TransitionKind::RetryScheduled,
+        };
+        let next_attempt = match result {
+            Some((_, Decision::RetryAt(at))) => Some(*at),
+            _ => None,
+        };
+        self.log.delivery(Transition {
+            tenant: job.event.tenant,
+            key: job.key,
+            event_id: &job.event.id,
+            event_type: &job.event.event_type,
+            kind,
+            state: state.shown(status),
+            attempt: job.attempt,
+            ended: result.as_ref().map(|(outcome, _)| {
+                let failure = outcome.failure.map_or(0, |kind| kind as i32);
+                (outcome.http_status.unwrap_or(0), failure, store::micros(outcome.latency))
+            }),
+            next_attempt: next_attempt.filter(|_| kind == TransitionKind::RetryScheduled),
+        });
+    }
+
+    /// Tells the lanes what is pending again.
+    async fn lower_lanes(
+        &mut self,
+        settlements: &[Settlement],
+        settled: &HashMap<DeliveryKey, DeliveryState>,
+    ) -> Result<()> {
+        let mut lanes: HashMap<EndpointKey, LaneRow> = HashMap::new();
+        for settlement in settlements {
+            let pending = settled.get(&settlement.key) == Some(&DeliveryState::Pending);
+            let Some(at) = settlement.ready_at.filter(|_| pending) else { continue };
+            let endpoint = settlement.key.endpoint;
+            let lane = lanes.entry(endpoint).or_insert(LaneRow { endpoint, next_at: at });
+            lane.next_at = lane.next_at.min(at);
+            self.note_due(at);
+        }
+        let mut lanes: Vec<LaneRow> = lanes.into_values().collect();
+        lanes.sort_unstable_by_key(|lane| lane.endpoint);
+        store::lane::lower(self.tx, &lanes).await
+    }
+
+    /// Forgets the hand-overs of which nothing is left in flight.
+    async fn forget_batches(&mut self, finished: &[Arc<Finished>]) -> Result<()> {
+        let over = finished.iter().map(|one| (one.job.key, one.job.attempt));
+        let batches = self.engine.in_flight.held().finished_by(over);
+        store::hot::delete_handoffs(self.tx, &batches).await
+    }
+
+    /// Keeps the endpoints' health, and disables those that are gone or have failed for too long.
+    async fn judge_endpoints(&mut self, finished: &[&Finished]) -> Result<()> {
+        let mut health: HashMap<EndpointKey, Option<Health>> = HashMap::new();
+        let mut disabled: HashSet<EndpointKey> = HashSet::new();
+        for one in finished {
+            let endpoint = one.job.key.endpoint;
+            let Some((outcome, decision)) = one.result.as_ref().filter(|_| one.job.event.ping_of.is_none()) else {
+                continue;
+            };
+            let Some(entry) = self.engine.shared.routes.endpoint(endpoint) else { continue };
+            let present = entry.endpoint.generation == one.generation;
+            if !present || entry.endpoint.status != EndpointStatus::Enabled || disabled.contains(&endpoint) {
+                continue;
+            }
+            let known = health.get(&endpoint).copied().unwrap_or_else(|| self.engine.shared.routes.failing(endpoint));
+            let failing = match (outcome.failure, known) {
+                (None, None) => continue,
+                (None, Some(_)) => None,
+                (Some(_), Some(known)) => Some(known),
+                (Some(_), None) => Some(Health { generation: one.generation, failing_since: one.ended }),
+            };
+            if failing != known {
+                health.insert(endpoint, failing);
+            }
+            let for_too_long = failing.is_some_and(|health| one.ended.since(health.failing_since) >= FAILING_MAX);
+            let reason = match decision {
+                Decision::DeadAndGone => Some(DisableReason::Gone),
+                _ => for_too_long.then_some(DisableReason::Failing),
+            };
+            if let Some(reason) = reason {
+                disabled.insert(endpoint);
+                self.disable(&entry, reason).await?;
+            }
+        }
+        for (endpoint, health) in health {
+            match health {
+                Some(health) => store::health::set_failing(self.tx, endpoint, health).await?,
+                None => store::health::clear(self.tx, endpoint).await?,
+            }
+            self.done.health.push((endpoint, health));
+        }
+        Ok(())
+    }
+
+    async fn disable(&mut self, entry: &EndpointEntry, reason: DisableReason) -> Result<()> {
+        let mut endpoint = entry.endpoint.clone();
+        endpoint.status = EndpointStatus::Disabled { reason, since: self.now };
+        endpoint.version = store::meta::raise_cfg(self.tx).await?;
+        endpoint.updated = self.now;
+        store::endpoint::update(self.tx, &endpoint, true).await?;
+        self.log.endpoint(endpoint.tenant, endpoint.key, TransitionKind::EndpointDisabled, Some(reason));
+        tracing::info!(endpoint = endpoint.key.0, ?reason, "an endpoint was disabled");
+        self.done.disabled.push(EndpointEntry { endpoint, secrets: entry.secrets.clone() });
+        Ok(())
+    }
+}
+
+/// The answer to a successful attempt, if it is small enough to live in the delivery's row.
+fn inline_response(finished: &Finished) -> Option<Bytes> {
+    let (outcome, _) = finished.result.as_ref()?;
+    let small = outcome.response.len() <= INLINE_RESPONSE_BYTES_MAX && !outcome.response_truncated;
+    small.then(|| outcome.response.clone())
+}
+
+/// The attempt's row, if it needs one: a success with a small answer lives in its delivery's, and what was not begun is no
+/// attempt.
+fn attempt_row(finished: &Finished) -> Option<Attempt> {
+    let (outcome, decision) = finished.result.as_ref()?;
+    let delivered = *decision == Decision::Delivered;
+    // An attempt that was recorded as begun takes its row over.
+    if delivered && inline_response(finished).is_some() && !finished.job.last_chance {
+        return None;
+    }
+    Some(Attempt {
+        delivery: finished.job.key,
+        number: finished.job.attempt,
+        result: if delivered { AttemptResult::Succeeded } else { AttemptResult::Failed },
+        failure: outcome.failure,
+        http_status: outcome.http_status,
+        latency: Some(outcome.latency),
+        ended: Some(finished.ended),
+        response: outcome.response.clone(),
+        response_truncated: outcome.response_truncated,
+        detail: outcome.detail.clone(),
+    })
+}

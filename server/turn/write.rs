@@ -1,0 +1,184 @@
+//! Writing one turn: the transaction, its commit, and what follows from it in memory while the write lock is held.
+
+use std::sync::{Arc, atomic::AtomicI64};
+
+use super::{batch::Batch, log::LogBuilder};
+use crate::{
+    dispatch::{InFlight, Job, Origin},
+    faults::crash_point,
+    model::{DeliveryKey, EndpointKey, Timestamp},
+    publish::{EndpointEntry, PublishError, Published},
+    shared::Shared,
+    store::{self, Error, Health, Result, Tx},
+};
+
+/// What a turn works with besides its batch.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(super) names: store::name::Names,
+    /// The last event key taken; the counter in the database follows it.
+    pub(super) last_event: AtomicI64,
+}
+
+/// One turn in the making.
+pub(super) struct Turn<'tx> {
+    pub(super) engine: &'tx Engine,
+    pub(super) tx: &'tx mut Tx,
+    pub(super) now: Timestamp,
+    pub(super) log: LogBuilder,
+    pub(super) done: Done,
+}
+
+/// What a turn has done.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// For each publish, its answer.
+    pub(super) answers: Vec<std::result::Result<Published, PublishError>>,
+    /// For each publish, the delivery made of it if it is a ping.
+    pub(super) pings: Vec<Option<DeliveryKey>>,
+    /// What is leased now and is to be started. Their slots are taken.
+    pub(super) jobs: Vec<Job>,
+    /// Attempts that are over, whether they took effect or were stale.
+    pub(super) over: Vec<(DeliveryKey, u32)>,
+    /// Lanes of which nothing is due any more.
+    pub(super) drained: Vec<EndpointKey>,
+    /// Lanes whose backlog is due.
+    pub(super) adopted: Vec<EndpointKey>,
+    /// Endpoints that the turn disabled.
+    pub(super) disabled: Vec<EndpointEntry>,
+    /// Endpoints that fail now, or fare well again.
+    pub(super) health: Vec<(EndpointKey, Option<Health>)>,
+    /// When the earliest of the work that this turn left unleased is due.
+    pub(super) earliest: Option<Timestamp>,
+    /// When the next work is due, if the turn claimed.
+    pub(super) next_due: Option<Timestamp>,
+    /// The log row it appended.
+    pub(super) seq: Option<i64>,
+}
+
+impl Engine {
+    /// Writes one turn. On failure nothing has happened, neither in the database nor in memory.
+    pub(super) async fn write(self: &Arc<Self>, batch: &Arc<Batch>) -> Result<Done> {
+        let (engine, batch) = (self.clone(), batch.clone());
+        let db = self.shared.db.clone();
+        db.write(move |tx| {
+            Box::pin(async move {
+                let now = engine.shared.clock.now();
+                let mut turn = Turn { engine: &engine, tx, now, log: LogBuilder::default(), done: Done::default() };
+                match turn.write(&batch).await {
+                    Ok(()) => {
+                        let done = turn.done;
+                        engine.apply(&done);
+                        Ok(done)
+                    }
+                    Err(error) => {
+                        let done = turn.done;
+                        engine.undo(&done);
+                        Err(error)
+                    }
+                }
+            })
+        })
+        .await
+    }
+
+    /// What follows from a commit in memory, before any other write begins.
+    fn apply(&self, done: &Done) {
+        for entry in &done.disabled {
+            self.shared.routes.apply(entry.clone());
+        }
+        for (endpoint, health) in &done.health {
+            self.shared.routes.set_failing(*endpoint, *health);
+        }
+        let mut held = self.in_flight.held();
+        done.over.iter().for_each(|(key, attempt)| held.remove(*key, *attempt));
+        drop(held);
+        let mut lanes = self.in_flight.lanes();
+        done.adopted.iter().for_each(|endpoint| lanes.adopt(*endpoint));
+        lanes.give_back(&done.drained);
+    }
+
+    /// Gives back what a turn that failed had taken.
+    fn undo(&self, done: &Done) {
+        self.names.forget();
+        let mut held = self.in_flight.held();
+        done.jobs.iter().for_each(|job| held.remove(job.key, job.attempt));
+        drop(held);
+        let mut lanes = self.in_flight.lanes();
+        for job in &done.jobs {
+            let bytes = job.event.payload.len() as u64;
+            lanes.release(job.key.endpoint, bytes, job.origin, crate::dispatch::Pace::Other);
+        }
+    }
+}
+
+impl Turn<'_> {
+    async fn write(&mut self, batch: &Batch) -> Result<()> {
+        self.publish(&batch.publishes).await?;
+        crash_point!("turn-published");
+        self.settle(&batch.finished).await?;
+        self.release(&batch.releases).await?;
+        for (delivery, attempt) in &batch.begins {
+            store::attempt::insert_begun(self.tx, *delivery, *attempt).await?;
+        }
+        if batch.claim {
+            self.claim().await?;
+        }
+        self.commit().await
+    }
+
+    /// Appends the turn's log row and commits.
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        let mark: i64 = rand::random();
+        if let Some(body) = std::mem::take(&mut self.log).finish() {
+            self.done.seq = Some(store::log::append(self.tx, self.now, mark, &body).await?);
+        }
+        crash_point!("turn-before-commit");
+        let committed = self.tx.commit().await;
+        crash_point!("turn-after-commit");
+        match (committed, self.done.seq) {
+            (Ok(()), _) => Ok(()),
+            (Err(error), Some(seq)) if self.was_committed(seq, mark).await => {
+                tracing::warn!(%error, seq, "a commit failed but is in the log");
+                Ok(())
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// After an error at the commit: whether it took place all the same. The turn's mark in the log tells.
+    async fn was_committed(&mut self, seq: i64, mark: i64) -> bool {
+        self.tx.abandon().await;
+        store::log::has_mark(self.tx.conn(), seq - 1, mark).await.unwrap_or(false)
+    }
+
+    /// Leases a delivery in memory; the caller writes it.
+    pub(super) fn hold(&mut self, job: Job) {
+        let batch = (job.origin == Origin::Fresh).then(|| self.batch_of(&job));
+        self.engine.in_flight.held().insert(job.key, job.attempt, batch);
+        self.done.jobs.push(job);
+    }
+
+    /// The number of the batch that a fresh delivery of this turn belongs to: the first event handed over.
+    fn batch_of(&self, job: &Job) -> i64 {
+        self.done.jobs.iter().find(|job| job.origin == Origin::Fresh).map_or(job.key.event.0, |first| first.key.event.0)
+    }
+
+    /// Notes that unleased work is due at `at`.
+    pub(super) fn note_due(&mut self, at: Timestamp) {
+        self.done.earliest = Some(self.done.earliest.map_or(at, |known| known.min(at)));
+    }
+}
+
+/// The error of a batch that cannot be split any further.
+pub(super) fn publish_error(error: &Error) -> PublishError {
+    match error {
+        Error::Full(_) => PublishError::StorageFull,
+        Error::Unavailable(_) | Error::Panicked => PublishError::StorageUnavailable,
+        Error::Data(_) | Error::Corrupt(_) | Error::InUse(_) | Error::Key(_) | Error::Migrate(_) => {
+            PublishError::Internal
+        }
+    }
+}
