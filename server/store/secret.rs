@@ -56,7 +56,8 @@ pub(crate) async fn load(
 ) -> Result<Vec<(EndpointKey, Secret)>> {
     let sql = "SELECT key, tenant, endpoint, sealed, created, expires FROM secret \
                WHERE endpoint BETWEEN $1 AND $2 ORDER BY endpoint, key DESC";
-    let rows: Vec<(i64, i64, i64, Vec<u8>, i64, Option<i64>)> = fetch_all!(conn, sql, first.0, last.0)?;
+    type Row = (i64, i64, i64, Vec<u8>, i64, Option<i64>);
+    let rows: Vec<Row> = fetch_all!(conn, sql, first.0, last.0)?;
     rows.into_iter()
         .map(|(key, tenant, endpoint, sealed, created, expires)| {
             let secret = Secret {

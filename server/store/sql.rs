@@ -77,7 +77,10 @@ pub(super) struct MultiRow {
 
 /// The texts built so far.
 #[derive(Debug, Default)]
-pub(super) struct Texts(Mutex<HashMap<(&'static str, &'static str, usize), Arc<str>>>);
+pub(super) struct Texts(Mutex<HashMap<TextKey, Arc<str>>>);
+
+/// A statement's head and tail, and how many rows.
+type TextKey = (&'static str, &'static str, usize);
 
 impl Texts {
     /// The text of `statement` for `rows` rows.
