@@ -125,7 +125,7 @@ impl Fixture {
 
     /// What was logged since the database was made.
     pub(crate) async fn log(&self) -> Vec<LogRow> {
-        self.shared.db.read(|conn| Box::pin(store::log::after(conn, 1, 1_000))).await.unwrap()
+        self.shared.db.read(|conn| Box::pin(store::log::after(conn, 1, 1_000, i64::MAX))).await.unwrap()
     }
 
     /// The latest transition.

@@ -16,6 +16,7 @@ use crate::{
     proto::{DeliveryState, ErrorReason},
     publish::PublishError,
     redrive, store,
+    watch::WatchError,
 };
 
 /// The `domain` of every ErrorInfo.
@@ -25,6 +26,8 @@ const DOMAIN: &str = "tidings.v1";
 const RETRY_OVERLOADED: Duration = Duration::from_millis(100);
 /// A database that cannot be used, or a server that restarts, is back in about that.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+/// Streams last long.
+const RETRY_STREAMS: Duration = Duration::from_secs(5);
 /// Somebody has to make room on the disk.
 const RETRY_FULL: Duration = Duration::from_secs(10);
 
@@ -41,6 +44,8 @@ pub(super) enum Error {
     Redrive(redrive::Error),
     /// Publishing failed.
     Publish(PublishError),
+    /// A stream is not opened, or ends.
+    Watch(WatchError),
     /// Reading failed.
     Store(store::Error),
 }
@@ -83,6 +88,12 @@ impl From<PublishError> for Error {
     }
 }
 
+impl From<WatchError> for Error {
+    fn from(error: WatchError) -> Self {
+        Self::Watch(error)
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         Self::Store(error)
@@ -97,6 +108,7 @@ impl From<Error> for Status {
             Error::Configure(error) => configure_status(error),
             Error::Redrive(error) => redrive_status(error),
             Error::Publish(error) => publish_status(error),
+            Error::Watch(error) => watch_status(error),
             Error::Store(error) => store_status(&error),
         }
     }
@@ -165,11 +177,42 @@ fn publish_status(error: PublishError) -> Status {
         ),
         PublishError::StorageFull => storage_full(),
         PublishError::StorageUnavailable => storage_unavailable(),
-        PublishError::ShuttingDown => {
-            let message = "the server is shutting down; try again";
-            retryable(Code::Unavailable, ErrorReason::ShuttingDown, message, RETRY_UNAVAILABLE)
-        }
+        PublishError::ShuttingDown => shutting_down(),
         PublishError::Internal => internal(&error),
+    }
+}
+
+fn watch_status(error: WatchError) -> Status {
+    match error {
+        WatchError::InvalidToken => {
+            let mut violations = Violations::default();
+            let problem = "must be the token of a message of this stream, with the same tenant and filter";
+            violations.add_for(ErrorReason::InvalidResumeToken, "resume_token", problem);
+            invalid(violations)
+        }
+        WatchError::Expired => status(
+            Code::OutOfRange,
+            ErrorReason::ResumeTokenExpired,
+            "what follows the resume token is no longer kept; start from the oldest, or from now",
+        ),
+        WatchError::Rewound => status(
+            Code::OutOfRange,
+            ErrorReason::LogRewound,
+            "the database was restored to a state before the resume token; start from a time, or from the oldest",
+        ),
+        WatchError::TooManyStreams => {
+            let message = "as many streams are open as the server allows; close some, or try again later";
+            retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
+        }
+        WatchError::SlowConsumer { resume_token } => {
+            let metadata = HashMap::from([("resume_token".to_owned(), resume_token)]);
+            let message =
+                "the stream's reader made no progress for too long; resume with the token of its last message";
+            Status::with_error_details(Code::Aborted, message, details(ErrorReason::SlowConsumer, metadata))
+        }
+        WatchError::ShuttingDown => shutting_down(),
+        WatchError::Storage(error) => store_status(&error),
+        WatchError::Panicked => internal(&error),
     }
 }
 
@@ -225,6 +268,11 @@ fn storage_full() -> Status {
 fn storage_unavailable() -> Status {
     let message = "the server's database is not available; try again";
     retryable(Code::Unavailable, ErrorReason::StorageUnavailable, message, RETRY_UNAVAILABLE)
+}
+
+fn shutting_down() -> Status {
+    let message = "the server is shutting down; try again";
+    retryable(Code::Unavailable, ErrorReason::ShuttingDown, message, RETRY_UNAVAILABLE)
 }
 
 fn retryable(code: Code, reason: ErrorReason, message: &str, delay: Duration) -> Status {

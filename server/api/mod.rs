@@ -20,12 +20,13 @@ mod service;
 mod show;
 mod tenant;
 mod violation;
+mod watch;
 
 use std::sync::Arc;
 
 use crate::{
     configure::Configurator, model::UrlPolicy, proto::webhook_service_server::WebhookServiceServer, publish::Publisher,
-    shared::Shared,
+    shared::Shared, watch::Watch,
 };
 
 /// Room in a message for everything beside the payload: 64 labels of at most 1,152 bytes, ids and names, or the 999 delays
@@ -51,14 +52,16 @@ pub struct WebhookApi {
     shared: Arc<Shared>,
     configurator: Configurator,
     publisher: Publisher,
+    watch: Watch,
     urls: Arc<UrlPolicy>,
     limits: Limits,
 }
 
 impl WebhookApi {
-    /// A service over what `shared` holds that publishes through `publisher` and takes URLs that `urls` allows.
-    pub fn new(shared: Arc<Shared>, publisher: Publisher, urls: UrlPolicy, limits: Limits) -> Self {
-        Self { configurator: Configurator::new(shared.clone()), shared, publisher, urls: Arc::new(urls), limits }
+    /// A service over what `shared` holds that publishes through `publisher`, streams from `watch` and takes URLs that
+    /// `urls` allows.
+    pub fn new(shared: Arc<Shared>, publisher: Publisher, watch: Watch, urls: UrlPolicy, limits: Limits) -> Self {
+        Self { configurator: Configurator::new(shared.clone()), shared, publisher, watch, urls: Arc::new(urls), limits }
     }
 
     /// The service as tonic serves it, with the limit on the size of messages that follows from [`Limits`].

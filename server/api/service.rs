@@ -1,13 +1,14 @@
 //! The generated trait, implemented by handing every call to the file of its resource.
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin};
+use std::{future::Future, panic::AssertUnwindSafe};
 
-use futures_util::{FutureExt as _, Stream};
+use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
 use super::{
     WebhookApi,
     error::{Error, panicked},
+    watch::WatchStream,
 };
 use crate::proto::{webhook_service_server::WebhookService, *};
 
@@ -130,12 +131,12 @@ impl WebhookService for WebhookApi {
         answer(self.cancel_delivery(request.into_inner())).await
     }
 
-    type WatchDeliveriesStream = Pin<Box<dyn Stream<Item = Result<WatchDeliveriesResponse, Status>> + Send>>;
+    type WatchDeliveriesStream = WatchStream;
 
     async fn watch_deliveries(
         &self,
-        _request: Request<WatchDeliveriesRequest>,
+        request: Request<WatchDeliveriesRequest>,
     ) -> Result<Response<Self::WatchDeliveriesStream>, Status> {
-        Err(Status::unimplemented("watching is not served"))
+        answer(self.watch_deliveries(request.into_inner())).await
     }
 }

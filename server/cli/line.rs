@@ -8,8 +8,8 @@ use super::terminal::{Palette, Tone, printable, time_of_day};
 use crate::{
     model::Timestamp,
     proto::{
-        DeliveryTransition, DeliveryTransitionKind, DisableReason, EndpointTransition, EndpointTransitionKind, FailureKind,
-        WatchDeliveriesResponse, watch_deliveries_response::Message,
+        DeliveryTransition, DeliveryTransitionKind, DisableReason, EndpointTransition, EndpointTransitionKind,
+        FailureKind, WatchDeliveriesResponse, watch_deliveries_response::Message,
     },
 };
 
@@ -63,7 +63,11 @@ impl<'a> Line<'a> {
             write!(f, "  {}", self.palette.paint(tone, failure))?;
         }
         if let Some(latency) = &transition.latency {
-            write!(f, "  {} ms", latency.seconds.saturating_mul(1_000).saturating_add(i64::from(latency.nanos) / 1_000_000))?;
+            write!(
+                f,
+                "  {} ms",
+                latency.seconds.saturating_mul(1_000).saturating_add(i64::from(latency.nanos) / 1_000_000)
+            )?;
         }
         if let Some(next) = &transition.next_attempt_time {
             write!(f, "  next {}", time_of_day(timestamp(next)))?;
@@ -198,10 +202,7 @@ mod tests {
             kind: EndpointTransitionKind::Disabled as i32,
             disable_reason: DisableReason::Gone as i32,
         };
-        assert_eq!(
-            plain(Message::Endpoint(gone)),
-            "22:13:20.250Z  endpoint    ep_1  disabled  it answered 410 Gone"
-        );
+        assert_eq!(plain(Message::Endpoint(gone)), "22:13:20.250Z  endpoint    ep_1  disabled  it answered 410 Gone");
     }
 
     #[test]

@@ -26,13 +26,11 @@ use tonic_types::StatusExt as _;
 pub use self::args::WatchArgs;
 use super::{
     line::Line,
-    terminal::{Palette, Tone, printable},
+    terminal::{Palette, printable},
 };
 use crate::{
     model::Clock,
-    proto::{
-        WatchDeliveriesRequest, watch_deliveries_request::Start, webhook_service_client::WebhookServiceClient,
-    },
+    proto::{WatchDeliveriesRequest, watch_deliveries_request::Start, webhook_service_client::WebhookServiceClient},
 };
 
 /// A connection is made within this time or not at all.
@@ -121,12 +119,7 @@ enum End {
 }
 
 impl<W: Write> Watching<W> {
-    fn open(
-        server: String,
-        request: WatchDeliveriesRequest,
-        out: W,
-        palette: Palette,
-    ) -> Result<Self, WatchError> {
+    fn open(server: String, request: WatchDeliveriesRequest, out: W, palette: Palette) -> Result<Self, WatchError> {
         let Ok(endpoint) = Endpoint::from_shared(server.clone()) else { return Err(WatchError::Server(server)) };
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)

@@ -4,11 +4,7 @@
 //! it waits for its reader a stream holds nothing but a few messages: no row of the ring, and a page of the table only
 //! for as long as a reader that keeps up would make it wait.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},

@@ -120,9 +120,9 @@ async fn locate(conn: &mut Conn, origin: Origin) -> store::Result<Result<Place, 
         Origin::Time(start) => {
             let seq = log::last_before(conn, start).await?;
             // Also keeps out what is committed before `start` while that is still to come.
-            after_row(conn, seq).await.map(|place| {
-                Ok(Place { position: Position { not_before: start, ..place.position }, ..place })
-            })
+            after_row(conn, seq)
+                .await
+                .map(|place| Ok(Place { position: Position { not_before: start, ..place.position }, ..place }))
         }
         Origin::Oldest => {
             let (seq, ..) = log::oldest(conn).await?;

@@ -25,6 +25,14 @@ fn cases() -> Vec<(Error, Code, &'static str)> {
         (PublishError::StorageUnavailable.into(), Code::Unavailable, "STORAGE_UNAVAILABLE"),
         (PublishError::ShuttingDown.into(), Code::Unavailable, "SHUTTING_DOWN"),
         (PublishError::Internal.into(), Code::Internal, "INTERNAL"),
+        (WatchError::InvalidToken.into(), Code::InvalidArgument, "INVALID_RESUME_TOKEN"),
+        (WatchError::Expired.into(), Code::OutOfRange, "RESUME_TOKEN_EXPIRED"),
+        (WatchError::Rewound.into(), Code::OutOfRange, "LOG_REWOUND"),
+        (WatchError::TooManyStreams.into(), Code::ResourceExhausted, "TOO_MANY_STREAMS"),
+        (WatchError::SlowConsumer { resume_token: "t".to_owned() }.into(), Code::Aborted, "SLOW_CONSUMER"),
+        (WatchError::ShuttingDown.into(), Code::Unavailable, "SHUTTING_DOWN"),
+        (WatchError::Storage(store::Error::Full(sqlx())).into(), Code::Unavailable, "STORAGE_FULL"),
+        (WatchError::Panicked.into(), Code::Internal, "INTERNAL"),
         (store::Error::Full(sqlx()).into(), Code::Unavailable, "STORAGE_FULL"),
         (store::Error::Unavailable(sqlx()).into(), Code::Unavailable, "STORAGE_UNAVAILABLE"),
         (store::Error::Data(sqlx()).into(), Code::Internal, "INTERNAL"),
@@ -64,4 +72,11 @@ fn state_errors_name_the_state() {
     let details = status.get_error_details();
     assert_eq!(details.error_info().unwrap().metadata["state"], "IN_FLIGHT");
     assert!(status.message().contains("IN_FLIGHT"));
+}
+
+#[test]
+fn slow_consumer_is_told_its_token() {
+    let status = Status::from(Error::from(WatchError::SlowConsumer { resume_token: "abc".to_owned() }));
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.metadata.get("resume_token").map(String::as_str), Some("abc"));
 }

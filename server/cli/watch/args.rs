@@ -83,7 +83,8 @@ fn parse_since(text: &str) -> Result<Since, String> {
     if let Ok(time) = prost_types::Timestamp::from_str(text) {
         return Ok(Since::Time(time));
     }
-    let problem = || "must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 90s, 15m, 2h or 7d".to_owned();
+    let problem =
+        || "must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 90s, 15m, 2h or 7d".to_owned();
     let unit = text.chars().last().ok_or_else(problem)?;
     let secs_per_unit = match unit {
         's' => 1,
@@ -119,7 +120,8 @@ mod tests {
     fn arguments_become_the_request_that_they_name() {
         let plain = request(&[]).unwrap();
         assert_eq!((plain.tenant_id.as_str(), plain.start), ("default", None));
-        let all = ["--tenant", "acme", "--endpoint", "ep_1", "--endpoint", "ep_2", "--type", "user.*", "--state", "dead"];
+        let all =
+            ["--tenant", "acme", "--endpoint", "ep_1", "--endpoint", "ep_2", "--type", "user.*", "--state", "dead"];
         let filtered = request(&[&all[..], &["--state", "In-Flight", "--from-oldest"]].concat()).unwrap();
         let filter = filtered.filter.unwrap();
         assert_eq!(filtered.tenant_id, "acme");
@@ -139,7 +141,8 @@ mod tests {
         assert_eq!(start("90s"), Some((999_910, 500_000_000)));
         assert_eq!(start("2h"), Some((992_800, 500_000_000)));
         assert_eq!(start("1970-01-01T00:01:00Z"), Some((60, 0)));
-        for wrong in ["", "s", "-5s", "5", "5w", "é", "1.5h", "99999999999999999999d", "9999999999999999d", "yesterday"] {
+        for wrong in ["", "s", "-5s", "5", "5w", "é", "1.5h", "99999999999999999999d", "9999999999999999d", "yesterday"]
+        {
             assert_eq!(start(wrong), None, "{wrong}");
         }
     }

@@ -11,7 +11,7 @@ async fn stream_beyond_the_limit_is_refused_until_one_is_dropped() {
     assert!(matches!(house.refusal(Start::Now).await, WatchError::TooManyStreams));
     drop(first);
     drop(house.watch.open.acquire().await.unwrap());
-    house.stream(Start::Now).await;
+    drop(house.stream(Start::Now).await);
 }
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn refused_start_leaves_no_stream_open() {
     let folder = TempDir::new().unwrap();
     let house = House::open(folder.path(), &Config { streams_max: 1, ..Config::default() }).await;
     assert!(matches!(house.refusal(Start::Token("x".to_owned())).await, WatchError::InvalidToken));
-    house.stream(Start::Now).await;
+    drop(house.stream(Start::Now).await);
 }
 
 #[tokio::test]

@@ -77,7 +77,11 @@ async fn run(seed: u64) {
         if life == LIVES {
             for (index, watcher) in watchers.iter().enumerate() {
                 let expected = expected(&house, watcher.tenant, &watcher.filter).await;
-                assert!(watcher.seen == expected, "seed {seed}, watcher {index}: {}", difference(&watcher.seen, &expected));
+                assert!(
+                    watcher.seen == expected,
+                    "seed {seed}, watcher {index}: {}",
+                    difference(&watcher.seen, &expected)
+                );
             }
         }
         house.close().await;
@@ -108,12 +112,8 @@ async fn write_turn(house: &House, rng: &mut StdRng, written: u32) -> u32 {
 
 /// A random transition, told from all others by its attempt number.
 fn entry(rng: &mut StdRng, events: u32, attempt: u32) -> LogEntry {
-    let entry = LogEntry {
-        tenant: rng.random_range(1..=2),
-        endpoint: rng.random_range(1..=5),
-        attempt,
-        ..LogEntry::default()
-    };
+    let entry =
+        LogEntry { tenant: rng.random_range(1..=2), endpoint: rng.random_range(1..=5), attempt, ..LogEntry::default() };
     if rng.random_range(0..8) == 0 {
         return LogEntry { kind: rng.random_range(101..=106), ..entry };
     }
