@@ -17,6 +17,8 @@ pub mod configure;
 pub mod dispatch;
 pub mod egress;
 mod faults;
+#[cfg(test)]
+mod fixture;
 pub mod model;
 pub mod proto;
 pub mod publish;

@@ -7,14 +7,14 @@ use tidings::cli;
 use tracing_subscriber::EnvFilter;
 
 /// Webhook delivery as a gRPC service: durable, signed, retried, streamed.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "tidings", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run a server
     Serve(cli::serve::ServeArgs),

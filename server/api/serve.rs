@@ -51,7 +51,7 @@ pub(crate) fn serve(
             .add_service(health_service)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
-            .add_service(api.into_server())
+            .add_service(api.into_service())
             .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
             .await
     })

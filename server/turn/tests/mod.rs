@@ -17,8 +17,8 @@ use crate::{
     configure::{Configurator, NewEndpoint},
     dispatch::{Finished, InFlight, Job, Room},
     model::{
-        Clock, Decision, DeliveryKey, DeliveryPolicy, DeliveryState, EndpointKey, EndpointSettings, FailureKind, LogEntry,
-        NewEvent, Outcome, RetrySchedule, TenantKey, Timestamp, TransitionKind, TypeFilter,
+        Clock, Decision, DeliveryKey, DeliveryPolicy, DeliveryState, EndpointKey, EndpointSettings, FailureKind,
+        LogEntry, NewEvent, Outcome, RetrySchedule, TenantKey, Timestamp, TransitionKind, TypeFilter,
     },
     shared::Shared,
     signing,
@@ -115,7 +115,7 @@ impl Fixture {
 
     /// All transitions so far, in order.
     async fn log(&self) -> Vec<LogEntry> {
-        let rows = self.shared.db.read(|conn| Box::pin(store::log::after(conn, 1, 10_000))).await.unwrap();
+        let rows = self.shared.db.read(|conn| Box::pin(store::log::after(conn, 1, 10_000, i64::MAX))).await.unwrap();
         rows.into_iter().flat_map(|row| row.body.entries).collect()
     }
 

@@ -9,17 +9,14 @@ async fn happy_path_writes_one_event_one_delivery_and_one_update_each() {
     fixture.settle(&first.jobs[0], delivered()).await;
 
     let changes = || async {
-        let unit = |tx: &mut store::Tx| -> futures_util::future::BoxFuture<'_, store::Result<i64>> {
+        let counted = fixture.shared.db.write(|tx| {
             Box::pin(async move {
-                match tx.conn() {
-                    store::Conn::Sqlite(conn) => {
-                        let sql = "SELECT total_changes()";
-                        Ok(sqlx::query_as::<_, (i64,)>(sql).fetch_one(&mut **conn).await?.0)
-                    }
-                }
+                let store::Conn::Sqlite(conn) = tx.conn();
+                let (changes,) = sqlx::query_as::<_, (i64,)>("SELECT total_changes()").fetch_one(&mut **conn).await?;
+                Ok(changes)
             })
-        };
-        fixture.shared.db.write(unit).await.unwrap()
+        });
+        counted.await.unwrap()
     };
     let before = changes().await;
     let done = fixture.publish(events(64)).await;

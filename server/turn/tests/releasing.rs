@@ -60,7 +60,8 @@ async fn delivery_whose_budget_ends_on_a_lost_attempt_gets_one_more() {
     fixture = fixture.crashed().await;
     let row = fixture.row(key).await;
     assert_eq!((row.state, row.kind), (DeliveryState::Dead, Some(FailureKind::LeaseLost)));
-    let results: Vec<_> = fixture.attempts(key).await.into_iter().map(|attempt| (attempt.number, attempt.result)).collect();
+    let results: Vec<_> =
+        fixture.attempts(key).await.into_iter().map(|attempt| (attempt.number, attempt.result)).collect();
     assert_eq!(results, [(1, AttemptResult::Lost), (2, AttemptResult::Lost), (4, AttemptResult::Lost)]);
 }
 
