@@ -6,10 +6,7 @@ use prost_types::Timestamp;
 use tidings::proto::*;
 use tonic::Code;
 
-use crate::{
-    create, created,
-    support::{Api, shown},
-};
+use crate::support::{Api, shown};
 
 fn event() -> Event {
     Event { r#type: "user.created".to_owned(), payload: b"{}".as_slice().into(), ..Default::default() }
@@ -127,13 +124,17 @@ async fn events_that_cannot_be_or_are_not_there_are_told_apart() {
 
 #[tokio::test]
 async fn published_event_is_kept_byte_for_byte_and_told_where_it_went() {
-    let api = Api::start().await;
+    let (api, url) = Api::start_local().await;
     let mut client = api.client.clone();
-    let all = created(&api, "").await;
-    let mut picky = create("");
+    let create = || CreateEndpointRequest {
+        endpoint: Some(Endpoint { url: url.clone(), ..Default::default() }),
+        ..Default::default()
+    };
+    let all = client.create_endpoint(create()).await.unwrap().into_inner().endpoint.unwrap();
+    let mut picky = create();
     picky.endpoint.as_mut().unwrap().event_types = vec!["order.*".to_owned()];
     let picky = client.create_endpoint(picky).await.unwrap().into_inner().endpoint.unwrap();
-    let disabled = CreateEndpointRequest { disabled: true, ..create("") };
+    let disabled = CreateEndpointRequest { disabled: true, ..create() };
     let disabled = client.create_endpoint(disabled).await.unwrap().into_inner().endpoint.unwrap();
 
     let given = Event {

@@ -37,7 +37,19 @@ pub(crate) struct Api {
 }
 
 impl Api {
+    /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
+        Self::start_with(vec![443, 8443], AddressPolicy::default()).await
+    }
+
+    /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
+    pub(crate) async fn start_local() -> (Self, String) {
+        let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        (Self::start_with(vec![refusing.port()], addresses).await, format!("https://{refusing}/hook"))
+    }
+
+    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("tidings.db");
         let key_file = directory.path().join("tidings.key");
@@ -45,14 +57,9 @@ impl Api {
         Shared::open(&database, &key_file, Clock::system()).await.unwrap().db.close().await;
         add_tenant(&database).await;
 
-        let urls = UrlPolicy { allow_http: false, ports: vec![443, 8443], addresses: AddressPolicy::default() };
-        let egress = EgressConfig {
-            allow_http: false,
-            ports: urls.ports.clone(),
-            addresses: AddressPolicy::default(),
-            extra_roots: Vec::new(),
-            only_extra_roots: false,
-        };
+        let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
+        let egress =
+            EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
         let config = Config {
             database: database.clone(),
             key_file,
