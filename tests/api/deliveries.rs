@@ -3,7 +3,10 @@
 use tidings::proto::*;
 use tonic::Code;
 
-use crate::{created, support::Api};
+use crate::{
+    created,
+    support::{Api, shown},
+};
 
 #[tokio::test]
 async fn bad_filters_are_refused_with_their_index() {
@@ -45,4 +48,39 @@ async fn bad_pages_are_refused() {
         let fields = ["delivery_id", "page_size", "page_token"];
         api.refuses(token, call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &fields).await;
     }
+}
+
+#[tokio::test]
+async fn a_ping_tells_what_came_of_its_attempt() {
+    let (api, url) = Api::start_local().await;
+    let mut client = api.client.clone();
+    // Neither the filter nor the state keeps a ping from being sent.
+    let endpoint = Endpoint { url, event_types: vec!["order.*".to_owned()], ..Default::default() };
+    let create = CreateEndpointRequest { endpoint: Some(endpoint), disabled: true, ..Default::default() };
+    let endpoint_id = client.create_endpoint(create).await.unwrap().into_inner().endpoint.unwrap().id;
+    let ping = PingEndpointRequest { endpoint_id, ..Default::default() };
+    let answer = client.ping_endpoint(ping).await.unwrap().into_inner();
+    let (delivery, attempt) = (answer.delivery.unwrap(), answer.attempt.unwrap());
+    assert_eq!((delivery.event_type.as_str(), delivery.state()), ("test.ping", DeliveryState::Dead));
+    assert_eq!((attempt.number, attempt.outcome()), (1, AttemptOutcome::Failed));
+    assert_eq!((attempt.failure_kind(), delivery.failure_kind()), (FailureKind::Connect, FailureKind::Connect));
+
+    let list = ListAttemptsRequest { delivery_id: delivery.id.clone(), ..Default::default() };
+    assert_eq!(client.list_attempts(list).await.unwrap().into_inner().attempts, [attempt]);
+    let event = GetEventRequest { event_id: delivery.event_id.clone(), ..Default::default() };
+    let routes = client.get_event(event).await.unwrap().into_inner().routes;
+    assert_eq!((routes[0].reason(), &routes[0].delivery_id), (RouteReason::Ping, &delivery.id));
+
+    let cancel = CancelDeliveryRequest { delivery_id: delivery.id.clone(), ..Default::default() };
+    let refused = client.cancel_delivery(cancel).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(shown(&refused).contains("DELIVERY_STATE") && refused.message().contains("DEAD"), "{refused:?}");
+    let retry = || RetryDeliveryRequest { delivery_id: delivery.id.clone(), ..Default::default() };
+    let call = client.retry_delivery(retry());
+    api.refuses("disabled", call, Code::FailedPrecondition, "ENDPOINT_STATE", &[]).await;
+    let activate = ActivateEndpointRequest { endpoint_id: delivery.endpoint_id.clone(), ..Default::default() };
+    client.activate_endpoint(activate).await.unwrap();
+    let retried = client.retry_delivery(retry()).await.unwrap().into_inner().delivery.unwrap();
+    assert_eq!((retried.state(), retried.attempt_count), (DeliveryState::Pending, 1));
+    assert!(retried.next_attempt_time.is_some());
 }

@@ -121,3 +121,90 @@ async fn events_that_cannot_be_or_are_not_there_are_told_apart() {
         api.refuses(id, client.get_event(get(id)), Code::NotFound, "NOT_FOUND", &[]).await;
     }
 }
+
+#[tokio::test]
+async fn published_event_is_kept_byte_for_byte_and_told_where_it_went() {
+    let (api, url) = Api::start_local().await;
+    let mut client = api.client.clone();
+    let create = || CreateEndpointRequest {
+        endpoint: Some(Endpoint { url: url.clone(), ..Default::default() }),
+        ..Default::default()
+    };
+    let all = client.create_endpoint(create()).await.unwrap().into_inner().endpoint.unwrap();
+    let mut picky = create();
+    picky.endpoint.as_mut().unwrap().event_types = vec!["order.*".to_owned()];
+    let picky = client.create_endpoint(picky).await.unwrap().into_inner().endpoint.unwrap();
+    let disabled = CreateEndpointRequest { disabled: true, ..create() };
+    let disabled = client.create_endpoint(disabled).await.unwrap().into_inner().endpoint.unwrap();
+
+    let given = Event {
+        id: "own-id_1".to_owned(),
+        payload: b" {\"a\" : \"\\u0000 \\ud800\", \"a\": 1e400}\n".as_slice().into(),
+        content_type: "application/x+json; charset=utf-8".to_owned(),
+        event_time: Some(Timestamp { seconds: -1, nanos: 5_000 }),
+        labels: labels(64, "key", "value"),
+        ..event()
+    };
+    let request = || PublishEventRequest { event: Some(given.clone()), ..Default::default() };
+    let published = client.publish_event(request()).await.unwrap().into_inner();
+    let expected = PublishEventResponse { event_id: "own-id_1".to_owned(), delivery_count: 1, duplicate: false };
+    assert_eq!(published, expected);
+    let again = client.publish_event(request()).await.unwrap().into_inner();
+    assert_eq!(again, PublishEventResponse { duplicate: true, ..expected });
+
+    let request = GetEventRequest { event_id: "own-id_1".to_owned(), ..Default::default() };
+    let answer = client.get_event(request).await.unwrap().into_inner();
+    let kept = answer.event.unwrap();
+    assert_eq!(Event { tenant_id: "default".to_owned(), create_time: kept.create_time, ..given }, kept);
+    let routes: Vec<_> = answer.routes.iter().map(|route| (route.endpoint_id.clone(), route.reason())).collect();
+    let decided = [
+        (all.id, RouteReason::Matched),
+        (picky.id, RouteReason::TypeNotWanted),
+        (disabled.id, RouteReason::EndpointDisabled),
+    ];
+    assert_eq!(routes, decided);
+
+    let delivery_id = answer.routes[0].delivery_id.clone();
+    let get = GetDeliveryRequest { delivery_id, ..Default::default() };
+    let delivery = client.get_delivery(get).await.unwrap().into_inner().delivery.unwrap();
+    let listed = client.list_deliveries(ListDeliveriesRequest::default()).await.unwrap().into_inner();
+    let ids: Vec<_> = listed.deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
+    assert_eq!(ids, [delivery.id.as_str()]);
+}
+
+#[tokio::test]
+async fn an_id_is_not_used_for_two_events() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let first = Event { id: "id".to_owned(), ..event() };
+    let request = |event: Event| PublishEventRequest { event: Some(event), ..Default::default() };
+    client.publish_event(request(first.clone())).await.unwrap();
+    let others = [
+        Event { r#type: "user.deleted".to_owned(), ..first.clone() },
+        Event { payload: b"{ }".as_slice().into(), ..first.clone() },
+        Event { content_type: "application/json".to_owned(), ..first.clone() },
+        Event { labels: labels(1, "k", "v"), ..first.clone() },
+        Event { event_time: Some(Timestamp::default()), ..first },
+    ];
+    for other in others {
+        let case = format!("{other:?}");
+        let call = client.publish_event(request(other));
+        let status = call.await.expect_err(&case);
+        assert_eq!(status.code(), Code::AlreadyExists, "{case}");
+        assert!(shown(&status).contains("EVENT_ID_REUSED"), "{case}: {}", shown(&status));
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_wants_is_stored_all_the_same() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let request = PublishEventRequest { event: Some(event()), ..Default::default() };
+    let published = client.publish_event(request).await.unwrap().into_inner();
+    assert_eq!((published.delivery_count, published.duplicate), (0, false));
+    assert!(published.event_id.starts_with("evt_"), "{}", published.event_id);
+    let request = GetEventRequest { event_id: published.event_id, ..Default::default() };
+    let answer = client.get_event(request).await.unwrap().into_inner();
+    assert_eq!(answer.event.unwrap().content_type, "application/json");
+    assert_eq!(answer.routes, []);
+}

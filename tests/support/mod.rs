@@ -1,21 +1,22 @@
 //! A server's API over a temporary database, on a port of its own.
 
-use std::{future::Future, path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf};
 
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tidings::{
-    api::{Limits, WebhookApi},
+    api::Limits,
+    dispatch::Room,
+    egress::EgressConfig,
     model::{AddressPolicy, Clock, UrlPolicy},
     proto::webhook_service_client::WebhookServiceClient,
-    publish::Publisher,
+    server::{Config, Server},
     shared::Shared,
+    watch,
 };
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Response, Status,
-    transport::{Channel, Endpoint, Server},
+    transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt as _;
 
@@ -27,40 +28,53 @@ const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log)
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
                        (SELECT total(value) FROM counter)";
 
-/// The API, served until it is dropped.
+/// A server and its client.
 pub(crate) struct Api {
     pub(crate) client: WebhookServiceClient<Channel>,
     database: PathBuf,
-    shutdown: CancellationToken,
+    _server: Server,
     _directory: tempfile::TempDir,
 }
 
-impl Drop for Api {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
-
 impl Api {
+    /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
+        Self::start_with(vec![443, 8443], AddressPolicy::default()).await
+    }
+
+    /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
+    pub(crate) async fn start_local() -> (Self, String) {
+        let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        (Self::start_with(vec![refusing.port()], addresses).await, format!("https://{refusing}/hook"))
+    }
+
+    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("tidings.db");
         let key_file = directory.path().join("tidings.key");
-        let open = || Shared::open(&database, &key_file, Clock::system());
-        open().await.unwrap().db.close().await;
+        // A life before, so that there is a database to add a tenant to.
+        Shared::open(&database, &key_file, Clock::system()).await.unwrap().db.close().await;
         add_tenant(&database).await;
-        let shared = Arc::new(open().await.unwrap());
 
-        let urls = UrlPolicy { allow_http: false, ports: vec![443, 8443], addresses: AddressPolicy::default() };
-        let service = WebhookApi::new(shared, Publisher {}, urls, Limits::default()).into_service();
+        let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
+        let egress =
+            EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
+        let config = Config {
+            database: database.clone(),
+            key_file,
+            urls,
+            egress,
+            room: Room::default(),
+            limits: Limits::default(),
+            watch: watch::Config::default(),
+            clock: Clock::system(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
-        let stopped = shutdown.clone().cancelled_owned();
-        let server = Server::builder().add_service(service);
-        tokio::spawn(server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped));
+        let server = Server::start(config, listener).await.unwrap();
+        let address = server.address();
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { client: WebhookServiceClient::new(channel), database, shutdown, _directory: directory }
+        Self { client: WebhookServiceClient::new(channel), database, _server: server, _directory: directory }
     }
 
     /// Numbers that change with whatever is written.
