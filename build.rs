@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([root])?;
     compiler.include_source_info(true).include_imports(true).open_files(&files)?;
 
+    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script by the environment where to write")]
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     // Encoded by protox itself, so that options and comments survive for reflection.
     fs::write(out_dir.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;

@@ -1,3 +1,46 @@
-//! The command line.
+//! The command line of Tidings.
 
-fn main() {}
+use std::{io::IsTerminal as _, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tidings::cli;
+use tracing_subscriber::EnvFilter;
+
+/// Webhook delivery as a gRPC service: durable, signed, retried, streamed.
+#[derive(Parser)]
+#[command(name = "tidings", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server
+    Serve(cli::serve::ServeArgs),
+    /// Run a webhook receiver that verifies what arrives and says what is wrong with it
+    Receive(cli::receive::ReceiveArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("TIDINGS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let result = match cli.command {
+        Command::Serve(args) => cli::serve::run(args).await,
+        Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidings: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -12,10 +12,12 @@ mod events;
 mod filter;
 mod json;
 mod listing;
+mod loopback;
 mod mask;
 mod page;
 mod policy;
 mod secrets;
+mod serve;
 mod service;
 mod show;
 mod tenant;
@@ -24,6 +26,7 @@ mod watch;
 
 use std::sync::Arc;
 
+pub(crate) use self::serve::serve;
 use crate::{
     configure::Configurator, model::UrlPolicy, proto::webhook_service_server::WebhookServiceServer, publish::Publisher,
     shared::Shared, watch::Watch,

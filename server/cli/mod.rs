@@ -2,5 +2,6 @@
 
 pub mod line;
 pub mod receive;
+pub mod serve;
 pub mod terminal;
 pub mod watch;

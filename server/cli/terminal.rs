@@ -136,6 +136,14 @@ pub fn size(bytes: usize) -> String {
     }
 }
 
+/// Prints a line on stdout at once, whatever stdout is. A reader that has gone is no concern of ours.
+pub fn say(line: &str) {
+    use std::io::Write as _;
+
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,10 +34,7 @@ pub(crate) async fn audit(
                 continue;
             }
         };
-        let held = in_flight.held();
-        let unknown: Vec<_> =
-            leased.into_iter().filter(|lease| !held.holds(lease.claimed.key, lease.claimed.attempt)).collect();
-        drop(held);
+        let unknown = unknown_of(leased, &in_flight);
         let identity = |lease: &store::Leased| (lease.claimed.key, lease.claimed.attempt);
         let (lost, new): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|lease| suspects.contains(&identity(lease)));
         suspects = new.iter().map(identity).collect();
@@ -46,4 +43,10 @@ pub(crate) async fn audit(
             committer.release(lost).await;
         }
     }
+}
+
+fn unknown_of(mut leased: Vec<store::Leased>, in_flight: &InFlight) -> Vec<store::Leased> {
+    let held = in_flight.held();
+    leased.retain(|lease| !held.holds(lease.claimed.key, lease.claimed.attempt));
+    leased
 }

@@ -7,7 +7,7 @@ use crate::model::DeliveryKey;
 
 /// The deliveries that are leased to this server, and how many of each batch of hand-overs are left.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(crate) struct Held {
     deliveries: HashMap<DeliveryKey, Lease>,
     batches: HashMap<i64, usize>,
 }
@@ -20,7 +20,7 @@ struct Lease {
 
 impl Held {
     /// A delivery is about to be leased for this attempt, handed over with `batch` or claimed.
-    pub fn insert(&mut self, key: DeliveryKey, attempt: u32, batch: Option<i64>) {
+    pub(crate) fn insert(&mut self, key: DeliveryKey, attempt: u32, batch: Option<i64>) {
         self.deliveries.insert(key, Lease { attempt, batch });
         if let Some(batch) = batch {
             *self.batches.entry(batch).or_default() += 1;
@@ -28,7 +28,7 @@ impl Held {
     }
 
     /// The attempt was settled, or its lease never came to be.
-    pub fn remove(&mut self, key: DeliveryKey, attempt: u32) {
+    pub(crate) fn remove(&mut self, key: DeliveryKey, attempt: u32) {
         if self.deliveries.get(&key).is_none_or(|lease| lease.attempt != attempt) {
             return;
         }
@@ -42,12 +42,12 @@ impl Held {
     }
 
     /// Whether this attempt is held.
-    pub fn holds(&self, key: DeliveryKey, attempt: u32) -> bool {
+    pub(crate) fn holds(&self, key: DeliveryKey, attempt: u32) -> bool {
         self.deliveries.get(&key).is_some_and(|lease| lease.attempt == attempt)
     }
 
     /// The batches that will be finished once the attempts `settled` are removed.
-    pub fn finished_by(&self, settled: impl Iterator<Item = (DeliveryKey, u32)>) -> Vec<i64> {
+    pub(crate) fn finished_by(&self, settled: impl Iterator<Item = (DeliveryKey, u32)>) -> Vec<i64> {
         let mut counts: HashMap<i64, usize> = HashMap::new();
         for (key, attempt) in settled {
             let lease = self.deliveries.get(&key).filter(|lease| lease.attempt == attempt);
@@ -55,11 +55,16 @@ impl Held {
                 *counts.entry(batch).or_default() += 1;
             }
         }
-        counts.into_iter().filter(|(batch, count)| self.batches.get(batch) == Some(count)).map(|(batch, _)| batch).collect()
+        counts
+            .into_iter()
+            .filter(|(batch, count)| self.batches.get(batch) == Some(count))
+            .map(|(batch, _)| batch)
+            .collect()
     }
 
     /// How many deliveries are held.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.deliveries.len()
     }
 }

@@ -26,7 +26,7 @@ impl Default for Room {
 
 /// How an exchange went, as far as its lane is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// It succeeded.
     Success,
     /// It timed out.
@@ -37,7 +37,7 @@ pub enum Pace {
 
 /// Why a delivery holds its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// It was handed over by the turn that published it.
     Fresh,
     /// It was claimed from the backlog.
@@ -46,7 +46,7 @@ pub enum Origin {
 
 /// All lanes in memory: those with something in flight, a backlog that is due, or a slow endpoint.
 #[derive(Debug)]
-pub struct Lanes {
+pub(crate) struct Lanes {
     room: Room,
     lanes: HashMap<EndpointKey, Lane>,
     /// Adopted lanes, in the order in which they are served next.
@@ -67,20 +67,12 @@ struct Lane {
 
 impl Lanes {
     /// No lanes yet.
-    pub fn new(room: Room) -> Self {
-        Self {
-            room,
-            lanes: HashMap::new(),
-            ring: VecDeque::new(),
-            slots: 0,
-            slow_slots: 0,
-            bytes: 0,
-            closed: false,
-        }
+    pub(crate) fn new(room: Room) -> Self {
+        Self { room, lanes: HashMap::new(), ring: VecDeque::new(), slots: 0, slow_slots: 0, bytes: 0, closed: false }
     }
 
     /// Takes a slot for a fresh delivery of `bytes`, if its endpoint, which allows `cap` at once, has room.
-    pub fn reserve_fresh(&mut self, endpoint: EndpointKey, cap: u32, bytes: u64) -> bool {
+    pub(crate) fn reserve_fresh(&mut self, endpoint: EndpointKey, cap: u32, bytes: u64) -> bool {
         if self.closed || !self.fits(bytes) {
             return false;
         }
@@ -100,17 +92,17 @@ impl Lanes {
     }
 
     /// Takes a slot for a delivery, whatever its endpoint's room: a ping must not wait behind what it is to examine.
-    pub fn reserve_forced(&mut self, endpoint: EndpointKey, bytes: u64) {
+    pub(crate) fn reserve_forced(&mut self, endpoint: EndpointKey, bytes: u64) {
         self.take(endpoint, bytes, Origin::Fresh);
     }
 
     /// Takes a slot for a delivery that was claimed.
-    pub fn reserve_claimed(&mut self, endpoint: EndpointKey, bytes: u64) {
+    pub(crate) fn reserve_claimed(&mut self, endpoint: EndpointKey, bytes: u64) {
         self.take(endpoint, bytes, Origin::Backlog);
     }
 
     /// Gives a slot back. Returns whether a backlog may wait for it: the lane's own, or any if there was no room at all.
-    pub fn release(&mut self, endpoint: EndpointKey, bytes: u64, origin: Origin, pace: Pace) -> bool {
+    pub(crate) fn release(&mut self, endpoint: EndpointKey, bytes: u64, origin: Origin, pace: Pace) -> bool {
         let was_full = self.slots >= self.room.slots || self.bytes >= self.room.bytes;
         self.slots = self.slots.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -140,7 +132,7 @@ impl Lanes {
     }
 
     /// Adopts a lane whose backlog is due.
-    pub fn adopt(&mut self, endpoint: EndpointKey) {
+    pub(crate) fn adopt(&mut self, endpoint: EndpointKey) {
         let lane = self.lanes.entry(endpoint).or_default();
         if !lane.adopted {
             lane.adopted = true;
@@ -149,7 +141,7 @@ impl Lanes {
     }
 
     /// Gives up lanes of which nothing is due any more.
-    pub fn give_back(&mut self, endpoints: &[EndpointKey]) {
+    pub(crate) fn give_back(&mut self, endpoints: &[EndpointKey]) {
         for endpoint in endpoints {
             if let Some(lane) = self.lanes.get_mut(endpoint) {
                 lane.adopted = false;
@@ -160,13 +152,18 @@ impl Lanes {
     }
 
     /// How many lanes are adopted.
-    pub fn adopted(&self) -> usize {
+    pub(crate) fn adopted(&self) -> usize {
         self.ring.len()
     }
 
     /// What to claim next: adopted lanes that have room, with how much, round robin, `total` deliveries and `lanes` lanes
     /// at most. `cap` tells how much an endpoint allows at once.
-    pub fn plan(&mut self, total: u32, lanes: usize, cap: impl Fn(EndpointKey) -> u32) -> Vec<(EndpointKey, u32)> {
+    pub(crate) fn plan(
+        &mut self,
+        total: u32,
+        lanes: usize,
+        cap: impl Fn(EndpointKey) -> u32,
+    ) -> Vec<(EndpointKey, u32)> {
         let mut plan = Vec::new();
         if self.closed || self.bytes >= self.room.bytes {
             return plan;
@@ -197,12 +194,17 @@ impl Lanes {
     }
 
     /// Bytes of payload for which there is room.
-    pub fn bytes_left(&self) -> u64 {
+    pub(crate) fn bytes_left(&self) -> u64 {
         self.room.bytes.saturating_sub(self.bytes)
     }
 
+    /// Whether nothing is in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.slots == 0
+    }
+
     /// Gives no slots any more.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.closed = true;
     }
 

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::task::TaskTracker;
 
+pub use self::lanes::Room;
 pub(crate) use self::{
     audit::audit,
     held::Held,
     lanes::{Lanes, Origin, Pace},
     pacer::pace,
 };
-pub use self::lanes::Room;
 use crate::{
     egress::Egress,
     model::{Decision, DeliveryKey, EventContent, Outcome, Timestamp},
@@ -94,12 +94,7 @@ impl InFlight {
 
 impl Dispatcher {
     /// A dispatcher that sends through `egress` and reports to `committer`.
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        in_flight: Arc<InFlight>,
-        egress: Egress,
-        committer: Committer,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, in_flight: Arc<InFlight>, egress: Egress, committer: Committer) -> Self {
         Self { shared, in_flight, egress, committer, attempts: TaskTracker::new() }
     }
 

@@ -9,13 +9,13 @@ mod routes;
 
 use std::sync::Arc;
 
-pub use self::{
-    queue::Publisher,
-    routes::{EndpointEntry, Routes},
-};
 pub(crate) use self::{
     fingerprint::fingerprint,
     queue::{Submission, queue},
+};
+pub use self::{
+    queue::Publisher,
+    routes::{EndpointEntry, Routes},
 };
 
 /// The type of the event that a ping sends.

@@ -19,12 +19,8 @@ const INSERT_EVENTS: &str = "INSERT INTO event (key, tenant, id, type, time, cre
 const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", fixed: 0, columns: 13 };
 
 /// For events whose ids the publisher chose: what is not returned was published before.
-const INSERT_CHOSEN: MultiRow = MultiRow {
-    head: INSERT_EVENTS,
-    tail: " ON CONFLICT (tenant, id) DO NOTHING RETURNING key",
-    fixed: 0,
-    columns: 13,
-};
+const INSERT_CHOSEN: MultiRow =
+    MultiRow { head: INSERT_EVENTS, tail: " ON CONFLICT (tenant, id) DO NOTHING RETURNING key", fixed: 0, columns: 13 };
 
 const INSERT_DELIVERIES: MultiRow = MultiRow {
     head: "INSERT INTO delivery (event, endpoint, state, owner, attempt, base, ready_at, updated) VALUES",

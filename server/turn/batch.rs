@@ -109,8 +109,11 @@ impl Batch {
         }
         if self.has_orders() {
             // Orders carry no caller's data: they go apart from all that does.
-            let data =
-                Self { publishes: mem::take(&mut self.publishes), finished: mem::take(&mut self.finished), ..Self::default() };
+            let data = Self {
+                publishes: mem::take(&mut self.publishes),
+                finished: mem::take(&mut self.finished),
+                ..Self::default()
+            };
             return if data.is_empty() { Err(self) } else { Ok((self, data)) };
         }
         let half = (self.publishes.len() + self.finished.len()).div_ceil(2);

@@ -35,9 +35,8 @@ impl Turn<'_> {
         let more = self.adopt().await?;
         let routes = &self.engine.shared.routes;
         let plan = {
-            let cap = |endpoint| {
-                routes.endpoint(endpoint).map_or(0, |entry| entry.endpoint.settings.policy.max_in_flight)
-            };
+            let cap =
+                |endpoint| routes.endpoint(endpoint).map_or(0, |entry| entry.endpoint.settings.policy.max_in_flight);
             let mut lanes = self.engine.in_flight.lanes();
             // Adopted in memory at once: should the turn fail, a lane that is adopted in memory alone is claimed from, found
             // empty or not, and given back like any other.
@@ -45,7 +44,10 @@ impl Turn<'_> {
             lanes.plan(CLAIMED_MAX, LANES_PER_CLAIM_MAX, cap)
         };
         let mut due: HashMap<DeliveryKey, u64> = HashMap::new();
-        let mut bytes_left = self.engine.in_flight.lanes().bytes_left();
+        let (mut bytes_left, idle) = {
+            let lanes = self.engine.in_flight.lanes();
+            (lanes.bytes_left(), lanes.is_idle())
+        };
         for (endpoint, room) in plan {
             if routes.status(endpoint) != EndpointStatus::Enabled {
                 self.put_aside(endpoint).await?;
@@ -55,7 +57,8 @@ impl Turn<'_> {
             let all = found.len();
             let mut taken = 0;
             for (key, bytes) in found {
-                if bytes > bytes_left && !due.is_empty() {
+                // A payload larger than all room goes alone.
+                if bytes > bytes_left && !(idle && due.is_empty()) {
                     break;
                 }
                 bytes_left = bytes_left.saturating_sub(bytes);

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Checkpoints, Inbox, Order,
+    Checkpoints, Inbox,
     batch::{Batch, PublishReply, Replies},
     write::{Done, Engine, publish_error},
 };
@@ -183,9 +183,13 @@ impl CommitterTask {
         for PublishReply { reply, .. } in replies.publishes {
             let _ = reply.send(Err(publish_error(error)));
         }
-        replies.begins.into_iter().for_each(|reply| drop(reply.send(false)));
+        for reply in replies.begins {
+            let _ = reply.send(false);
+        }
         // The pacer asks again, after its poll at the latest.
-        replies.claims.into_iter().for_each(|reply| drop(reply.send(None)));
+        for reply in replies.claims {
+            let _ = reply.send(None);
+        }
         if !batch.finished.is_empty() {
             self.finished.splice(0..0, batch.finished);
             self.finished_due = Some(Instant::now());
@@ -204,8 +208,12 @@ impl CommitterTask {
             }
             let _ = reply.send(answer);
         }
-        replies.begins.into_iter().for_each(|reply| drop(reply.send(true)));
-        replies.releases.into_iter().for_each(|reply| drop(reply.send(())));
+        for reply in replies.begins {
+            let _ = reply.send(true);
+        }
+        for reply in replies.releases {
+            let _ = reply.send(());
+        }
         self.dispatcher.start(done.jobs);
         for (delivery, _) in &done.over {
             if let Some(end) = self.pings.remove(delivery) {
@@ -216,7 +224,9 @@ impl CommitterTask {
         if let Some(at) = done.earliest {
             shared.wake.due(at);
         }
-        replies.claims.into_iter().for_each(|reply| drop(reply.send(done.next_due)));
+        for reply in replies.claims {
+            let _ = reply.send(done.next_due);
+        }
         if let Some(seq) = done.seq {
             shared.head.committed(seq);
             self.checkpoints.written();

@@ -93,3 +93,6 @@ impl Committer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

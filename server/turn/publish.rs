@@ -5,11 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{
-    batch::Publish,
-    log::Transition,
-    write::Turn,
-};
+use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
     dispatch::{Job, Origin},
     model::{
@@ -44,7 +40,8 @@ impl Turn<'_> {
         let mut written = Vec::with_capacity(events.len());
         for event in &events {
             if event.chosen && !inserted.contains(&event.content.key) {
-                self.done.answers[event.index] = self.compare_with_stored(event.content.tenant, &event.content.id, event.fingerprint).await?;
+                self.done.answers[event.index] =
+                    self.compare_with_stored(event.content.tenant, &event.content.id, event.fingerprint).await?;
                 continue;
             }
             let (id, fanout) = (event.content.id.clone(), event.wanting.len() as i64);
@@ -131,7 +128,9 @@ impl Turn<'_> {
         let stored = store::event::find_published(self.tx.conn(), tenant, id).await?;
         let stored = stored.ok_or_else(|| store::Error::Corrupt("an event that conflicts is not there".to_owned()))?;
         let same = stored.fingerprint == fingerprint;
-        Ok(same.then_some(Published { id: id.into(), fanout: stored.fanout, duplicate: true }).ok_or(PublishError::IdReused))
+        Ok(same
+            .then_some(Published { id: id.into(), fanout: stored.fanout, duplicate: true })
+            .ok_or(PublishError::IdReused))
     }
 
     /// Writes the deliveries of the events: handed over where their lanes have room, left in their lanes otherwise.
@@ -179,9 +178,7 @@ impl Turn<'_> {
             return true;
         }
         let entry = self.engine.shared.routes.endpoint(endpoint);
-        entry.is_some_and(|entry| {
-            lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
-        })
+        entry.is_some_and(|entry| lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes))
     }
 
     fn log_queued(&mut self, event: &EventContent, key: DeliveryKey, handed_over: bool) {

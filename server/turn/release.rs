@@ -11,9 +11,7 @@ use super::{
     write::{Done, Engine, Turn},
 };
 use crate::{
-    model::{
-        Attempt, AttemptResult, DeliveryState, EndpointStatus, FailureKind, Incarnation, TransitionKind,
-    },
+    model::{Attempt, AttemptResult, DeliveryState, EndpointStatus, FailureKind, Incarnation, TransitionKind},
     store::{self, LaneRow, Leased, Result, Settlement},
 };
 

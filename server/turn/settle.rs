@@ -64,14 +64,17 @@ impl Turn<'_> {
             Some((_, Decision::RetryAt(at))) => (DeliveryState::Pending, Some(*at)),
             None => (DeliveryState::Pending, Some(*ended)),
         };
-        let shown = result.as_ref().map(|(outcome, _)| {
-            (outcome.http_status.unwrap_or(0), outcome.latency, outcome.failure)
-        });
+        let shown =
+            result.as_ref().map(|(outcome, _)| (outcome.http_status.unwrap_or(0), outcome.latency, outcome.failure));
         Settlement { key: job.key, attempt: job.attempt, to, ready_at, uncounted: result.is_none(), shown }
     }
 
     /// Writes the attempts' rows and transitions. What did not take effect is stale and leaves no trace.
-    async fn record(&mut self, finished: &[Arc<Finished>], settled: &HashMap<DeliveryKey, DeliveryState>) -> Result<()> {
+    async fn record(
+        &mut self,
+        finished: &[Arc<Finished>],
+        settled: &HashMap<DeliveryKey, DeliveryState>,
+    ) -> Result<()> {
         let mut attempts = Vec::new();
         for one in finished {
             self.done.over.push((one.job.key, one.job.attempt));

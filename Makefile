@@ -1,0 +1,33 @@
+# What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
+
+.DEFAULT_GOAL := help
+.PHONY: help test demo format proto proto-baseline audit clean-tools
+
+PYTHON ?= python3
+# Stages to run instead of all: make test STAGES="'format' 'clippy'"
+STAGES ?=
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r target text; do printf '  make %-16s %s\n' "$$target" "$$text"; done
+
+test: ## Run every check, in stages; STAGES="'format' 'clippy'" runs only those
+	@$(PYTHON) scripts/main.py $(STAGES)
+
+demo: ## Show a server delivering, retrying and rotating a secret
+	@cargo run --release --locked -- demo
+
+format: ## Format the Rust code
+	@cargo fmt --all
+
+proto: ## Generate the Go and TypeScript clients from proto/
+	@$(PYTHON) scripts/main.py --proto
+
+proto-baseline: ## Make proto/ as it is now what later changes must not break
+	@$(PYTHON) scripts/main.py --proto-baseline
+
+audit: ## Check dependencies with cargo-deny, advisories included (needs cargo-deny and the network)
+	@cargo deny check
+
+clean-tools: ## Remove the private tools in .dev/
+	@rm -rf .dev clients/typescript/node_modules clients/typescript/dist tests/e2e/node_modules

@@ -1,0 +1,143 @@
+"""`make test`: every check of the repository, in stages; CI runs the same.
+
+`python3 scripts/main.py` runs all of them, `python3 scripts/main.py 'format' 'clippy'` those named.
+"""
+
+import re
+import sys
+import tempfile
+
+import generate
+import readme
+import toolchain
+from serving import accepting_receiver, tidings_serve
+from stage import DEV, ROOT, Failed, main_of
+
+# The test binary has the named crash points compiled in; one profile, so that dependencies compile once.
+TEST_BUILD = ["--release", "--locked", "--features", "faults"]
+TEST_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.MULTILINE)
+UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.MULTILINE)
+
+
+def format_check(log):
+    log.run("cargo", "fmt", "--all", "--check")
+    return 1
+
+
+def clippy(log):
+    log.run("cargo", "clippy", "--all-targets", *TEST_BUILD, "--", "-D", "warnings")
+    return 1
+
+
+def cargo_test(log):
+    status = log.status_of("cargo", "test", "--no-fail-fast", *TEST_BUILD)
+    passed, failed = count_results(log.text())
+    if status != 0:
+        raise Failed(f"cargo test ended with status {status}", passed, max(failed, 1))
+    if passed == 0:
+        raise Failed("cargo test ran no test")
+    return passed
+
+
+def count_results(text):
+    """(passed, failed) over all `test result:` lines of cargo test's output."""
+    results = [(int(passed), int(failed)) for passed, failed in TEST_RESULT.findall(text)]
+    return sum(passed for passed, _ in results), sum(failed for _, failed in results)
+
+
+def scripts(log):
+    log.run(toolchain.VENV / "bin" / "python", "-m", "unittest", "discover", "-s", "scripts/tests")
+    ran = UNITTEST_RAN.search(log.text())
+    if not ran or int(ran[1]) == 0:
+        raise Failed("no test of the scripts ran")
+    log.run("node", "--test", "tests/e2e/spans.test.mjs")
+    return int(ran[1]) + 1
+
+
+def dependencies(log):
+    log.run(toolchain.VENV / "bin" / "python", "scripts/deny.py")
+    return 1
+
+
+def protocol_lint(log):
+    log.run("buf", "lint")
+    log.run("buf", "format", "--diff", "--exit-code")
+    return 2
+
+
+def protocol_breaking(log):
+    log.run("buf", "breaking", "--against", "proto/baseline.binpb")
+    return 1
+
+
+def build(log):
+    # Without the crash points: from here on the binary is the one that is released.
+    log.run("cargo", "build", "--release", "--locked")
+    return 0
+
+
+def go_client(log):
+    folder = ROOT / "clients" / "go"
+    log.run("go", "vet", "./...", cwd=folder)
+    log.run("go", "build", "-buildvcs=false", "-o", toolchain.BIN / "smoke", "./smoke", cwd=folder)
+    with tidings_serve(log) as address, accepting_receiver() as url:
+        log.run(toolchain.BIN / "smoke", address, url)
+    return 2
+
+
+def build_typescript(log):
+    log.run("tsc", "--project", "clients/typescript")
+
+
+def typescript_client(log):
+    build_typescript(log)
+    with tidings_serve(log) as address, accepting_receiver() as url:
+        log.run("node", "clients/typescript/dist/smoke.js", address, url)
+    return 2
+
+
+def official_libraries(log):
+    build_typescript(log)
+    with tempfile.TemporaryDirectory(dir=DEV) as records:
+        with tidings_serve(log) as address:
+            log.run("node", "tests/e2e/main.mjs", address, records)
+        log.run(toolchain.VENV / "bin" / "python", "tests/e2e/verify.py", records)
+    return 2
+
+
+def demo(log):
+    log.run("cargo", "run", "--release", "--locked", "--", "demo")
+    return 1
+
+
+STAGES = [
+    ("set-up", toolchain.set_up),
+    ("format", format_check),
+    ("clippy", clippy),
+    ("cargo test", cargo_test),
+    ("scripts", scripts),
+    ("dependencies", dependencies),
+    ("protocol lint", protocol_lint),
+    ("protocol breaking", protocol_breaking),
+    ("generated code", generate.check_current),
+    ("release build", build),
+    ("go client", go_client),
+    ("typescript client", typescript_client),
+    ("official libraries", official_libraries),
+    ("readme", readme.run_readme),
+    ("demo", demo),
+]
+
+# Not tests: what `make proto` and `make proto-baseline` do, with the same tools.
+TASKS = {
+    "--proto": ("generate clients", generate.regenerate),
+    "--proto-baseline": ("renew baseline", generate.renew_baseline),
+}
+
+
+if __name__ == "__main__":
+    toolchain.put_tools_on_path()
+    if len(sys.argv) == 2 and sys.argv[1] in TASKS:
+        task = TASKS[sys.argv.pop()]
+        sys.exit(main_of([STAGES[0], task]))
+    sys.exit(main_of(STAGES))

@@ -1,0 +1,249 @@
+"""Runs every command of README.md's ```console blocks, in order, and compares what they print.
+
+In a block a line `$ command` is run by bash, in one temporary folder for all blocks; lines beginning with `> ` continue
+it, as does a line after a backslash. The other lines have to appear in the output, in this order, with others between
+them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is
+remembered, and later commands mean the same by `ep_…`. A command that ends in `&` runs on in the background: its lines
+are awaited before the next command is run, those after a line `…` at the end. Every `127.0.0.1:PORT` is replaced by a
+free port, the same wherever it stands.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from serving import TIDINGS, kill_group
+from stage import DEV, ROOT, Failed
+
+COMMAND_SECS_MAX = 60
+BACKGROUND_SECS_MAX = 30
+PLACEHOLDER = re.compile(r"\b([a-z]+_)…")
+ADDRESS = re.compile(r"\b127\.0\.0\.1:(\d+)\b")
+
+
+class Command:
+    """One `$ ` line of a block and the lines that it should print."""
+
+    def __init__(self, line_number, text):
+        self.line_number = line_number
+        self.text = text
+        self.expected = []
+        # How many of the expected lines a command in the background prints before the next command is run.
+        self.awaited = None
+
+    @property
+    def in_background(self):
+        return self.text.endswith(" &")
+
+
+def commands_in(markdown):
+    """The commands of all ```console blocks. Raises Failed for a block that is not closed or begins with output."""
+    commands, inside = [], False
+    continued = False
+    for number, line in enumerate(markdown.splitlines(), start=1):
+        if not inside:
+            inside = line.strip() == "```console"
+            first = True
+        elif line.strip() == "```":
+            inside = False
+        elif line.startswith("$ "):
+            commands.append(Command(number, line[2:].strip()))
+            first, continued = False, line.endswith("\\")
+        elif first:
+            raise Failed(f"README.md:{number}: a console block has to begin with a command")
+        elif continued or line.startswith("> "):
+            commands[-1].text += "\n" + line.removeprefix("> ")
+            continued = line.endswith("\\")
+        elif line.strip() == "…":
+            if commands[-1].awaited is None:
+                commands[-1].awaited = len(commands[-1].expected)
+        elif line.strip():
+            commands[-1].expected.append(line)
+    if inside:
+        raise Failed("README.md: a console block is not closed")
+    return commands
+
+
+def normal(line):
+    """The line with single spaces, and without the comma at its end: whether one follows is up to the next field."""
+    return " ".join(line.split()).removesuffix(",")
+
+
+def pattern_of(expected):
+    """The expected line as a regular expression, whose groups are the remembered placeholders."""
+    parts = PLACEHOLDER.split(normal(expected))
+    # `split` alternates between the text around the placeholders and their prefixes.
+    pattern = ""
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            pattern += ".*".join(map(re.escape, part.split("…")))
+        else:
+            pattern += f"({re.escape(part)}[A-Za-z0-9_+/=.-]+)"
+    return re.compile(pattern)
+
+
+def match_lines(expected, lines):
+    """Finds the expected lines among `lines`, in order: (how many were found, what the placeholders stood for)."""
+    found, remembered = 0, {}
+    for line in lines:
+        if found == len(expected):
+            break
+        match = pattern_of(expected[found]).fullmatch(normal(line))
+        if match:
+            for prefix, value in zip(PLACEHOLDER.findall(expected[found]), match.groups()):
+                remembered[prefix] = value
+            found += 1
+    return found, remembered
+
+
+class Session:
+    """What commands share: the folder, the ports, what placeholders stand for, and what runs in the background."""
+
+    def __init__(self, folder, log):
+        self.folder = folder
+        self.log = log
+        self.ports = {}
+        self.remembered = {}
+        self.background = []
+        self.env = {**os.environ, "PATH": os.pathsep.join([str(TIDINGS.parent), os.environ["PATH"]])}
+
+    def on_free_ports(self, text):
+        """`text` with each port of 127.0.0.1 replaced by a free one."""
+
+        def replace(match):
+            if match[1] not in self.ports:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", 0))
+                    self.ports[match[1]] = probe.getsockname()[1]
+            return f"127.0.0.1:{self.ports[match[1]]}"
+
+        return ADDRESS.sub(replace, text)
+
+    def filled_in(self, command):
+        """The command's text with ports and placeholders replaced. Raises Failed for an unknown placeholder."""
+
+        def replace(match):
+            if match[1] not in self.remembered:
+                raise Failed(f"README.md:{command.line_number}: no output before has shown `{match[0]}`")
+            return self.remembered[match[1]]
+
+        return self.on_free_ports(PLACEHOLDER.sub(replace, command.text))
+
+    def run(self, command):
+        text = self.filled_in(command)
+        expected = [self.on_free_ports(line) for line in command.expected]
+        self.log.write(f"$ {text}\n")
+        if command.in_background:
+            if not expected:
+                raise Failed(f"README.md:{command.line_number}: a command in the background has to show what it prints")
+            process = Background(text.removesuffix(" &"), self, command.line_number, expected)
+            self.background.append(process)
+            process.wait_for(len(expected) if command.awaited is None else command.awaited)
+            return
+        try:
+            done = subprocess.run(
+                ["bash", "-c", text],
+                cwd=self.folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=COMMAND_SECS_MAX,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"README.md:{command.line_number}: took more than {COMMAND_SECS_MAX} s") from None
+        output = done.stdout.decode(errors="replace")
+        self.log.write(output)
+        if done.returncode != 0:
+            raise Failed(f"README.md:{command.line_number}: ended with status {done.returncode}")
+        found, remembered = match_lines(expected, output.splitlines())
+        if found < len(expected):
+            raise Failed(f"README.md:{command.line_number}: does not print (in this order): {expected[found]}")
+        self.remembered.update(remembered)
+
+
+class Background:
+    """A command that runs on while the next ones run."""
+
+    def __init__(self, text, session, line_number, expected):
+        self.session = session
+        self.line_number = line_number
+        self.expected = expected
+        self.lines = []
+        self.ended = False
+        self.changed = threading.Condition()
+        self.process = subprocess.Popen(
+            ["bash", "-c", f"exec {text}"],
+            cwd=session.folder,
+            env=session.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        with self.process.stdout as output:
+            for raw in output:
+                line = raw.decode(errors="replace")
+                self.session.log.write(f"[line {self.line_number}] {line}")
+                with self.changed:
+                    self.lines.append(line)
+                    self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def wait_for(self, count):
+        """Waits until the first `count` expected lines were printed. Raises Failed if they are not in time."""
+        deadline = time.monotonic() + BACKGROUND_SECS_MAX
+        with self.changed:
+            while True:
+                found, remembered = match_lines(self.expected[:count], self.lines)
+                if found == count:
+                    self.session.remembered.update(remembered)
+                    return
+                left = deadline - time.monotonic()
+                if left <= 0 or self.ended:
+                    missing = self.expected[found]
+                    raise Failed(f"README.md:{self.line_number}: does not print (in this order): {missing}")
+                self.changed.wait(left)
+
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=10)
+        kill_group(self.process)
+        self.reader.join(timeout=10)
+
+
+def run_commands(commands, log):
+    """Runs the commands of one document. Returns how many there are."""
+    with tempfile.TemporaryDirectory(dir=DEV) as folder:
+        session = Session(folder, log)
+        try:
+            for command in commands:
+                session.run(command)
+            for process in session.background:
+                process.wait_for(len(process.expected))
+        finally:
+            # The server, started first, is stopped last.
+            for process in reversed(session.background):
+                process.stop()
+    return len(commands)
+
+
+def run_readme(log):
+    """Runs README.md. Returns the number of its commands."""
+    commands = commands_in((ROOT / "README.md").read_text(encoding="utf-8"))
+    if not commands:
+        raise Failed("README.md has no commands")
+    return run_commands(commands, log)

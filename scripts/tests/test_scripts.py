@@ -1,0 +1,155 @@
+"""The rules by which the stages judge: each has a case that holds and a case that does not."""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import deny
+import generate
+import main as stages
+import readme
+from stage import DEV, Failed, Log
+
+ALLOWED = {"MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"}
+CONFIG = {
+    "graph": {"targets": [], "all-features": True},
+    "licenses": {"allow": sorted(ALLOWED)},
+    "bans": {
+        "multiple-versions": "allow",
+        "wildcards": "deny",
+        "deny": [{"crate": "openssl-sys", "reason": "TLS is rustls alone"}],
+    },
+    "sources": {
+        "unknown-registry": "deny",
+        "unknown-git": "deny",
+        "allow-registry": ["https://registry.test/index"],
+        "allow-git": [],
+    },
+}
+
+
+def setUpModule():
+    DEV.mkdir(exist_ok=True)
+
+
+def package(**changes):
+    found = {
+        "name": "good",
+        "version": "1.0.0",
+        "license": "MIT",
+        "source": "registry+https://registry.test/index",
+        "dependencies": [],
+    }
+    return {**found, **changes}
+
+
+class DenyTest(unittest.TestCase):
+    def test_licence_expressions_are_read_as_spdx_has_them(self):
+        for expression, expected in {
+            "MIT": True,
+            "GPL-3.0": False,
+            "GPL-3.0 OR MIT": True,
+            "GPL-3.0/MIT": True,
+            "MIT AND GPL-3.0": False,
+            "MIT OR Apache-2.0 AND GPL-3.0": True,
+            "(MIT OR Apache-2.0) AND GPL-3.0": False,
+            "Apache-2.0 WITH LLVM-exception": True,
+            "MIT WITH LLVM-exception": False,
+        }.items():
+            self.assertEqual(deny.licence_allowed(expression, ALLOWED), expected, expression)
+
+    def test_malformed_licence_expressions_are_errors(self):
+        for expression in ["", "MIT OR", "(MIT", "MIT)", "AND MIT", "MIT Apache-2.0", "MIT WITH"]:
+            with self.assertRaises(ValueError, msg=expression):
+                deny.licence_allowed(expression, ALLOWED)
+
+    def test_a_good_package_passes_and_each_violation_is_found(self):
+        self.assertEqual(deny.check(CONFIG, [package()]), [])
+        for changes, reason in [
+            ({"license": "GPL-3.0"}, "licence GPL-3.0 is not allowed"),
+            ({"license": None}, "it names no licence"),
+            ({"name": "openssl-sys"}, "it is banned"),
+            ({"source": "registry+https://other.test/index"}, "source registry https://other.test/index"),
+            ({"source": "git+https://registry.test/index?rev=1#1"}, "source git https://registry.test/index"),
+            ({"source": None, "dependencies": [{"req": "*", "name": "any"}]}, "any version of any"),
+        ]:
+            problems = deny.check(CONFIG, [package(**changes)])
+            self.assertEqual(len(problems), 1, problems)
+            self.assertIn(reason, problems[0])
+
+    def test_rules_that_are_not_enforced_are_refused(self):
+        for changes in [
+            {"advisories": {}},
+            {"licenses": {"allow": ["MIT"], "exceptions": []}},
+            {"sources": {**CONFIG["sources"], "unknown-git": "warn"}},
+            {"bans": {**CONFIG["bans"], "deny": [{"crate": "a", "wrappers": ["b"]}]}},
+        ]:
+            self.assertEqual(len(deny.unknown_rules({**CONFIG, **changes})), 1, changes)
+
+
+class ReadmeTest(unittest.TestCase):
+    def run_markdown(self, *blocks):
+        markdown = "".join(f"```console\n{block}\n```\n" for block in blocks)
+        with tempfile.NamedTemporaryFile() as file, Log(file.name) as log:
+            return readme.run_commands(readme.commands_in(markdown), log)
+
+    def test_output_is_compared_loosely(self):
+        self.assertEqual(self.run_markdown("$ printf 'a\\nb 1 c\\nd\\n'\nb … c", "$ true"), 2)
+
+    def test_failures_are_told_apart(self):
+        for block, reason in [
+            ("$ false", "status 1"),
+            ("$ echo a\nb", "does not print (in this order): b"),
+            ("$ printf 'a\\nb\\n'\nb\na", "does not print (in this order): a"),
+            ("$ echo id_…", "no output before has shown `id_…`"),
+            ("$ sleep 1 &", "has to show what it prints"),
+            ("$ echo a &\na\nb", "does not print (in this order): b"),
+            ("output first", "begin with a command"),
+        ]:
+            with self.assertRaises(Failed, msg=block) as caught:
+                self.run_markdown(block)
+            self.assertIn(reason, str(caught.exception))
+
+    def test_placeholders_are_remembered_and_ports_are_replaced(self):
+        self.assertEqual(
+            self.run_markdown(
+                '$ echo \'{ "id": "ep_a1-_" }\'\n{ "id": "ep_…" }',
+                "$ test ep_… = ep_a1-_",
+                "$ test 127.0.0.1:7070 != 127.0.0.1:$((7000 + 70))\n",
+                "$ echo 127.0.0.1:7070\n127.0.0.1:7070",
+            ),
+            4,
+        )
+
+    def test_background_commands_run_on_and_are_awaited(self):
+        waiting = "$ sh -c 'echo ready; until test -e file; do sleep 0.05; done; echo seen' &\nready\n…\nseen"
+        self.assertEqual(self.run_markdown(waiting, "$ touch file"), 2)
+
+    def test_commands_may_span_lines(self):
+        commands = readme.commands_in("```console\n$ echo a \\\n    b\nout\n$ cat 'x\n> y'\n```\n")
+        self.assertEqual([command.text for command in commands], ["echo a \\\n    b", "cat 'x\ny'"])
+        self.assertEqual(commands[0].expected, ["out"])
+
+
+class StagesTest(unittest.TestCase):
+    def test_results_of_all_test_binaries_are_added_up(self):
+        text = "test result: ok. 3 passed; 0 failed; 1 ignored\nx\ntest result: FAILED. 4 passed; 2 failed; 0 ignored\n"
+        self.assertEqual(stages.count_results(text), (7, 2))
+
+    def test_generated_code_that_differs_is_named(self):
+        with tempfile.TemporaryDirectory() as expected, tempfile.TemporaryDirectory() as committed:
+            for folder, name, text in [
+                (expected, "same", "1"),
+                (committed, "same", "1"),
+                (expected, "changed", "1"),
+                (committed, "changed", "2"),
+                (expected, "new", ""),
+                (committed, "stale", ""),
+            ]:
+                (Path(folder) / name).write_text(text)
+            self.assertEqual(
+                sorted(generate.compare(Path(expected), Path(committed))), ["changed", "new", "stale"]
+            )

@@ -1,0 +1,58 @@
+//! The listener: which services there are, and what a connection may do before a call is looked at.
+
+use std::{future::Future, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Error, server::TcpIncoming};
+use tower::ServiceBuilder;
+
+use super::{WebhookApi, loopback::LoopbackOnly};
+use crate::proto::{DESCRIPTORS, webhook_service_server::WebhookServiceServer};
+
+/// An idle connection is pinged this often, and given up when it does not answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Metadata beyond this is refused with HTTP status 431.
+const METADATA_BYTES_MAX: u32 = 16 * 1024;
+
+/// Serves calls on `listener` until `shutdown`, and then until those under way have ended. Streams end by themselves, for
+/// they follow `shutdown` too.
+///
+/// # Errors
+/// The reflection service refuses the protocol's descriptors.
+pub(crate) fn serve(
+    api: WebhookApi,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<impl Future<Output = Result<(), Error>> + Send, tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Ok(async move {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<WebhookServiceServer<WebhookApi>>().await;
+        let stopping = shutdown.clone();
+        tokio::spawn(async move {
+            stopping.cancelled().await;
+            health.set_not_serving::<WebhookServiceServer<WebhookApi>>().await;
+            health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        });
+        tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .http2_max_header_list_size(METADATA_BYTES_MAX)
+            .layer(ServiceBuilder::new().layer_fn(LoopbackOnly::new).into_inner())
+            .add_service(health_service)
+            .add_service(reflection_v1)
+            .add_service(reflection_v1alpha)
+            .add_service(api.into_service())
+            .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+            .await
+    })
+}

@@ -1,0 +1,200 @@
+//! Wiring: what a server consists of, in which order it starts and in which it stops. The only place that spawns what lives
+//! as long as the server.
+//!
+//! Start: lock and open the database, release what an earlier life had leased, then the committer, the dispatcher, the
+//! watchers, and last the listener. Stop: no new calls, streams end with their tokens, what is in flight ends and is
+//! settled, the database closes. Each step has a deadline; what is cut off then is released at the next start.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, WebhookApi},
+    dispatch::{self, Dispatcher, InFlight, Room},
+    egress::{Egress, EgressConfig, EgressError},
+    model::{Clock, UrlPolicy},
+    publish,
+    shared::Shared,
+    store,
+    turn::{self, Checkpoints, CommitterTask, Engine},
+    watch::{self, Watch},
+};
+
+/// How long what is in flight may take to end once the server stops: the longest timeout of an endpoint.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long open calls may take to end once the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the last turns may take.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// A pause before a long-lived task that ended is started again.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// The settings of all components.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The SQLite database; made if it is not there.
+    pub database: PathBuf,
+    /// The file with the key that seals its secrets; made together with the database.
+    pub key_file: PathBuf,
+    /// Which URLs endpoints may have.
+    pub urls: UrlPolicy,
+    /// Where requests may go and whom they trust.
+    pub egress: EgressConfig,
+    /// How much may be in flight in all.
+    pub room: Room,
+    /// Limits on what calls may ask for.
+    pub limits: api::Limits,
+    /// How watching behaves.
+    pub watch: watch::Config,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database could not be opened.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The HTTP client could not be set up.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    /// The listener is not usable.
+    #[error("the listener cannot be used")]
+    Listener(#[from] std::io::Error),
+    /// The address is reachable from elsewhere.
+    #[error("{0} is not a loopback address: until there are API keys the server listens on loopback only")]
+    NotLoopback(SocketAddr),
+    /// The reflection service refused the descriptors.
+    #[error("the reflection service could not be made")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A server that runs.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    dispatcher: Dispatcher,
+    /// Ends the calls and streams.
+    calls: CancellationToken,
+    /// Ends what asks the committer for work.
+    askers: CancellationToken,
+    /// Ends the committer, and what works beside it.
+    engine: CancellationToken,
+    /// Cancelled when something ended that a server cannot be without.
+    broken: CancellationToken,
+    grpc: JoinHandle<()>,
+    committer: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server on a bound listener.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing runs then.
+    pub async fn start(config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback(address));
+        }
+        let egress = Egress::new(config.egress)?;
+        let shared = Arc::new(Shared::open(&config.database, &config.key_file, config.clock).await?);
+        let in_flight = Arc::new(InFlight::new(config.room));
+        let engine = Engine::open(shared.clone(), in_flight.clone()).await?;
+        let released = turn::release_earlier(&engine).await?;
+        if released > 0 {
+            tracing::info!(released, "released what an earlier life of the server had in flight");
+        }
+
+        let (publisher, submissions) = publish::queue();
+        let (committer, inbox) = turn::inbox();
+        let dispatcher = Dispatcher::new(shared.clone(), in_flight.clone(), egress, committer.clone());
+        let checkpoints = Checkpoints::default();
+        let (calls, askers, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let token_key = shared.keys.tokens.clone();
+        let (_watch, tail) =
+            Watch::new(&config.watch, shared.db.clone(), shared.head.clone(), token_key, calls.clone());
+        let api = WebhookApi::new(shared.clone(), publisher, config.urls, config.limits);
+        let grpc = api::serve(api, listener, calls.clone())?;
+
+        let broken = CancellationToken::new();
+        let task = CommitterTask::new(engine, dispatcher.clone(), checkpoints.clone(), submissions, inbox);
+        let (guard, stop_) = (broken.clone().drop_guard(), stop.clone());
+        let committer_task = tokio::spawn(async move {
+            task.run(stop_).await;
+            drop(guard);
+        });
+        let guard = broken.clone().drop_guard();
+        let grpc = tokio::spawn(async move {
+            if let Err(error) = grpc.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the listener failed");
+            }
+            drop(guard);
+        });
+        let (shared_, committer_, askers_) = (shared.clone(), committer.clone(), askers.clone());
+        keep_up("pacer", &askers, move || dispatch::pace(shared_.clone(), committer_.clone(), askers_.clone()));
+        let (shared_, askers_) = (shared.clone(), askers.clone());
+        keep_up("audit", &askers, move || {
+            dispatch::audit(shared_.clone(), in_flight.clone(), committer.clone(), askers_.clone())
+        });
+        let (db, stop_) = (shared.db.clone(), stop.clone());
+        keep_up("checkpoint", &stop, move || turn::checkpoint(db.clone(), checkpoints.clone(), stop_.clone()));
+        tokio::spawn(tail.run(stop.clone()));
+
+        Ok(Self { address, shared, dispatcher, calls, askers, engine: stop, broken, grpc, committer: committer_task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its parts share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Completes if the server cannot go on by itself. It should be stopped then.
+    pub async fn failed(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// Stops: no new calls, streams end, what is in flight ends and is settled, the database closes.
+    pub async fn stop(self) {
+        self.calls.cancel();
+        if timeout(GRACE, self.grpc).await.is_err() {
+            tracing::warn!("some calls did not end in time");
+        }
+        self.askers.cancel();
+        if timeout(DRAIN, self.dispatcher.drain()).await.is_err() {
+            tracing::warn!("some requests did not end in time; they are sent again after the next start");
+        }
+        self.engine.cancel();
+        if timeout(SETTLE, self.committer).await.is_err() {
+            tracing::warn!("the last outcomes were not written in time");
+        }
+        self.shared.db.close().await;
+    }
+}
+
+/// Spawns a long-lived task and starts it again should it end, by a panic say, before `shutdown`.
+fn keep_up<F>(name: &'static str, shutdown: &CancellationToken, mut start: impl FnMut() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        while !shutdown.is_cancelled() {
+            let ended = tokio::spawn(start()).await;
+            if !shutdown.is_cancelled() {
+                tracing::error!(name, ?ended, "a task ended and is started again");
+                tokio::time::sleep(RESTART_PAUSE).await;
+            }
+        }
+    });
+}

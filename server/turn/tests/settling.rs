@@ -1,0 +1,125 @@
+use super::*;
+use crate::model::{AttemptResult, DisableReason, EndpointStatus};
+
+#[tokio::test]
+async fn success_lives_in_the_deliverys_row() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let done = fixture.publish(events(1)).await;
+    fixture.settle(&done.jobs[0], delivered()).await;
+    let row = fixture.row(done.jobs[0].key).await;
+    assert_eq!((row.state, row.attempt, row.status), (DeliveryState::Delivered, 1, 200));
+    assert_eq!((row.latency, row.response.as_slice()), (Duration::from_millis(3), b"ok".as_slice()));
+    assert!(fixture.attempts(row.key).await.is_empty());
+    assert_eq!(fixture.number("SELECT count(*) FROM handoff").await, 0);
+    assert_eq!(fixture.engine.in_flight.held().len(), 0);
+    assert_eq!(fixture.kinds().await[1..], [TransitionKind::Queued, TransitionKind::Delivered]);
+}
+
+#[tokio::test]
+async fn large_answer_gets_a_row_of_its_own() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let done = fixture.publish(events(1)).await;
+    let (outcome, decision) = delivered().unwrap();
+    let response = Bytes::from(vec![b'x'; 5_000]);
+    fixture.settle(&done.jobs[0], Some((Outcome { response, ..outcome }, decision))).await;
+    let attempts = fixture.attempts(done.jobs[0].key).await;
+    assert_eq!((attempts.len(), attempts[0].result, attempts[0].response.len()), (1, AttemptResult::Succeeded, 5_000));
+}
+
+#[tokio::test]
+async fn failure_is_recorded_and_due_again() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let done = fixture.publish(events(1)).await;
+    let at = fixture.now().plus(Duration::from_secs(10));
+    let settled = fixture.settle(&done.jobs[0], failed(Decision::RetryAt(at))).await;
+    assert_eq!(settled.earliest, Some(at));
+    let row = fixture.row(done.jobs[0].key).await;
+    assert_eq!((row.state, row.ready_at, row.status), (DeliveryState::Pending, Some(at), 500));
+    let attempts = fixture.attempts(row.key).await;
+    assert_eq!((attempts.len(), attempts[0].number, attempts[0].result), (1, 1, AttemptResult::Failed));
+    assert_eq!(fixture.number("SELECT next_at FROM lane").await, at.as_micros());
+    assert_eq!(fixture.log().await.last().unwrap().next_attempt_micros, Some(at.as_micros()));
+}
+
+#[tokio::test]
+async fn stale_outcome_changes_nothing_and_leaves_no_trace() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let done = fixture.publish(events(1)).await;
+    let job = &done.jobs[0];
+    fixture.settle(job, delivered()).await;
+    let (row, log) = (fixture.row(job.key).await, fixture.log().await);
+    fixture.settle(job, failed(Decision::Dead)).await;
+    fixture.settle(&Job { attempt: 2, ..job.clone() }, failed(Decision::Dead)).await;
+    assert_eq!(fixture.row(job.key).await, row);
+    assert_eq!(fixture.log().await, log);
+    assert!(fixture.attempts(job.key).await.is_empty());
+}
+
+#[tokio::test]
+async fn gone_endpoint_is_disabled_and_its_others_are_held() {
+    let fixture = Fixture::new().await;
+    let endpoint = fixture.endpoint(policy(3, 2)).await;
+    let done = fixture.publish(events(2)).await;
+    fixture.settle(&done.jobs[0], failed(Decision::DeadAndGone)).await;
+    let status = fixture.shared.routes.status(endpoint);
+    assert_eq!(status, EndpointStatus::Disabled { reason: DisableReason::Gone, since: fixture.now() });
+    assert_eq!(fixture.publish(events(1)).await.answers[0].as_ref().unwrap().fanout, 0, "nothing new is routed to it");
+
+    let later = fixture.now().plus(Duration::from_secs(10));
+    fixture.settle(&done.jobs[1], failed(Decision::RetryAt(later))).await;
+    assert_eq!(fixture.kinds().await.last(), Some(&TransitionKind::Held));
+    assert_eq!(fixture.row(done.jobs[1].key).await.state.shown(status), crate::model::ShownState::Held);
+
+    // The next life of the server knows it too.
+    let fixture = fixture.crashed().await;
+    assert_eq!(fixture.shared.routes.status(endpoint), status);
+}
+
+#[tokio::test]
+async fn endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts_the_time_anew() {
+    let fixture = Fixture::new().await;
+    let endpoint = fixture.endpoint(policy(30, 100)).await;
+    let day = Duration::from_secs(24 * 3600);
+    let jobs = fixture.publish(events(10)).await.jobs;
+    let at = fixture.now();
+    fixture.settle(&jobs[0], failed(Decision::RetryAt(at))).await;
+    fixture.shared.clock.advance(day * 4);
+    fixture.settle(&jobs[1], delivered()).await;
+    assert_eq!(fixture.number("SELECT count(*) FROM endpoint_health").await, 0);
+    fixture.settle(&jobs[2], failed(Decision::RetryAt(at))).await;
+    fixture.shared.clock.advance(day * 5 - Duration::from_micros(1));
+    fixture.settle(&jobs[3], failed(Decision::RetryAt(at))).await;
+    assert_eq!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
+    fixture.shared.clock.advance(Duration::from_micros(1));
+    fixture.settle(&jobs[4], failed(Decision::RetryAt(at))).await;
+    let disabled = EndpointStatus::Disabled { reason: DisableReason::Failing, since: fixture.now() };
+    assert_eq!(fixture.shared.routes.status(endpoint), disabled);
+
+    // Activation forgets it, and an attempt begun before cannot disable the endpoint again.
+    Configurator::new(fixture.shared.clone()).activate_endpoint(TENANT, endpoint).await.unwrap();
+    let old = Finished { job: jobs[5].clone(), ended: at, generation: 1, result: failed(Decision::DeadAndGone) };
+    fixture.turn(Batch { finished: vec![Arc::new(old)], ..Batch::default() }).await.unwrap();
+    assert_eq!(fixture.row(jobs[5].key).await.state, DeliveryState::Dead);
+    assert_eq!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
+}
+
+#[tokio::test]
+async fn cancellation_in_flight_takes_effect_with_the_attempt() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let jobs = fixture.publish(events(2)).await.jobs;
+    for job in &jobs {
+        let (result, _) = crate::redrive::cancel(&fixture.shared, TENANT, job.key).await.unwrap();
+        assert_eq!(result, crate::redrive::Cancelled::WithAttempt);
+    }
+    fixture.settle(&jobs[0], delivered()).await;
+    assert_eq!(fixture.row(jobs[0].key).await.state, DeliveryState::Delivered);
+    let done = fixture.settle(&jobs[1], failed(Decision::RetryAt(fixture.now()))).await;
+    assert_eq!(fixture.row(jobs[1].key).await.state, DeliveryState::Cancelled);
+    assert_eq!(done.earliest, None);
+    assert_eq!(fixture.kinds().await.last(), Some(&TransitionKind::Cancelled));
+}

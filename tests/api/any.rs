@@ -1,0 +1,133 @@
+//! What holds for every call: ids, tenants, pages.
+
+use tidings::proto::*;
+use tonic::{Code, Status};
+
+use crate::{
+    created,
+    support::{Api, OTHER_TENANT, shown},
+};
+
+/// Calls every method that takes an endpoint's id, and returns what each answered.
+async fn with_endpoint_id(api: &Api, id: &str) -> Vec<(&'static str, &'static str, Status)> {
+    let mut client = api.client.clone();
+    macro_rules! call {
+        ($method:ident, $request:ident) => {{
+            let request = $request { endpoint_id: id.to_owned(), ..Default::default() };
+            (stringify!($method), "endpoint_id", client.$method(request).await.expect_err(stringify!($method)))
+        }};
+    }
+    let mut answers = vec![
+        call!(get_endpoint, GetEndpointRequest),
+        call!(delete_endpoint, DeleteEndpointRequest),
+        call!(disable_endpoint, DisableEndpointRequest),
+        call!(activate_endpoint, ActivateEndpointRequest),
+        call!(ping_endpoint, PingEndpointRequest),
+        call!(rotate_endpoint_secret, RotateEndpointSecretRequest),
+    ];
+    let endpoint = Endpoint { id: id.to_owned(), ..Default::default() };
+    let update_mask = Some(prost_types::FieldMask { paths: vec!["description".to_owned()] });
+    let request = UpdateEndpointRequest { endpoint: Some(endpoint), update_mask, ..Default::default() };
+    let update = client.update_endpoint(request).await.expect_err("update_endpoint");
+    answers.push(("update_endpoint", "endpoint.id", update));
+    answers
+}
+
+/// Lists the deliveries to an endpoint that the tenant does not have.
+async fn list_with_endpoint_id(api: &Api, id: &str) -> Status {
+    let filter = DeliveryFilter { endpoint_ids: vec![id.to_owned()], ..Default::default() };
+    let request = ListDeliveriesRequest { filter: Some(filter), ..Default::default() };
+    api.client.clone().list_deliveries(request).await.expect_err("list_deliveries")
+}
+
+/// Calls every method that takes a delivery's id.
+async fn with_delivery_id(api: &Api, id: &str) -> Vec<(&'static str, &'static str, Status)> {
+    let mut client = api.client.clone();
+    macro_rules! call {
+        ($method:ident, $request:ident) => {{
+            let request = $request { delivery_id: id.to_owned(), ..Default::default() };
+            (stringify!($method), "delivery_id", client.$method(request).await.expect_err(stringify!($method)))
+        }};
+    }
+    vec![
+        call!(get_delivery, GetDeliveryRequest),
+        call!(list_attempts, ListAttemptsRequest),
+        call!(retry_delivery, RetryDeliveryRequest),
+        call!(cancel_delivery, CancelDeliveryRequest),
+    ]
+}
+
+#[tokio::test]
+async fn malformed_ids_are_invalid_everywhere() {
+    let api = Api::start().await;
+    let real = created(&api, "").await.id;
+    let before = api.written().await;
+    let delivery_like = real.replacen("ep_", "dlv_", 1);
+    for id in ["", "x", "ep_", "' OR 1=1", "ep_00000000000000000000000000", delivery_like.as_str(), "EP_x", "ep_é"] {
+        let list = ("list_deliveries", "filter.endpoint_ids[0]", list_with_endpoint_id(&api, id).await);
+        for (method, field, status) in with_endpoint_id(&api, id).await.into_iter().chain([list]) {
+            let answer = async { Err::<tonic::Response<()>, _>(status) };
+            api.refuses(&format!("{method} {id:?}"), answer, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
+        }
+    }
+    for id in ["", "x", "dlv_", "' OR 1=1", real.as_str(), delivery_like.as_str()] {
+        for (method, field, status) in with_delivery_id(&api, id).await {
+            let answer = async { Err::<tonic::Response<()>, _>(status) };
+            api.refuses(&format!("{method} {id:?}"), answer, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
+        }
+    }
+    assert_eq!(api.written().await, before);
+}
+
+#[tokio::test]
+async fn another_tenants_endpoint_is_as_good_as_none() {
+    let api = Api::start().await;
+    let foreign = created(&api, OTHER_TENANT).await.id;
+    let gone = created(&api, "").await.id;
+    let request = DeleteEndpointRequest { endpoint_id: gone.clone(), ..Default::default() };
+    api.client.clone().delete_endpoint(request).await.unwrap();
+    let before = api.written().await;
+    let nobody = with_endpoint_id(&api, &gone).await;
+    // The deliveries to a deleted endpoint may still be listed, so there the one answer stands alone.
+    let list = list_with_endpoint_id(&api, &foreign).await;
+    assert_eq!(shown(&list), shown(&nobody[0].2));
+    for ((method, _, foreign), (_, _, nobody)) in with_endpoint_id(&api, &foreign).await.iter().zip(&nobody) {
+        assert_eq!(foreign.code(), Code::NotFound, "{method}");
+        assert_eq!(shown(foreign), shown(nobody), "{method}");
+        assert_eq!(foreign.details(), nobody.details(), "{method}");
+    }
+    assert_eq!(api.written().await, before);
+}
+
+#[tokio::test]
+async fn unknown_tenant_is_not_found_everywhere() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    for tenant_id in ["nobody", "DEFAULT", " default", "' OR 1=1"] {
+        macro_rules! refused {
+            ($($method:ident $request:ident),* $(,)?) => {$({
+                let request = $request { tenant_id: tenant_id.to_owned(), ..Default::default() };
+                let call = client.$method(request);
+                api.refuses(stringify!($method), call, Code::NotFound, "NOT_FOUND", &[]).await;
+            })*};
+        }
+        refused!(
+            create_endpoint CreateEndpointRequest,
+            get_endpoint GetEndpointRequest,
+            list_endpoints ListEndpointsRequest,
+            update_endpoint UpdateEndpointRequest,
+            delete_endpoint DeleteEndpointRequest,
+            disable_endpoint DisableEndpointRequest,
+            activate_endpoint ActivateEndpointRequest,
+            ping_endpoint PingEndpointRequest,
+            rotate_endpoint_secret RotateEndpointSecretRequest,
+            publish_event PublishEventRequest,
+            get_event GetEventRequest,
+            get_delivery GetDeliveryRequest,
+            list_deliveries ListDeliveriesRequest,
+            list_attempts ListAttemptsRequest,
+            retry_delivery RetryDeliveryRequest,
+            cancel_delivery CancelDeliveryRequest,
+        );
+    }
+}

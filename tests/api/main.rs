@@ -1,0 +1,30 @@
+//! The API through a real gRPC connection: what each bad input gets, and what each call does.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod any;
+mod deliveries;
+mod endpoints;
+mod events;
+mod secrets;
+
+use tidings::proto::{CreateEndpointRequest, Endpoint};
+
+/// What creates an endpoint that wants everything.
+fn create(tenant: &str) -> CreateEndpointRequest {
+    CreateEndpointRequest { tenant_id: tenant.to_owned(), endpoint: Some(endpoint()), ..Default::default() }
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint { url: "https://example.com/hook".to_owned(), ..Default::default() }
+}
+
+/// Creates an endpoint and returns it.
+async fn created(api: &support::Api, tenant: &str) -> Endpoint {
+    api.client.clone().create_endpoint(create(tenant)).await.unwrap().into_inner().endpoint.unwrap()
+}
+
+fn span(seconds: i64, nanos: i32) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos }
+}
