@@ -20,6 +20,8 @@ enum Command {
     Serve(cli::serve::ServeArgs),
     /// Run a webhook receiver that verifies what arrives and says what is wrong with it
     Receive(cli::receive::ReceiveArgs),
+    /// Show what happens to deliveries and endpoints, as it happens
+    Watch(cli::watch::WatchArgs),
 }
 
 #[tokio::main]
@@ -35,6 +37,7 @@ async fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => cli::serve::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
+        Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -117,9 +117,9 @@ impl Server {
         let checkpoints = Checkpoints::default();
         let (calls, askers, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let token_key = shared.keys.tokens.clone();
-        let (_watch, tail) =
+        let (watch, tail) =
             Watch::new(&config.watch, shared.db.clone(), shared.head.clone(), token_key, calls.clone());
-        let api = WebhookApi::new(shared.clone(), publisher, config.urls, config.limits);
+        let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits);
         let grpc = api::serve(api, listener, calls.clone())?;
 
         let broken = CancellationToken::new();
