@@ -91,7 +91,7 @@ impl Feed {
     }
 
     /// Waits until there is room for a message.
-    async fn room(&mut self) -> Result<(), WatchError> {
+    pub(super) async fn room(&mut self) -> Result<(), WatchError> {
         let patience = PATIENCE.min(self.stall);
         if timeout(patience, self.messages.reserve()).await.is_ok() {
             return Ok(());

@@ -94,6 +94,38 @@ async fn stalled_reader_keeps_no_row_in_memory_and_misses_none() {
 }
 
 #[tokio::test]
+async fn stream_that_waits_for_its_reader_lets_go_of_its_page() {
+    let folder = TempDir::new().unwrap();
+    let house = House::open(folder.path(), &Config::default()).await;
+    let seq = house.append(10, turn(0..100)).await;
+    let page = house.watch.table.page(seq).await.unwrap().into_iter().map(Arc::new).collect();
+    let selector = Selector::new(TENANT, &DeliveryFilter::default());
+    let (messages, mut received) = mpsc::channel(1);
+    let mut feed = Feed {
+        tokens: Tokens::new(&[7; 32], &selector),
+        selector,
+        place: house.watch.table.locate(Origin::Now).await.unwrap(),
+        ring: house.watch.ring.subscribe(),
+        table: house.watch.table.clone(),
+        page,
+        messages,
+        heartbeat: Duration::from_secs(15),
+        heartbeat_at: Instant::now(),
+        stall: Duration::from_millis(1),
+        shutdown: house.shutdown.clone(),
+        _open: house.watch.open.clone().try_acquire_owned().unwrap(),
+    };
+    feed.room().await.unwrap();
+    assert_eq!(feed.page.len(), 1, "a stream that need not wait keeps its page");
+    let item = WatchItem { resume_token: String::new(), time: Timestamp::default(), message: WatchMessage::Heartbeat };
+    feed.messages.try_send(item).unwrap();
+    assert!(matches!(feed.room().await, Err(WatchError::SlowConsumer { .. })));
+    assert_eq!(feed.page.capacity(), 0);
+    received.recv().await.unwrap();
+    feed.room().await.unwrap();
+}
+
+#[tokio::test]
 async fn tail_reads_nothing_while_nobody_watches() {
     let folder = TempDir::new().unwrap();
     let house = House::open(folder.path(), &brisk()).await;
