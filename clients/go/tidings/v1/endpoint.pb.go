@@ -361,12 +361,12 @@ type DeliveryPolicy struct {
 	// When failed attempts are repeated. Default: the preset RETRY_PRESET_STANDARD.
 	Retry *RetrySchedule `protobuf:"bytes,1,opt,name=retry,proto3" json:"retry,omitempty"`
 	// The limit for one attempt: connecting, sending, and reading headers and body together. From 1 s to 30 s.
-	// Default: 15 s.
+	// Default: 15 s. Kept to the millisecond.
 	Timeout *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// How many requests may be in flight to this endpoint at once. From 1 to 1,000. Default (0 or absent): 8.
 	MaxInFlight int32 `protobuf:"varint,3,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	// How long a delivery may be held while the endpoint is disabled before it ends DEAD. From 1 s to 90 days.
-	// Default: 7 days.
+	// Default: 7 days. Kept to the second.
 	HoldDuration  *durationpb.Duration `protobuf:"bytes,4,opt,name=hold_duration,json=holdDuration,proto3" json:"hold_duration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -431,7 +431,7 @@ func (x *DeliveryPolicy) GetHoldDuration() *durationpb.Duration {
 }
 
 // When failed attempts are repeated. Every delay counts from the end of the attempt before it, and up to 20 % of jitter
-// is added, never subtracted. After the last attempt the delivery is DEAD.
+// is added, never subtracted. Delays are kept to the millisecond. After the last attempt the delivery is DEAD.
 type RetrySchedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. The schedule.
@@ -589,7 +589,7 @@ type ExponentialBackoff struct {
 	InitialDelay *durationpb.Duration `protobuf:"bytes,1,opt,name=initial_delay,json=initialDelay,proto3" json:"initial_delay,omitempty"`
 	// The factor from one delay to the next. From 1 to 100. Default (0 or absent): 2.
 	Multiplier float64 `protobuf:"fixed64,2,opt,name=multiplier,proto3" json:"multiplier,omitempty"`
-	// The longest delay. At least `initial_delay`, at most 30 days. Default: 24 h.
+	// The longest delay. At least `initial_delay`, at most 30 days. Default: 24 h, or `initial_delay` if that is longer.
 	MaxDelay *durationpb.Duration `protobuf:"bytes,3,opt,name=max_delay,json=maxDelay,proto3" json:"max_delay,omitempty"`
 	// Required. How many requests are made in all. From 1 to 1,000.
 	MaxAttempts   int32 `protobuf:"varint,4,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`

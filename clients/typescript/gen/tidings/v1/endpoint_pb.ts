@@ -151,7 +151,7 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
 
   /**
    * The limit for one attempt: connecting, sending, and reading headers and body together. From 1 s to 30 s.
-   * Default: 15 s.
+   * Default: 15 s. Kept to the millisecond.
    *
    * @generated from field: google.protobuf.Duration timeout = 2;
    */
@@ -166,7 +166,7 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
 
   /**
    * How long a delivery may be held while the endpoint is disabled before it ends DEAD. From 1 s to 90 days.
-   * Default: 7 days.
+   * Default: 7 days. Kept to the second.
    *
    * @generated from field: google.protobuf.Duration hold_duration = 4;
    */
@@ -182,7 +182,7 @@ export const DeliveryPolicySchema: GenMessage<DeliveryPolicy> = /*@__PURE__*/
 
 /**
  * When failed attempts are repeated. Every delay counts from the end of the attempt before it, and up to 20 % of jitter
- * is added, never subtracted. After the last attempt the delivery is DEAD.
+ * is added, never subtracted. Delays are kept to the millisecond. After the last attempt the delivery is DEAD.
  *
  * @generated from message tidings.v1.RetrySchedule
  */
@@ -269,7 +269,7 @@ export type ExponentialBackoff = Message<"tidings.v1.ExponentialBackoff"> & {
   multiplier: number;
 
   /**
-   * The longest delay. At least `initial_delay`, at most 30 days. Default: 24 h.
+   * The longest delay. At least `initial_delay`, at most 30 days. Default: 24 h, or `initial_delay` if that is longer.
    *
    * @generated from field: google.protobuf.Duration max_delay = 3;
    */
