@@ -31,6 +31,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the last turns may take.
 const SETTLE: Duration = Duration::from_secs(10);
 
+/// How often the clocks are compared, and how far apart they may be.
+const DRIFT_INTERVAL: Duration = Duration::from_secs(10);
+const DRIFT_MAX: Duration = Duration::from_secs(60);
+
 /// A pause before a long-lived task that ended is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
@@ -144,6 +148,8 @@ impl Server {
         let (db, stop_) = (shared.db.clone(), stop.clone());
         keep_up("checkpoint", &stop, move || turn::checkpoint(db.clone(), checkpoints.clone(), stop_.clone()));
         tokio::spawn(tail.run(stop.clone()));
+        let (clock, stop_) = (shared.clock.clone(), stop.clone());
+        keep_up("drift", &stop, move || warn_of_drift(clock.clone(), stop_.clone()));
 
         Ok(Self { address, shared, dispatcher, calls, askers, engine: stop, broken, grpc, committer: committer_task })
     }
@@ -178,6 +184,21 @@ impl Server {
             tracing::warn!("the last outcomes were not written in time");
         }
         self.shared.db.close().await;
+    }
+}
+
+/// Warns when the wall clock, by which signatures are dated, has moved away from the clock by which deliveries are due.
+async fn warn_of_drift(clock: Clock, shutdown: CancellationToken) {
+    let mut warned = false;
+    while shutdown.run_until_cancelled(tokio::time::sleep(DRIFT_INTERVAL)).await.is_some() {
+        let drift = clock.drift();
+        if drift > DRIFT_MAX && !warned {
+            tracing::warn!(
+                ?drift,
+                "the wall clock was set, or drifts: receivers may refuse signatures as too old or new"
+            );
+        }
+        warned = drift > DRIFT_MAX;
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Dispatcher, Finished, InFlight, Job, Origin, lanes::Pace};
 use crate::{
     egress::Request,
     faults::crash_point,
-    model::{AttemptId, Decision, EndpointKey, EndpointStatus, FailureKind, Outcome, decide},
+    model::{AttemptId, Decision, DeliveryKey, EndpointStatus, FailureKind, Outcome, decide},
     publish::EndpointEntry,
     signal::Wake,
     signing,
@@ -20,7 +20,6 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 
 /// Makes the attempt and reports what came of it.
 pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
-    // Gives the slot back even if the attempt panics; the audit finds the lease then.
     let mut slot = Slot::of(&dispatcher, &job);
     let (generation, result) = match begin(&dispatcher, &job).await {
         Some((entry, request)) => {
@@ -33,6 +32,7 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
         }
         None => (0, None),
     };
+    slot.reported = true;
     drop(slot);
     let ended = dispatcher.shared.clock.now();
     dispatcher.committer.settle(Finished { job, ended, generation, result });
@@ -101,11 +101,14 @@ fn pace_of(outcome: &Outcome) -> Pace {
     }
 }
 
-/// A job's slot in its lane, given back when dropped.
+/// A job's slot in its lane, given back when dropped. If that is because the attempt panicked, the lease is forgotten too,
+/// so that the audit finds it in the database and has it released.
 struct Slot {
     in_flight: std::sync::Arc<InFlight>,
     wake: Wake,
-    endpoint: EndpointKey,
+    key: DeliveryKey,
+    attempt: u32,
+    reported: bool,
     bytes: u64,
     origin: Origin,
     pace: Pace,
@@ -116,7 +119,9 @@ impl Slot {
         Self {
             in_flight: dispatcher.in_flight.clone(),
             wake: dispatcher.shared.wake.clone(),
-            endpoint: job.key.endpoint,
+            key: job.key,
+            attempt: job.attempt,
+            reported: false,
             bytes: job.event.payload.len() as u64,
             origin: job.origin,
             pace: Pace::Other,
@@ -126,7 +131,10 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.in_flight.lanes().release(self.endpoint, self.bytes, self.origin, self.pace) {
+        if !self.reported {
+            self.in_flight.held().remove(self.key, self.attempt);
+        }
+        if self.in_flight.lanes().release(self.key.endpoint, self.bytes, self.origin, self.pace) {
             self.wake.now();
         }
     }

@@ -29,10 +29,17 @@ const ENDED_MAX: i64 = 512;
 /// How long a lease lasts on paper. One server alone never waits for it: its successor releases what it held.
 const LEASE: std::time::Duration = std::time::Duration::from_secs(120);
 
+/// How many of the lanes that are due were adopted.
+enum Adopting {
+    All,
+    Some,
+    NoRoom,
+}
+
 impl Turn<'_> {
     /// Leases what is due and has room.
     pub(super) async fn claim(&mut self) -> Result<()> {
-        let more = self.adopt().await?;
+        let adopting = self.adopt().await?;
         let routes = &self.engine.shared.routes;
         let plan = {
             let cap =
@@ -43,7 +50,7 @@ impl Turn<'_> {
             self.done.adopted.iter().for_each(|endpoint| lanes.adopt(*endpoint));
             lanes.plan(CLAIMED_MAX, LANES_PER_CLAIM_MAX, cap)
         };
-        let mut due: HashMap<DeliveryKey, u64> = HashMap::new();
+        let mut due: Vec<DeliveryKey> = Vec::new();
         let (mut bytes_left, idle) = {
             let lanes = self.engine.in_flight.lanes();
             (lanes.bytes_left(), lanes.is_idle())
@@ -62,7 +69,7 @@ impl Turn<'_> {
                     break;
                 }
                 bytes_left = bytes_left.saturating_sub(bytes);
-                due.insert(key, bytes);
+                due.push(key);
                 taken += 1;
             }
             if taken == all && (all as u32) < room {
@@ -71,31 +78,37 @@ impl Turn<'_> {
         }
         self.lease(&due).await?;
         self.give_back_drained().await?;
-        let next = store::lane::next_due(self.tx.conn()).await?;
-        self.done.next_due = if more { Some(self.now) } else { next };
+        self.done.next_due = match adopting {
+            Adopting::All => store::lane::next_due(self.tx.conn()).await?,
+            Adopting::Some => Some(self.now),
+            // Told by the slots that get free.
+            Adopting::NoRoom => None,
+        };
         Ok(())
     }
 
-    /// Adopts lanes that are due. Says whether some that are due were left.
-    async fn adopt(&mut self) -> Result<bool> {
+    /// Adopts lanes that are due.
+    async fn adopt(&mut self) -> Result<Adopting> {
         let free = ADOPTED_MAX.saturating_sub(self.engine.in_flight.lanes().adopted()).min(ADOPTED_PER_CLAIM_MAX);
+        if free == 0 {
+            return Ok(Adopting::NoRoom);
+        }
         let owner = self.engine.shared.incarnation;
         let adopted = store::lane::adopt_due(self.tx, owner, self.now, free as i64).await?;
-        let more = free > 0 && adopted.len() == free;
+        let all = adopted.len() < free;
         for endpoint in adopted {
             match self.engine.shared.routes.status(endpoint) {
                 EndpointStatus::Enabled => self.done.adopted.push(endpoint),
                 EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => self.put_aside(endpoint).await?,
             }
         }
-        Ok(more)
+        Ok(if all { Adopting::All } else { Adopting::Some })
     }
 
     /// Leases deliveries in the database and in memory.
-    async fn lease(&mut self, due: &HashMap<DeliveryKey, u64>) -> Result<()> {
-        let keys: Vec<DeliveryKey> = due.keys().copied().collect();
+    async fn lease(&mut self, due: &[DeliveryKey]) -> Result<()> {
         let owner = self.engine.shared.incarnation;
-        let claimed = store::hot::claim(self.tx, owner, self.now.plus(LEASE), self.now, &keys).await?;
+        let claimed = store::hot::claim(self.tx, owner, self.now.plus(LEASE), self.now, due).await?;
         let mut events: Vec<EventKey> = claimed.iter().map(|claimed| claimed.key.event).collect();
         events.sort_unstable();
         events.dedup();

@@ -7,8 +7,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    log::{LogBuilder, Transition},
-    write::{Done, Engine, Turn},
+    log::Transition,
+    write::{Engine, Turn},
 };
 use crate::{
     model::{Attempt, AttemptResult, DeliveryState, EndpointStatus, FailureKind, Incarnation, TransitionKind},
@@ -27,8 +27,7 @@ pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
         let (engine, chunk) = (engine.clone(), chunk.to_vec());
         db.write(move |tx| {
             Box::pin(async move {
-                let now = engine.shared.clock.now();
-                let mut turn = Turn { engine: &engine, tx, now, log: LogBuilder::default(), done: Done::default() };
+                let mut turn = Turn::new(&engine, tx);
                 turn.release(&chunk).await?;
                 turn.commit().await
             })

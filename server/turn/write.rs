@@ -29,6 +29,8 @@ pub(super) struct Turn<'tx> {
     pub(super) now: Timestamp,
     pub(super) log: LogBuilder,
     pub(super) done: Done,
+    /// It is in the database, so what it did in memory stays.
+    committed: bool,
 }
 
 /// What a turn has done.
@@ -65,20 +67,11 @@ impl Engine {
         let db = self.shared.db.clone();
         db.write(move |tx| {
             Box::pin(async move {
-                let now = engine.shared.clock.now();
-                let mut turn = Turn { engine: &engine, tx, now, log: LogBuilder::default(), done: Done::default() };
-                match turn.write(&batch).await {
-                    Ok(()) => {
-                        let done = turn.done;
-                        engine.apply(&done);
-                        Ok(done)
-                    }
-                    Err(error) => {
-                        let done = turn.done;
-                        engine.undo(&done);
-                        Err(error)
-                    }
-                }
+                let mut turn = Turn::new(&engine, tx);
+                turn.write(&batch).await?;
+                let done = std::mem::take(&mut turn.done);
+                engine.apply(&done);
+                Ok(done)
             })
         })
         .await
@@ -114,7 +107,22 @@ impl Engine {
     }
 }
 
-impl Turn<'_> {
+impl Drop for Turn<'_> {
+    /// A turn that failed, or panicked, gives back what it had taken.
+    fn drop(&mut self) {
+        if !self.committed {
+            self.engine.undo(&self.done);
+        }
+    }
+}
+
+impl<'tx> Turn<'tx> {
+    /// A turn that has done nothing yet.
+    pub(super) fn new(engine: &'tx Engine, tx: &'tx mut Tx) -> Self {
+        let now = engine.shared.clock.now();
+        Self { engine, tx, now, log: LogBuilder::default(), done: Done::default(), committed: false }
+    }
+
     async fn write(&mut self, batch: &Batch) -> Result<()> {
         self.publish(&batch.publishes).await?;
         crash_point!("turn-published");
@@ -139,13 +147,14 @@ impl Turn<'_> {
         let committed = self.tx.commit().await;
         crash_point!("turn-after-commit");
         match (committed, self.done.seq) {
-            (Ok(()), _) => Ok(()),
+            (Ok(()), _) => {}
             (Err(error), Some(seq)) if self.was_committed(seq, mark).await => {
                 tracing::warn!(%error, seq, "a commit failed but is in the log");
-                Ok(())
             }
-            (Err(error), _) => Err(error),
+            (Err(error), _) => return Err(error),
         }
+        self.committed = true;
+        Ok(())
     }
 
     /// After an error at the commit: whether it took place all the same. The turn's mark in the log tells.

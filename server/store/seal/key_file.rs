@@ -56,18 +56,21 @@ impl Keyring {
 
     /// Makes a new key and writes it to `path`, where nothing may be yet; it is on disk when this returns. Blocks.
     ///
-    /// Only for a new database: one that exists has its key. A file that could not be written whole is removed.
+    /// Only for a new database: one that exists has its key. The file appears whole or not at all: it is written beside
+    /// under the name `PATH.new`, and what an earlier crash left there is replaced.
     pub fn create(path: &Path) -> Result<Self, KeyFileError> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         SysRng.try_fill_bytes(&mut *key).map_err(|error| KeyFileError::Io(io::Error::other(error)))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(".new");
+        let draft = Path::new(&draft);
+        let written = write_durably(draft, &key).and_then(|()| std::fs::hard_link(draft, path));
+        // Should the removal fail, the next creation removes it first.
+        let _ = std::fs::remove_file(draft);
+        // The name is as important as the content: without it the database is lost after a power cut.
+        written.and_then(|()| sync_directory_of(path)).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists { KeyFileError::Exists } else { KeyFileError::Io(error) }
         })?;
-        if let Err(error) = write_durably(file, path, &key) {
-            // What failed is reported; should the removal fail too, loading will find the file malformed.
-            let _ = std::fs::remove_file(path);
-            return Err(KeyFileError::Io(error));
-        }
         Ok(Self::new(&key, &[]))
     }
 }
@@ -100,12 +103,19 @@ fn read_key(line: &[u8]) -> Option<Key> {
     bytes.as_slice().try_into().ok().map(Key::new)
 }
 
-fn write_durably(mut file: File, path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
+fn write_durably(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let text = Zeroizing::new(STANDARD.encode(key));
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
-    file.sync_all()?;
-    // The name is as important as the content: without it the database is lost after a power cut.
+    file.sync_all()
+}
+
+fn sync_directory_of(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }
@@ -117,6 +127,18 @@ mod tests {
     use super::{super::Place, *};
 
     const PLACE: Place<'static> = Place { table: "t", tenant: 1, row: 1, column: "c" };
+
+    #[test]
+    fn draft_that_a_crash_left_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, draft) = (directory.path().join("key"), directory.path().join("key.new"));
+        fs::write(&draft, "half").unwrap();
+        Keyring::create(&path).unwrap();
+        assert!(Keyring::load(&path).is_ok());
+        assert!(!draft.exists());
+        assert!(matches!(Keyring::create(&path), Err(KeyFileError::Exists)));
+        assert!(!draft.exists());
+    }
 
     fn key_file(content: &str, mode: u32) -> (tempfile::TempDir, std::path::PathBuf) {
         let directory = tempfile::tempdir().unwrap();
