@@ -104,6 +104,7 @@ impl Teller<'_> {
             ("warehouse", &self.story.endpoints[0], "answers each event's first two requests with 503"),
             ("archive", &self.story.endpoints[1], "accepts at once"),
         ] {
+            self.stream.name(id, name);
             say(&format!("   {name:<9}  {}  {habit}", self.palette.paint(Tone::Name, id)));
         }
         Ok(())

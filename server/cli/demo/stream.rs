@@ -1,6 +1,9 @@
 //! The status stream: each transition as a line on the screen, and how many there were of each kind.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -54,9 +57,13 @@ impl Tally {
     }
 }
 
+/// What endpoints are called on the screen, by their ids.
+type Names = Arc<Mutex<Vec<(String, &'static str)>>>;
+
 /// A stream that is open. Closed when dropped.
 pub(super) struct Stream {
     tally: watch::Receiver<Tally>,
+    names: Names,
     task: JoinHandle<()>,
 }
 
@@ -77,7 +84,13 @@ impl Stream {
         let first = timeout(PATIENCE, messages.message()).await.context("the status stream stays silent")?;
         first.context("the status stream broke at once")?;
         let (sender, tally) = watch::channel(Tally::default());
-        Ok(Self { tally, task: tokio::spawn(show(messages, sender, palette)) })
+        let names = Names::default();
+        Ok(Self { tally, task: tokio::spawn(show(messages, sender, names.clone(), palette)), names })
+    }
+
+    /// Shows an endpoint by this name from now on.
+    pub(super) fn name(&self, endpoint: &str, name: &'static str) {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).push((endpoint.to_owned(), name));
     }
 
     /// What it has told so far.
@@ -108,7 +121,12 @@ impl Stream {
 }
 
 /// Shows what comes until nothing does any more.
-async fn show(mut messages: Streaming<WatchDeliveriesResponse>, tally: watch::Sender<Tally>, palette: Palette) {
+async fn show(
+    mut messages: Streaming<WatchDeliveriesResponse>,
+    tally: watch::Sender<Tally>,
+    names: Names,
+    palette: Palette,
+) {
     loop {
         let response = match messages.message().await {
             Ok(Some(response)) => response,
@@ -121,7 +139,8 @@ async fn show(mut messages: Streaming<WatchDeliveriesResponse>, tally: watch::Se
         if !is_reading(&response)
             && let Some(line) = Line::new(&response, palette)
         {
-            say(&format!("   {line}"));
+            let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            say(&format!("   {}", line.brief(&names)));
         }
         if let Some(message) = &response.message {
             tally.send_modify(|tally| tally.count(message));
