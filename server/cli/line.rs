@@ -18,6 +18,9 @@ const TEXT_CHARS_MAX: usize = 128;
 
 /// How much of an event's id a brief line shows.
 const BRIEF_ID_CHARS_MAX: usize = 18;
+/// The columns of types and names in a brief line.
+const BRIEF_TYPE_WIDTH: usize = 20;
+const BRIEF_NAME_WIDTH: usize = 9;
 
 /// A transition, to be shown as a line (without the line break).
 #[derive(Clone, Copy, Debug)]
@@ -67,16 +70,18 @@ impl<'a> Line<'a> {
         };
         let name = names.iter().find(|(id, _)| id == endpoint).map_or(endpoint.as_str(), |(_, name)| name);
         let event = printable(&transition.event_id, BRIEF_ID_CHARS_MAX);
-        write!(f, "{event} → {}", self.palette.paint(Tone::Name, printable(name, TEXT_CHARS_MAX)))
+        let name = self.palette.paint(Tone::Name, printable(name, TEXT_CHARS_MAX));
+        write!(f, "{event:<BRIEF_ID_CHARS_MAX$} → {name:<BRIEF_NAME_WIDTH$}")
     }
 
     fn delivery(&self, f: &mut fmt::Formatter<'_>, transition: &DeliveryTransition) -> fmt::Result {
         let (tone, word) = delivery_word(transition.kind());
         write!(
             f,
-            "{}  {}  ",
+            "{}  {:<width$}  ",
             self.palette.paint(tone, format_args!("{word:<10}")),
             printable(&transition.event_type, TEXT_CHARS_MAX),
+            width = if self.names.is_some() { BRIEF_TYPE_WIDTH } else { 0 },
         )?;
         self.route(f, transition)?;
         if transition.attempt_number > 0 {
@@ -229,7 +234,7 @@ mod tests {
         let line = Line::new(&message, Palette::plain()).unwrap();
         assert_eq!(
             line.brief(&names).to_string(),
-            "22:13:20.250Z  retry       order.paid  evt_0123456789abc… → shop  attempt 2  503  1035 ms"
+            "22:13:20.250Z  retry       order.paid            evt_0123456789abc… → shop       attempt 2  503  1035 ms"
         );
         assert!(line.brief(&[]).to_string().contains(" → ep_1 "));
     }

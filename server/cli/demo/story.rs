@@ -18,7 +18,7 @@ use crate::{
         CreateEndpointRequest, DeliveryPolicy, Endpoint, RetryDelays, RetrySchedule, RotateEndpointSecretRequest,
         retry_schedule::Schedule,
     },
-    signing::Secret,
+    signing::{ID_HEADER, Secret},
 };
 
 /// Both endpoints' schedule: three requests, then the delivery is dead.
@@ -157,25 +157,38 @@ impl Teller<'_> {
         let before = self.story.told.len();
         self.publish(&BEFORE_UPDATE).await?;
         self.stream.settled(self.deliveries()).await?;
-        self.remark("the receiver knows only the old secret: verified");
+        self.remark_verified(before, "old");
         self.stage.desk.archive.verifier.replace_secrets(vec![secret.clone()]);
+        let after = self.story.told.len();
         self.publish(&AFTER_UPDATE).await?;
         self.stream.settled(self.deliveries()).await?;
-        self.remark("the receiver knows only the new secret: verified");
+        self.remark_verified(after, "new");
         self.story.secrets.push(secret);
         self.story.overlapping = self.story.told[before..].iter().map(|sent| sent.id.clone()).collect();
         Ok(())
     }
 
+    /// Says how many of the events told since the `first` the archive has verified by the only secret it knows.
+    fn remark_verified(&self, first: usize, secret: &str) {
+        let told = &self.story.told[first..];
+        let receipts = self.stage.desk.archive.receipts();
+        let is_told = |id| told.iter().any(|sent| Some(sent.id.as_str()) == id);
+        let verified = receipts.iter().filter(|receipt| receipt.verified && is_told(receipt.webhook.header(ID_HEADER)));
+        let (verified, told) = (verified.count(), told.len());
+        self.remark(&format!("the receiver knows the {secret} secret alone, and verified {verified} of {told} by it"));
+    }
+
     async fn publish_steadily(&mut self) -> anyhow::Result<()> {
         let rate = 1_000 / STEADY_INTERVAL.as_millis();
         self.announce(&format!("{STEADY_EVENTS} small events at {rate} a second, to see how long one is on its way"));
+        self.remark("delivered to the archive, and not shown one by one");
         self.story.steady = publish::steadily(&self.stage.client).await?;
         self.stream.settled(self.deliveries()).await
     }
 
     async fn publish_a_burst(&mut self) -> anyhow::Result<()> {
         self.announce(&format!("{BURST_EVENTS} events as fast as they are acknowledged, each of them durable"));
+        self.remark("a receiver, a client and the server share this machine");
         // Shows itself on standard error, and only if that is a terminal.
         let bar = ProgressBar::new(BURST_EVENTS as u64);
         bar.set_style(ProgressStyle::with_template("   {bar:40} {pos}/{len} delivered, {per_sec}")?);

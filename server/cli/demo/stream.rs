@@ -35,7 +35,7 @@ pub(super) struct Tally {
     /// Transitions of endpoints.
     pub(super) endpoints: u64,
     /// Why the stream ended.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
 }
 
 impl Tally {

@@ -206,3 +206,68 @@ fn per_second(count: usize, duration: Duration) -> String {
     let nanos = duration.as_nanos().max(1);
     format!("{}/s", count as u128 * 1_000_000_000 / nanos)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::{receiver::Webhook, signing::Secret};
+
+    fn story() -> Story {
+        let now = Instant::now();
+        let sent = Sent { id: "e-1".to_owned(), payload: "{}".into(), is_order: false, called: now, acknowledged: now };
+        Story { told: vec![sent], ..Story::default() }
+    }
+
+    fn delivered() -> Tally {
+        Tally { queued: 1, delivered: 1, ..Tally::default() }
+    }
+
+    /// A desk at which `body` arrived as the event `e-1`, signed by `signer`.
+    fn desk(signer: &Secret, secret: &Secret, body: &'static str) -> Desk {
+        let desk = Desk::new();
+        desk.archive.verifier.replace_secrets(vec![secret.clone()]);
+        let signed = crate::signing::sign(&[signer], "e-1", Clock::system().wall(), body.as_bytes());
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (ID_HEADER, &signed.id),
+            (crate::signing::TIMESTAMP_HEADER, &signed.timestamp),
+            (crate::signing::SIGNATURE_HEADER, &signed.signature),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        let uri = "/archive".parse().unwrap();
+        desk.take(Webhook { method: Method::POST, uri, headers, body: body.into() });
+        desk
+    }
+
+    fn problems(desk: &Desk, tally: Tally) -> Vec<String> {
+        Summary::new(&story(), desk, tally, Palette::plain()).problems
+    }
+
+    #[test]
+    fn what_arrived_as_published_and_verified_is_no_problem() {
+        let secret = Secret::generate();
+        assert_eq!(problems(&desk(&secret, &secret, "{}"), delivered()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn whatever_else_happened_is_a_problem() {
+        let (secret, other) = (Secret::generate(), Secret::generate());
+        let told = |desk: &Desk, tally| problems(desk, tally).join("; ");
+        assert_eq!(told(&Desk::new(), delivered()), "e-1 arrived at /archive 0 times instead of 1");
+        assert!(told(&desk(&other, &secret, "{}"), delivered()).contains("does not verify"));
+        assert!(told(&desk(&secret, &secret, "[]"), delivered()).contains("other bytes"));
+        let dead = Tally { queued: 1, lost: 1, ..Tally::default() };
+        assert!(told(&desk(&secret, &secret, "{}"), dead).contains("1 deliveries given up instead of 0"));
+    }
+
+    #[test]
+    fn percentile_is_the_nearest_rank() {
+        let sorted: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        assert_eq!(percentile(&sorted, 50), Duration::from_millis(100));
+        assert_eq!(percentile(&sorted, 99), Duration::from_millis(198));
+        assert_eq!(percentile(&[], 99), Duration::ZERO);
+    }
+}
