@@ -18,6 +18,8 @@ struct Cli {
 enum Command {
     /// Run a server
     Serve(cli::serve::ServeArgs),
+    /// Show a server delivering, retrying and rotating a secret, all of it temporary
+    Demo(cli::demo::DemoArgs),
     /// Run a webhook receiver that verifies what arrives and says what is wrong with it
     Receive(cli::receive::ReceiveArgs),
     /// Watch deliveries and endpoints change
@@ -36,6 +38,7 @@ async fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Serve(args) => cli::serve::run(args).await,
+        Command::Demo(args) => cli::demo::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
         Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
     };

@@ -16,12 +16,19 @@ use crate::{
 /// The longest id or type is 128 characters.
 const TEXT_CHARS_MAX: usize = 128;
 
+/// How much of an event's id a brief line shows.
+const BRIEF_ID_CHARS_MAX: usize = 18;
+/// The columns of types and names in a brief line.
+const BRIEF_TYPE_WIDTH: usize = 20;
+const BRIEF_NAME_WIDTH: usize = 9;
+
 /// A transition, to be shown as a line (without the line break).
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     time: Timestamp,
     what: What<'a>,
     palette: Palette,
+    names: Option<&'a [(String, &'static str)]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,20 +46,44 @@ impl<'a> Line<'a> {
             Message::Heartbeat(_) => return None,
         };
         let time = response.commit_time.as_ref().map(timestamp).unwrap_or_default();
-        Some(Self { time, what, palette })
+        Some(Self { time, what, palette, names: None })
+    }
+
+    /// The same in brief, for few endpoints that are known by name: without the delivery's id, and with `names` (by
+    /// endpoint id) in the place of endpoints' ids.
+    #[must_use]
+    pub fn brief(self, names: &'a [(String, &'static str)]) -> Self {
+        Self { names: Some(names), ..self }
+    }
+
+    /// The delivery's id, the event's and the endpoint.
+    fn route(&self, f: &mut fmt::Formatter<'_>, transition: &DeliveryTransition) -> fmt::Result {
+        let endpoint = &transition.endpoint_id;
+        let Some(names) = self.names else {
+            return write!(
+                f,
+                "{}  {} → {}",
+                self.palette.paint(Tone::Faint, printable(&transition.delivery_id, TEXT_CHARS_MAX)),
+                printable(&transition.event_id, TEXT_CHARS_MAX),
+                self.palette.paint(Tone::Name, printable(endpoint, TEXT_CHARS_MAX)),
+            );
+        };
+        let name = names.iter().find(|(id, _)| id == endpoint).map_or(endpoint.as_str(), |(_, name)| name);
+        let event = printable(&transition.event_id, BRIEF_ID_CHARS_MAX);
+        let name = self.palette.paint(Tone::Name, printable(name, TEXT_CHARS_MAX));
+        write!(f, "{event:<BRIEF_ID_CHARS_MAX$} → {name:<BRIEF_NAME_WIDTH$}")
     }
 
     fn delivery(&self, f: &mut fmt::Formatter<'_>, transition: &DeliveryTransition) -> fmt::Result {
         let (tone, word) = delivery_word(transition.kind());
         write!(
             f,
-            "{}  {}  {}  {} → {}",
+            "{}  {:<width$}  ",
             self.palette.paint(tone, format_args!("{word:<10}")),
             printable(&transition.event_type, TEXT_CHARS_MAX),
-            self.palette.paint(Tone::Faint, printable(&transition.delivery_id, TEXT_CHARS_MAX)),
-            printable(&transition.event_id, TEXT_CHARS_MAX),
-            self.palette.paint(Tone::Name, printable(&transition.endpoint_id, TEXT_CHARS_MAX)),
+            width = if self.names.is_some() { BRIEF_TYPE_WIDTH } else { 0 },
         )?;
+        self.route(f, transition)?;
         if transition.attempt_number > 0 {
             write!(f, "  attempt {}", transition.attempt_number)?;
         }
@@ -193,6 +224,19 @@ mod tests {
             ..retry()
         };
         assert_eq!(plain(Message::Delivery(queued)), "22:13:20.250Z  queued      order.paid  dlv_1  order-7 → ep_1");
+    }
+
+    #[test]
+    fn brief_line_names_the_endpoint_and_shortens_ids() {
+        let long = DeliveryTransition { event_id: "evt_0123456789abcdefghij".to_owned(), ..retry() };
+        let message = response(Message::Delivery(DeliveryTransition { next_attempt_time: None, ..long }));
+        let names = [("ep_1".to_owned(), "shop")];
+        let line = Line::new(&message, Palette::plain()).unwrap();
+        assert_eq!(
+            line.brief(&names).to_string(),
+            "22:13:20.250Z  retry       order.paid            evt_0123456789abc… → shop       attempt 2  503  1035 ms"
+        );
+        assert!(line.brief(&[]).to_string().contains(" → ep_1 "));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand, and what they share of the terminal.
 
+mod attempts;
+pub mod demo;
 pub mod line;
 pub mod receive;
 pub mod serve;

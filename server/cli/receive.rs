@@ -3,7 +3,6 @@
 //! One line per webhook goes to standard output; everything else goes to standard error. The printing happens in one
 //! place, fed through a bounded queue, so that a stalled terminal slows the senders down instead of filling memory.
 
-mod attempts;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -22,8 +21,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{attempts::Attempts, show::Shown};
-use super::terminal::{Palette, Tone};
+use self::show::Shown;
+use super::{
+    attempts::Attempts,
+    terminal::{Palette, Tone},
+};
 use crate::{
     model::Clock,
     receiver::{Answer, Certificate, CertificateError, Receiver, Verifier, Webhook},

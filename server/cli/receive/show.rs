@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use http::StatusCode;
 
-use super::attempts::Attempt;
 use crate::{
-    cli::terminal::{Palette, Tone, printable, size, time_of_day},
+    cli::{
+        attempts::Attempt,
+        terminal::{Palette, Tone, printable, size, time_of_day},
+    },
     model::Timestamp,
     receiver::Webhook,
     signing::VerifyError,

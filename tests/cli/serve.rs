@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use tidings::proto::WatchDeliveriesRequest;
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tonic::Code;
+
+use super::process::{Running, client, refusal};
+
+/// Open calls are given five seconds; nothing is in flight here.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--database", "tidings.db"];
+
+#[tokio::test]
+async fn serve_refuses_to_listen_beyond_loopback() {
+    let directory = tempfile::tempdir().unwrap();
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let said = refusal(directory.path(), &["serve", "--listen", address]).await;
+        assert!(said.contains("is not a loopback address"), "{said}");
+    }
+    assert!(!directory.path().join("tidings.db").exists());
+}
+
+#[tokio::test]
+async fn serve_refuses_a_database_whose_key_file_is_missing_or_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = |database: &str| directory.path().join(format!("{database}.key"));
+    for database in ["tidings.db", "other.db"] {
+        let (mut serving, _) = Running::serve(directory.path(), database).await;
+        assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+    }
+    let aside = directory.path().join("aside.key");
+    std::fs::rename(key("tidings.db"), &aside).unwrap();
+    let missing = refusal(directory.path(), &SERVE).await;
+    assert!(missing.contains("tidings.db.key"), "{missing}");
+    assert!(!key("tidings.db").exists(), "a key that is missing is not made anew");
+
+    std::fs::copy(key("other.db"), key("tidings.db")).unwrap();
+    let wrong = refusal(directory.path(), &SERVE).await;
+    assert!(wrong.contains("tidings.db.key"), "{wrong}");
+    assert_ne!(missing, wrong, "they are told apart");
+
+    std::fs::rename(&aside, key("tidings.db")).unwrap();
+    let (mut serving, _) = Running::serve(directory.path(), "tidings.db").await;
+    assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+}
+
+#[tokio::test]
+async fn serve_refuses_a_database_that_another_process_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut first, _) = Running::serve(directory.path(), "tidings.db").await;
+    let said = refusal(directory.path(), &SERVE).await;
+    assert!(said.contains("another process"), "{said}");
+    assert_eq!(first.stop("TERM", STOP_DEADLINE).await, Some(0));
+    let (mut second, _) = Running::serve(directory.path(), "tidings.db").await;
+    assert_eq!(second.stop("TERM", STOP_DEADLINE).await, Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_ends_a_server_in_time_while_streams_and_idle_connections_are_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut serving, address) = Running::serve(directory.path(), "tidings.db").await;
+    let mut idle = TcpStream::connect(&address).await.unwrap();
+    let mut client = client(format!("http://{address}"));
+    let mut stream = client.watch_deliveries(WatchDeliveriesRequest::default()).await.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().is_some(), "it begins with a heartbeat");
+
+    assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+    let ended = stream.message().await.expect_err("a stream that the server ends is told so");
+    assert_eq!(ended.code(), Code::Unavailable, "{ended}");
+    // Whatever the server said on it, the connection is at its end.
+    let _ = idle.read_to_end(&mut Vec::new()).await;
+}
