@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Waits for a transition of this kind; counts from the oldest that is kept.
-async fn until(client: &Client, kind: DeliveryTransitionKind) -> DeliveryTransition {
+pub(crate) async fn until(client: &Client, kind: DeliveryTransitionKind) -> DeliveryTransition {
     let start = Some(watch_deliveries_request::Start::FromOldest(true));
     let request = WatchDeliveriesRequest { start, ..Default::default() };
     let mut stream = client.clone().watch_deliveries(request).await.unwrap().into_inner();

@@ -87,6 +87,8 @@ async fn changed_url_gets_every_attempt_that_begins_after_the_change() {
     };
     process.client.rotate_endpoint_secret(request).await.unwrap();
     endpoint.url = sink.url("/new");
+    // The rotation has changed it.
+    endpoint.etag.clear();
     let request = UpdateEndpointRequest {
         endpoint: Some(endpoint),
         update_mask: Some(prost_types::FieldMask { paths: vec!["url".to_owned()] }),

@@ -7,6 +7,7 @@ use tidings::{proto::*, receiver::Answer, signing::Secret};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
 };
 
 use crate::{
@@ -44,7 +45,7 @@ async fn bad_endpoints_do_not_slow_healthy_ones_and_caps_hold() {
 async fn healthy_takes(seed: u64, bad: &[Bad]) -> Duration {
     let home = Home::new(seed);
     let sink = Sink::start(answering(|_, _| async {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         Answer::from(StatusCode::OK)
     }))
     .await;
@@ -57,9 +58,12 @@ async fn healthy_takes(seed: u64, bad: &[Bad]) -> Duration {
         bad_endpoint(&process.client, *bad).await;
     }
     let started = Instant::now();
+    let mut publishes = JoinSet::new();
     for number in 0..EVENTS {
-        publish(&process.client, &format!("evt-{number}")).await;
+        let client = process.client.clone();
+        publishes.spawn(async move { publish(&client, &format!("evt-{number}")).await });
     }
+    publishes.join_all().await;
     let all = |received: &[Received]| received.len() == EVENTS * HEALTHY.len();
     sink.until("every healthy endpoint gets every event", all).await;
     let took = started.elapsed();

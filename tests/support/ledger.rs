@@ -127,6 +127,7 @@ impl Load {
                 Err(status) => {
                     let lost = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::Internal];
                     assert!(lost.contains(&status.code()), "{id}: {status:?}");
+                    eprintln!("life {number}: the answer to {id} was lost: {status:?}");
                     failed = number;
                     if random.random_bool(0.5) || self.last.load(Ordering::SeqCst) == 0 {
                         return;
