@@ -1,6 +1,6 @@
 //! Clients that give up: a storm of deadlines of 0 to 5 ms loses nothing that was acknowledged.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -44,9 +44,10 @@ async fn storm_of_deadlines_loses_nothing_that_was_acknowledged() {
 async fn impatient(client: Client, ledger: std::sync::Arc<Ledger>, seed: u64, worker: u64) -> (usize, usize) {
     let mut random = StdRng::seed_from_u64(seed ^ (worker << 40));
     let (mut in_time, mut given_up) = (0, 0);
-    let mut acknowledged = HashSet::new();
     for number in 0..150 {
-        let deadline = Duration::from_micros(random.random_range(0..5000));
+        // A few are long enough for a slow machine.
+        let longest = if random.random_bool(0.1) { 200_000 } else { 5_000 };
+        let deadline = Duration::from_micros(random.random_range(0..longest));
         let id = format!("hasty-{worker}-{number}");
         let over = if random.random_bool(0.5) {
             ledger.enter(&id, b"{}", Fate::Unknown);
@@ -57,7 +58,6 @@ async fn impatient(client: Client, ledger: std::sync::Arc<Ledger>, seed: u64, wo
             let answer = answer.await;
             if answer {
                 ledger.enter(&id, b"{}", Fate::Acknowledged);
-                acknowledged.insert(id);
             }
             answer
         } else {
