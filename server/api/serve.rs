@@ -17,6 +17,11 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Metadata beyond this is refused with HTTP status 431.
 const METADATA_BYTES_MAX: u32 = 16 * 1024;
 
+/// Calls that their client gave up before the server looked at them, on one connection; more end it. The library's own
+/// bound, 20, is met by a client that shares a connection among callers with short deadlines, and then every call on it is
+/// cut off.
+const RESETS_PENDING_MAX: usize = 1_024;
+
 /// Serves calls on `listener` until `shutdown`, and then until those under way have ended. Streams end by themselves, for
 /// they follow `shutdown` too.
 ///
@@ -47,6 +52,7 @@ pub(crate) fn serve(
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(METADATA_BYTES_MAX)
+            .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             .layer(ServiceBuilder::new().layer_fn(LoopbackOnly::new).into_inner())
             .add_service(health_service)
             .add_service(reflection_v1)

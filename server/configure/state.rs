@@ -24,9 +24,12 @@ impl Configurator {
                 endpoint.status = disabled_on_request(endpoint.updated);
                 endpoint.version = store::meta::raise_cfg(tx).await?;
                 store::endpoint::update(tx, &endpoint, true).await?;
+                // What is held may reach its age limit before it would have been due.
+                store::lane::wake(tx, key, endpoint.updated).await?;
                 let secrets = secrets(tx, &shared, key).await?;
                 let entry = EndpointEntry { endpoint: endpoint.clone(), secrets };
                 commit(tx, &shared, entry, TransitionKind::EndpointDisabled).await?;
+                shared.wake.now();
                 Ok(endpoint)
             })
         });

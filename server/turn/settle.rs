@@ -129,6 +129,9 @@ impl Turn<'_> {
             let pending = settled.get(&settlement.key) == Some(&DeliveryState::Pending);
             let Some(at) = settlement.ready_at.filter(|_| pending) else { continue };
             let endpoint = settlement.key.endpoint;
+            // What is held may reach its age limit before it would have been due.
+            let held = matches!(self.engine.shared.routes.status(endpoint), EndpointStatus::Disabled { .. });
+            let at = if held { self.now } else { at };
             let lane = lanes.entry(endpoint).or_insert(LaneRow { endpoint, next_at: at });
             lane.next_at = lane.next_at.min(at);
             self.note_due(at);
@@ -195,6 +198,8 @@ impl Turn<'_> {
         endpoint.version = store::meta::raise_cfg(self.tx).await?;
         endpoint.updated = self.now;
         store::endpoint::update(self.tx, &endpoint, true).await?;
+        store::lane::wake(self.tx, endpoint.key, self.now).await?;
+        self.note_due(self.now);
         self.log.endpoint(endpoint.tenant, endpoint.key, TransitionKind::EndpointDisabled, Some(reason));
         tracing::info!(endpoint = endpoint.key.0, ?reason, "an endpoint was disabled");
         self.done.disabled.push(EndpointEntry { endpoint, secrets: entry.secrets.clone() });
