@@ -1,7 +1,7 @@
 # What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo format proto proto-baseline audit clean-tools
+.PHONY: help test fsync demo format proto proto-baseline audit clean-tools
 
 PYTHON ?= python3
 # Stages to run instead of all: make test STAGES="'format' 'clippy'"
@@ -13,6 +13,9 @@ help: ## Show this list
 
 test: ## Run every check, in stages; STAGES="'format' 'clippy'" runs only those
 	@$(PYTHON) scripts/main.py $(STAGES)
+
+fsync: ## Count under strace that every publish waits for the disk (needs strace)
+	@cargo test --release --locked --features faults --test faults -- --ignored --nocapture fsync
 
 demo: ## Show a server delivering, retrying and rotating a secret
 	@cargo run --release --locked -- demo

@@ -20,6 +20,8 @@ pub(crate) mod secret;
 mod sql;
 mod sqlite;
 pub(crate) mod tenant;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Readers at most: lists and watchers behind the ring; two cores need no more.
-const READERS_MAX: u32 = 4;
+pub(super) const READERS_MAX: u32 = 4;
 
 /// Each statement has a text per power of two of rows.
 const STATEMENTS_CACHED_MAX: usize = 512;

@@ -71,7 +71,7 @@ async fn changed_url_gets_every_attempt_that_begins_after_the_change() {
     }))
     .await;
     let mut process = home.start().await;
-    let policy = DeliveryPolicy { retry: delays(&[DELAY]), ..Default::default() };
+    let policy = DeliveryPolicy { retry: delays(&[DELAY; 5]), ..Default::default() };
     let mut endpoint = endpoint(&process.client, &sink, "/old", Some(policy)).await;
     let load = Load::new(home.seed);
     load.serve(&process);

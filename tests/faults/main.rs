@@ -16,6 +16,7 @@ mod configuration;
 mod crashes;
 mod deadlines;
 mod drain;
+mod fsync;
 mod held;
 mod isolation;
 mod loss;

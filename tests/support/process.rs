@@ -66,6 +66,14 @@ impl Home {
         self.spawn(command).await.expect("the server ended before it listened")
     }
 
+    /// Starts a server whose waits for the disk are written to `trace`.
+    pub(crate) async fn start_traced(&self, trace: &std::path::Path) -> Process {
+        let mut command = Command::new("strace");
+        // -D: the server stays the child that is stopped, and strace goes with it.
+        command.args(["-D", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o"]).arg(trace).arg(SERVER);
+        self.spawn(command).await.expect("the server ended before it listened")
+    }
+
     async fn spawn(&self, mut command: Command) -> Option<Process> {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-cidr", "127.0.0.0/8"]);

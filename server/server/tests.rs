@@ -1,0 +1,128 @@
+//! A whole server in this process, whose database runs out of room.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use http::StatusCode;
+use tokio::net::TcpListener;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::{
+    model::{AddressPolicy, Cidr},
+    proto::{
+        CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
+    },
+    receiver::{Answer, Receiver, Webhook},
+    store::Conn,
+};
+
+/// Pages that the database may still grow by: a few events of the size published here.
+const PAGES_LEFT: i64 = 40;
+
+/// Counts how often each event arrives.
+type Arrived = Arc<Mutex<HashMap<String, usize>>>;
+
+async fn receiver(arrived: Arrived) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let handler = move |webhook: Webhook| {
+        let id = webhook.header("webhook-id").unwrap_or_default().to_owned();
+        *arrived.lock().unwrap().entry(id).or_default() += 1;
+        std::future::ready(Answer::from(StatusCode::OK))
+    };
+    tokio::spawn(Receiver::new(listener).run(handler, CancellationToken::new()));
+    address
+}
+
+async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
+    let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse::<Cidr>().unwrap()] };
+    let config = Config {
+        database: directory.path().join("t.db"),
+        key_file: directory.path().join("t.key"),
+        urls: UrlPolicy { allow_http: true, ports: vec![port], addresses: addresses.clone() },
+        egress: EgressConfig { allow_http: true, ports: vec![port], addresses, ..EgressConfig::default() },
+        room: Room::default(),
+        limits: api::Limits { payload_bytes_max: 1 << 20 },
+        watch: watch::Config::default(),
+        clock: Clock::system(),
+    };
+    Server::start(config, TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap()
+}
+
+/// Asks the one connection that writes for a number.
+async fn on_writer(server: &Server, sql: String) -> i64 {
+    let unit = server.shared().db.write(move |tx| {
+        Box::pin(async move {
+            let Conn::Sqlite(conn) = tx.conn();
+            let query = sqlx::query_as::<_, (i64,)>(sqlx::AssertSqlSafe(sql));
+            Ok(query.fetch_one(&mut **conn).await?.0)
+        })
+    });
+    unit.await.unwrap()
+}
+
+/// Lets the database grow by so many pages and no more.
+async fn leave_room(server: &Server, pages: i64) {
+    let now = on_writer(server, "PRAGMA page_count".to_owned()).await;
+    on_writer(server, format!("PRAGMA max_page_count = {}", now + pages)).await;
+}
+
+fn event(id: &str) -> PublishEventRequest {
+    let payload = format!("\"{}\"", "x".repeat(20_000)).into();
+    let event = Event { id: id.to_owned(), r#type: "test.full".to_owned(), payload, ..Default::default() };
+    PublishEventRequest { event: Some(event), ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_disk_gives_no_false_answer_and_the_server_recovers_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let arrived = Arrived::default();
+    let receiver = receiver(arrived.clone()).await;
+    let server = start(&directory, receiver.port()).await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
+    let mut client = WebhookServiceClient::new(channel.connect_lazy());
+    let endpoint = Endpoint { url: format!("http://{receiver}/"), ..Default::default() };
+    let request = CreateEndpointRequest { endpoint: Some(endpoint), ..Default::default() };
+    client.create_endpoint(request).await.unwrap();
+
+    leave_room(&server, PAGES_LEFT).await;
+    let (mut acknowledged, mut refused) = (Vec::new(), Vec::new());
+    for number in 0..PAGES_LEFT {
+        let id = format!("evt-{number}");
+        match client.publish_event(event(&id)).await {
+            Ok(_) => acknowledged.push(id),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+                let details = status.get_error_details();
+                assert_eq!(details.error_info().map(|info| info.reason.as_str()), Some("STORAGE_FULL"));
+                assert!(details.retry_info().is_some(), "{status:?}");
+                refused.push(id);
+            }
+        }
+        if refused.len() == 3 {
+            break;
+        }
+    }
+    assert!(!acknowledged.is_empty() && refused.len() == 3, "{} fitted", acknowledged.len());
+
+    leave_room(&server, 1_000_000).await;
+    for id in refused {
+        let answer = client.publish_event(event(&id)).await.unwrap().into_inner();
+        assert!(!answer.duplicate, "{id} was refused, and yet it is stored");
+        acknowledged.push(id);
+    }
+    // Everything acknowledged is there, and the outcomes that could not be written are kept and written: nothing twice.
+    let mut head = server.shared().head.subscribe();
+    let open = || on_writer(&server, "SELECT count(*) FROM delivery WHERE state <> 3".to_owned());
+    let settling = async {
+        while open().await > 0 {
+            head.changed().await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(30), settling).await.expect("all is delivered in the end");
+    assert_eq!(on_writer(&server, "SELECT count(*) FROM event".to_owned()).await, acknowledged.len() as i64);
+    server.stop().await;
+    let once: HashMap<String, usize> = acknowledged.into_iter().map(|id| (id, 1)).collect();
+    assert_eq!(*arrived.lock().unwrap(), once);
+}
