@@ -10,6 +10,7 @@ mod endpoints;
 mod error;
 mod events;
 mod filter;
+mod grpc_only;
 mod json;
 mod listing;
 mod loopback;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Error, server::TcpIncoming};
 use tower::ServiceBuilder;
 
-use super::{WebhookApi, loopback::LoopbackOnly};
+use super::{WebhookApi, grpc_only::GrpcOnly, loopback::LoopbackOnly};
 use crate::proto::{DESCRIPTORS, webhook_service_server::WebhookServiceServer};
 
 /// An idle connection is pinged this often, and given up when it does not answer.
@@ -53,7 +53,7 @@ pub(crate) fn serve(
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(METADATA_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
-            .layer(ServiceBuilder::new().layer_fn(LoopbackOnly::new).into_inner())
+            .layer(ServiceBuilder::new().layer_fn(LoopbackOnly::new).layer_fn(GrpcOnly::new).into_inner())
             .add_service(health_service)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)

@@ -7,7 +7,10 @@ mod any;
 mod deliveries;
 mod endpoints;
 mod events;
+mod reflection;
 mod secrets;
+mod watch;
+mod wire;
 
 use tidings::proto::{CreateEndpointRequest, Endpoint};
 

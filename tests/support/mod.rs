@@ -1,6 +1,6 @@
 //! A server's API over a temporary database, on a port of its own.
 
-use std::{future::Future, path::PathBuf};
+use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tidings::{
@@ -28,28 +28,37 @@ const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log)
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
                        (SELECT total(value) FROM counter)";
 
+/// A test that waits this long for an answer has failed.
+const SOON: Duration = Duration::from_secs(60);
+
 /// A server and its client.
 pub(crate) struct Api {
     pub(crate) client: WebhookServiceClient<Channel>,
-    database: PathBuf,
-    _server: Server,
-    _directory: tempfile::TempDir,
+    server: Server,
+    config: Config,
+    directory: tempfile::TempDir,
 }
 
 impl Api {
     /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default()).await
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default()).await
+    }
+
+    /// A server like that of [`Api::start`] that watches in this way.
+    pub(crate) async fn start_watching(watch: watch::Config) -> Self {
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch).await
     }
 
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
-        (Self::start_with(vec![refusing.port()], addresses).await, format!("https://{refusing}/hook"))
+        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default()).await;
+        (api, format!("https://{refusing}/hook"))
     }
 
-    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy) -> Self {
+    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("tidings.db");
         let key_file = directory.path().join("tidings.key");
@@ -61,25 +70,44 @@ impl Api {
         let egress =
             EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
         let config = Config {
-            database: database.clone(),
+            database,
             key_file,
             urls,
             egress,
             room: Room::default(),
             limits: Limits::default(),
-            watch: watch::Config::default(),
+            watch,
             clock: Clock::system(),
         };
+        Self::run(config, directory).await
+    }
+
+    async fn run(config: Config, directory: tempfile::TempDir) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server::start(config, listener).await.unwrap();
-        let address = server.address();
-        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { client: WebhookServiceClient::new(channel), database, _server: server, _directory: directory }
+        let server = Server::start(config.clone(), listener).await.unwrap();
+        let client = WebhookServiceClient::new(channel(server.address()).await);
+        Self { client, server, config, directory }
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Stops the server.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
+
+    /// Stops the server and starts another on the same database.
+    pub(crate) async fn restart(self) -> Self {
+        self.server.stop().await;
+        Self::run(self.config, self.directory).await
     }
 
     /// Numbers that change with whatever is written.
     pub(crate) async fn written(&self) -> Vec<i64> {
-        let mut conn = connect(&self.database).await;
+        let mut conn = connect(&self.config.database).await;
         let row = sqlx::query(WRITTEN).fetch_one(&mut conn).await.unwrap();
         let numbers = (0..row.len()).map(|column| row.get_unchecked::<i64, _>(column)).collect();
         conn.close().await.unwrap();
@@ -108,6 +136,16 @@ impl Api {
         assert_eq!(self.written().await, before, "{case}");
         status
     }
+}
+
+/// What comes of `future`, which must come soon.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, future).await.expect("an answer before long")
+}
+
+/// A connection of its own to a server.
+pub(crate) async fn channel(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
 }
 
 async fn connect(database: &PathBuf) -> SqliteConnection {
