@@ -19,7 +19,7 @@ test: ## Run every check, in stages; STAGES="'format' 'clippy'" runs only those
 demo: ## Show a server delivering, retrying and rotating a secret
 	@cargo run --release --locked -- demo
 
-bench: ## Measure rate, latency, processor time and memory; BENCH="--runs 1 --only 1:1" for less
+bench: ## Measure rate, latency, processor time and memory; BENCH="--runs 1" for less
 	@cargo bench --locked --bench delivery -- $(BENCH)
 
 format: ## Format the Rust code

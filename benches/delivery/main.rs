@@ -31,9 +31,9 @@ struct Args {
     /// Runs of each scenario; the report shows medians.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only the scenarios whose names contain this.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only these scenarios, such as `1:1,1:1 baseline`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Folder for the databases. It must be on a disk: a commit to memory costs nothing.
     #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/../bench"))]
     folder: PathBuf,
@@ -83,7 +83,9 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     process::refuse_memory_disk(&folder)?;
     let mut results = Vec::new();
     for run in 1..=args.runs {
-        for scenario in scenario::ALL.iter().filter(|scenario| scenario.name().contains(&args.only)) {
+        for scenario in
+            scenario::ALL.iter().filter(|scenario| args.only.is_empty() || args.only.contains(&scenario.name()))
+        {
             eprint!("run {run} of {}: {} … ", args.runs, scenario.name());
             let result = scenario::run(scenario, &args.server, &folder, args.seconds).await?;
             eprintln!("{}", result.summary());
