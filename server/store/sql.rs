@@ -67,10 +67,8 @@ pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 pub(super) struct MultiRow {
     /// Up to and including `VALUES`.
     pub(super) head: &'static str,
-    /// What follows the rows. Its own placeholders are `$1` to `$fixed`.
+    /// What follows the rows. Its own placeholders are `$1` to `$9`; they are bound after the rows.
     pub(super) tail: &'static str,
-    /// How many binds precede the rows'.
-    pub(super) fixed: usize,
     /// How many binds each row has.
     pub(super) columns: usize,
 }
@@ -88,19 +86,25 @@ impl Texts {
 }
 
 impl MultiRow {
+    /// The rows' placeholders have no numbers: the name of each that has one is looked up for each bind, in a list of
+    /// all, which at 128 rows took a third of the server's time.
     fn text(&self, rows: usize) -> String {
-        let mut text = String::with_capacity(self.head.len() + self.tail.len() + rows * self.columns * 6);
+        let mut text = String::with_capacity(self.head.len() + self.tail.len() + rows * (self.columns * 3 + 4));
         text.push_str(self.head);
         for row in 0..rows {
             text.push_str(if row == 0 { " (" } else { ", (" });
             for column in 0..self.columns {
-                let number = self.fixed + row * self.columns + column + 1;
-                let comma = if column == 0 { "" } else { ", " };
-                write!(text, "{comma}${number}").expect("writing to a String cannot fail");
+                text.push_str(if column == 0 { "?" } else { ", ?" });
             }
             text.push(')');
         }
-        text.push_str(self.tail);
+        let mut parts = self.tail.split('$');
+        text.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let (number, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+            let number = number.parse::<usize>().expect("a tail's placeholders are $1 to $9");
+            write!(text, "${}{rest}", rows * self.columns + number).expect("writing to a String cannot fail");
+        }
         text
     }
 }
@@ -119,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn text_numbers_its_placeholders_after_the_fixed_ones() {
-        let statement = MultiRow { head: "INSERT INTO t VALUES", tail: " RETURNING $1", fixed: 1, columns: 2 };
-        assert_eq!(statement.text(2), "INSERT INTO t VALUES ($2, $3), ($4, $5) RETURNING $1");
+    fn rows_come_first_and_are_not_numbered() {
+        let statement = MultiRow { head: "INSERT INTO t VALUES", tail: " RETURNING $2 + $1", columns: 2 };
+        assert_eq!(statement.text(2), "INSERT INTO t VALUES (?, ?), (?, ?) RETURNING $6 + $5");
     }
 }
