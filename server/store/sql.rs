@@ -1,7 +1,7 @@
 //! One SQL text for every database: the macros that run it on whichever one a connection is of, and the building of
 //! multi-row statements.
 //!
-//! Multi-row statements come in sizes that are powers of two, so that few distinct texts are ever prepared.
+//! Multi-row statements come in few sizes, so that few distinct texts are ever prepared.
 
 use std::{
     collections::HashMap,
@@ -49,13 +49,18 @@ pub(crate) use {execute, fetch_all, fetch_optional};
 /// The most rows that one statement takes: 32,766 binds is SQLite's limit, 16 the widest row.
 const ROWS_MAX: usize = 128;
 
-/// Cuts `rows` into pieces whose lengths are powers of two, the largest first.
+/// Beyond so many rows a statement takes a multiple of them.
+const ROWS_STEP: usize = 8;
+
+/// Cuts `rows` into pieces of few sizes: as many as a statement takes, then a multiple of eight, then what is left. So
+/// there are 23 sizes, and a turn of up to 128 rows needs two statements at most; powers of two took up to seven.
 pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        if rows.is_empty() {
-            return None;
-        }
-        let size = ROWS_MAX.min(1 << rows.len().ilog2());
+        let size = match rows.len() {
+            0 => return None,
+            few if few < ROWS_STEP => few,
+            many => ROWS_MAX.min(many / ROWS_STEP * ROWS_STEP),
+        };
         let (piece, rest) = rows.split_at(size);
         rows = rest;
         Some(piece)
@@ -114,10 +119,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_powers_of_two_and_cover_everything() {
-        let rows: Vec<usize> = (0..300).collect();
+    fn pieces_have_few_sizes_and_cover_everything() {
+        let rows: Vec<usize> = (0..303).collect();
         let sizes: Vec<usize> = pieces(&rows).map(<[usize]>::len).collect();
-        assert_eq!(sizes, [128, 128, 32, 8, 4]);
+        assert_eq!(sizes, [128, 128, 40, 7]);
+        let distinct: std::collections::HashSet<usize> =
+            (1..1_000).flat_map(|n| pieces(&vec![(); n]).map(<[()]>::len).collect::<Vec<_>>()).collect();
+        assert_eq!(distinct.len(), 23);
         assert_eq!(pieces(&rows).flatten().copied().collect::<Vec<_>>(), rows);
         assert_eq!(pieces::<usize>(&[]).count(), 0);
     }

@@ -26,7 +26,7 @@ use super::{
 /// Readers at most: lists and watchers behind the ring; two cores need no more.
 const READERS_MAX: u32 = 4;
 
-/// Each statement has a text per power of two of rows.
+/// Each statement has a text for each of 23 numbers of rows.
 const STATEMENTS_CACHED_MAX: usize = 512;
 
 /// The write-ahead log's file is cut back to this when it starts over.
