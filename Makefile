@@ -1,11 +1,13 @@
 # What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help test fsync demo format proto proto-baseline audit clean-tools
+.PHONY: help test bench fsync demo format proto proto-baseline audit clean-tools
 
 PYTHON ?= python3
 # Stages to run instead of all: make test STAGES="'format' 'clippy'"
 STAGES ?=
+# Arguments for the benchmark: make bench BENCH="--runs 1"
+BENCH ?=
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -19,6 +21,9 @@ fsync: ## Count under strace that every publish waits for the disk (needs strace
 
 demo: ## Show a server delivering, retrying and rotating a secret
 	@cargo run --release --locked -- demo
+
+bench: ## Measure rate, latency, processor time and memory; BENCH="--runs 1" for less
+	@cargo bench --locked --bench delivery -- $(BENCH)
 
 format: ## Format the Rust code
 	@cargo fmt --all

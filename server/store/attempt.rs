@@ -14,7 +14,6 @@ const INSERT: MultiRow = MultiRow {
     tail: " ON CONFLICT (event, endpoint, n) DO UPDATE SET result = excluded.result, status = excluded.status, \
             latency = excluded.latency, kind = excluded.kind, ended = excluded.ended, \
             truncated = excluded.truncated, detail = excluded.detail, response = excluded.response",
-    fixed: 0,
     columns: 11,
 };
 

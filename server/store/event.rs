@@ -37,7 +37,6 @@ const CONTENTS: MultiRow = MultiRow {
     tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of \
             FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c \
             WHERE e.key = k.key AND t.key = e.type AND c.key = e.content_type",
-    fixed: 0,
     columns: 1,
 };
 
@@ -45,7 +44,6 @@ const HEADINGS: MultiRow = MultiRow {
     head: "WITH k (key) AS (VALUES",
     tail: ") SELECT e.key, e.tenant, e.id, t.text FROM k CROSS JOIN event e CROSS JOIN name t \
             WHERE e.key = k.key AND t.key = e.type",
-    fixed: 0,
     columns: 1,
 };
 

@@ -16,16 +16,15 @@ const INSERT_EVENTS: &str = "INSERT INTO event (key, tenant, id, type, time, cre
                              labels, fingerprint, payload) VALUES";
 
 /// For events whose ids the server made: a conflict would be a fault.
-const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", fixed: 0, columns: 13 };
+const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", columns: 13 };
 
 /// For events whose ids the publisher chose: what is not returned was published before.
 const INSERT_CHOSEN: MultiRow =
-    MultiRow { head: INSERT_EVENTS, tail: " ON CONFLICT (tenant, id) DO NOTHING RETURNING key", fixed: 0, columns: 13 };
+    MultiRow { head: INSERT_EVENTS, tail: " ON CONFLICT (tenant, id) DO NOTHING RETURNING key", columns: 13 };
 
 const INSERT_DELIVERIES: MultiRow = MultiRow {
     head: "INSERT INTO delivery (event, endpoint, state, owner, attempt, base, ready_at, updated) VALUES",
     tail: "",
-    fixed: 0,
     columns: 8,
 };
 
@@ -36,7 +35,6 @@ const SETTLE_DELIVERED: MultiRow = MultiRow {
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
             RETURNING delivery.event, delivery.endpoint, delivery.state",
-    fixed: 2,
     columns: 6,
 };
 
@@ -52,7 +50,6 @@ const SETTLE_OTHERS: MultiRow = MultiRow {
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
             RETURNING delivery.event, delivery.endpoint, delivery.state",
-    fixed: 2,
     columns: 10,
 };
 
@@ -62,7 +59,6 @@ const CLAIM: MultiRow = MultiRow {
             updated = $3 FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 1 \
             RETURNING delivery.event, delivery.endpoint, delivery.attempt, delivery.base",
-    fixed: 3,
     columns: 2,
 };
 
@@ -87,7 +83,7 @@ macro_rules! bind_event {
 }
 
 const DELETE_HANDOFFS: MultiRow =
-    MultiRow { head: "DELETE FROM handoff WHERE batch IN (VALUES", tail: ")", fixed: 0, columns: 1 };
+    MultiRow { head: "DELETE FROM handoff WHERE batch IN (VALUES", tail: ")", columns: 1 };
 
 /// An event to write.
 #[derive(Clone, Debug)]
@@ -314,7 +310,7 @@ pub(crate) async fn settle_delivered(
         let text = tx.texts.get(&SETTLE_DELIVERED, piece.len());
         let rows: Vec<(i64, i64, i64)> = match &mut tx.conn {
             Conn::Sqlite(conn) => {
-                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text)).bind(owner.0).bind(now.as_micros());
+                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text));
                 for (settlement, response) in piece {
                     let (status, latency, _) = settlement.shown.unwrap_or_default();
                     query = query
@@ -325,7 +321,7 @@ pub(crate) async fn settle_delivered(
                         .bind(micros(latency))
                         .bind(response.to_vec());
                 }
-                query.fetch_all(&mut **conn).await?
+                query.bind(owner.0).bind(now.as_micros()).fetch_all(&mut **conn).await?
             }
         };
         read_settled(&rows, &mut settled)?;
@@ -345,7 +341,7 @@ pub(crate) async fn settle_others(
         let text = tx.texts.get(&SETTLE_OTHERS, piece.len());
         let rows: Vec<(i64, i64, i64)> = match &mut tx.conn {
             Conn::Sqlite(conn) => {
-                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text)).bind(owner.0).bind(now.as_micros());
+                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text));
                 for settlement in piece {
                     let dead_at = (settlement.to == DeliveryState::Dead).then_some(now.as_micros());
                     query = query
@@ -360,7 +356,7 @@ pub(crate) async fn settle_others(
                         .bind(settlement.shown.map(|(_, latency, _)| micros(latency)))
                         .bind(settlement.shown.map(|(.., kind)| kind.map_or(0, |kind| kind as i64)));
                 }
-                query.fetch_all(&mut **conn).await?
+                query.bind(owner.0).bind(now.as_micros()).fetch_all(&mut **conn).await?
             }
         };
         read_settled(&rows, &mut settled)?;
@@ -381,13 +377,11 @@ pub(crate) async fn claim(
         let text = tx.texts.get(&CLAIM, piece.len());
         let rows: Vec<(i64, i64, i64, i64)> = match &mut tx.conn {
             Conn::Sqlite(conn) => {
-                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text))
-                    .bind(owner.0)
-                    .bind(lease.as_micros())
-                    .bind(now.as_micros());
+                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text));
                 for key in piece {
                     query = query.bind(key.event.0).bind(key.endpoint.0);
                 }
+                let query = query.bind(owner.0).bind(lease.as_micros()).bind(now.as_micros());
                 query.fetch_all(&mut **conn).await?
             }
         };

@@ -13,7 +13,6 @@ const LOWER: MultiRow = MultiRow {
     head: "INSERT INTO lane (endpoint, next_at) VALUES",
     tail: " ON CONFLICT (endpoint) DO UPDATE SET next_at = \
             CASE WHEN excluded.next_at < lane.next_at THEN excluded.next_at ELSE lane.next_at END",
-    fixed: 0,
     columns: 2,
 };
 

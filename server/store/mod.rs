@@ -64,6 +64,7 @@ pub enum Conn {
 pub struct Tx {
     conn: Conn,
     texts: Arc<sql::Texts>,
+    left_open: sqlite::LeftOpen,
 }
 
 impl Db {
@@ -123,8 +124,10 @@ impl Db {
         match &*self.0 {
             Kind::Sqlite(sqlite) => {
                 let mut conn = Conn::Sqlite(sqlite.writer().await?);
+                let left_open = sqlite.left_open();
+                left_open.begun();
                 sql::execute!(&mut conn, "BEGIN IMMEDIATE")?;
-                Ok(Tx { conn, texts: sqlite.texts() })
+                Ok(Tx { conn, texts: sqlite.texts(), left_open })
             }
         }
     }
@@ -159,12 +162,15 @@ impl Tx {
     /// Makes what was written durable. The write lock stays held until the transaction is dropped.
     pub async fn commit(&mut self) -> Result<()> {
         sql::execute!(&mut self.conn, "COMMIT")?;
+        self.left_open.ended();
         Ok(())
     }
 
     /// Undoes what was written and not committed.
     pub async fn abandon(&mut self) {
         // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
-        let _ = sql::execute!(&mut self.conn, "ROLLBACK");
+        if sql::execute!(&mut self.conn, "ROLLBACK").is_ok() {
+            self.left_open.ended();
+        }
     }
 }

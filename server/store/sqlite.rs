@@ -6,7 +6,10 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,7 +29,7 @@ use super::{
 /// Readers at most: lists and watchers behind the ring; two cores need no more.
 pub(super) const READERS_MAX: u32 = 4;
 
-/// Each statement has a text per power of two of rows.
+/// Each statement has a text for each of 23 numbers of rows.
 const STATEMENTS_CACHED_MAX: usize = 512;
 
 /// The write-ahead log's file is cut back to this when it starts over.
@@ -39,12 +42,29 @@ pub struct OpenOptions {
     pub path: PathBuf,
 }
 
+/// Whether the writer's connection may be inside a transaction that nobody will end. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LeftOpen(Arc<AtomicBool>);
+
+impl LeftOpen {
+    /// A transaction is about to begin.
+    pub(super) fn begun(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    pub(super) fn ended(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// An open SQLite database.
 #[derive(Debug)]
 pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     texts: Arc<Texts>,
+    left_open: LeftOpen,
     /// Held for its lock.
     _lock: File,
 }
@@ -57,11 +77,20 @@ impl Sqlite {
         migrate(&connect).await?;
         let writer = pool(1).connect_with(connect.clone()).await?;
         let readers = pool(READERS_MAX).connect_with(connect.pragma("query_only", "ON")).await?;
-        Ok(Self { writer, readers, texts: Arc::default(), _lock: lock })
+        Ok(Self { writer, readers, texts: Arc::default(), left_open: LeftOpen::default(), _lock: lock })
     }
 
     pub(super) async fn writer(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
-        Ok(self.writer.acquire().await?)
+        let mut conn = self.writer.acquire().await?;
+        if self.left_open.0.load(Ordering::Relaxed) {
+            // Whatever an abandoned unit left open ends here. Without an open transaction this is an error, which is fine.
+            let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
+        }
+        Ok(conn)
+    }
+
+    pub(super) fn left_open(&self) -> LeftOpen {
+        self.left_open.clone()
     }
 
     pub(super) async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
@@ -73,8 +102,7 @@ impl Sqlite {
     }
 
     pub(super) async fn checkpoint(&self, from_writer: bool) -> Result<u64> {
-        let pool = if from_writer { &self.writer } else { &self.readers };
-        let mut conn = pool.acquire().await?;
+        let mut conn = if from_writer { self.writer().await? } else { self.reader().await? };
         // PASSIVE waits for nobody: what a reader still needs stays for the next time.
         let (_busy, pages, _moved): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *conn).await?;
@@ -122,14 +150,6 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .before_acquire(|conn, _| {
-            Box::pin(async move {
-                // Whatever an abandoned unit left open ends here. Without an open transaction this is an error, and
-                // that is the usual case.
-                let _ = sqlx::query("ROLLBACK").execute(conn).await;
-                Ok(true)
-            })
-        })
 }
 
 async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
