@@ -116,7 +116,7 @@ impl Server {
         }
 
         let (publisher, submissions) = publish::queue();
-        let (committer, inbox) = turn::inbox();
+        let (committer, inbox) = dispatch::inbox();
         let dispatcher = Dispatcher::new(shared.clone(), in_flight.clone(), egress, committer.clone());
         let checkpoints = Checkpoints::default();
         let (calls, askers, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());

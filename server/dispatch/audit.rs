@@ -6,8 +6,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::InFlight;
-use crate::{model::DeliveryKey, shared::Shared, store, turn::Committer};
+use super::{Committer, InFlight};
+use crate::{model::DeliveryKey, shared::Shared, store};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -26,7 +26,7 @@ pub(crate) async fn audit(
             () = tokio::time::sleep(INTERVAL) => {}
         }
         let incarnation = shared.incarnation;
-        let leased = shared.db.read(move |conn| Box::pin(store::hot::leased_by(conn, incarnation))).await;
+        let leased = shared.db.read(move |conn| Box::pin(store::lease::leased_by(conn, incarnation))).await;
         let leased = match leased {
             Ok(leased) => leased,
             Err(error) => {

@@ -101,9 +101,11 @@ impl Lanes {
         self.take(endpoint, bytes, Origin::Backlog);
     }
 
-    /// Gives a slot back. Returns whether a backlog may wait for it: the lane's own, or any if there was no room at all.
+    /// Gives a slot back. Returns whether a backlog may wait for it: the lane's own, or any if there was no room at
+    /// all, or none for slow ones.
     pub(crate) fn release(&mut self, endpoint: EndpointKey, bytes: u64, origin: Origin, pace: Pace) -> bool {
         let was_full = self.slots >= self.room.slots || self.bytes >= self.room.bytes;
+        let slow_was_full = self.slow_slots >= self.room.slots / 2;
         self.slots = self.slots.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
@@ -128,7 +130,8 @@ impl Lanes {
         }
         let own_backlog = self.lanes.get(&endpoint).is_some_and(|lane| lane.adopted);
         self.forget_if_idle(endpoint);
-        own_backlog || (was_full && !self.ring.is_empty())
+        let slow_has_room = slow_was_full && self.slow_slots < self.room.slots / 2;
+        own_backlog || ((was_full || slow_has_room) && !self.ring.is_empty())
     }
 
     /// Adopts a lane whose backlog is due.

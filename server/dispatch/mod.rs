@@ -6,6 +6,7 @@
 
 mod attempt;
 mod audit;
+mod committer;
 mod held;
 mod lanes;
 mod pacer;
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 pub use self::lanes::Room;
 pub(crate) use self::{
     audit::audit,
+    committer::{Committer, Inbox, Order, inbox},
     held::Held,
     lanes::{Lanes, Origin, Pace},
     pacer::pace,
@@ -25,7 +27,6 @@ use crate::{
     egress::Egress,
     model::{Decision, DeliveryKey, EventContent, Outcome, Timestamp},
     shared::Shared,
-    turn::Committer,
 };
 
 /// A delivery that is leased to this server for one attempt.

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{model::Timestamp, shared::Shared, turn::Committer};
+use super::Committer;
+use crate::{model::Timestamp, shared::Shared};
 
 /// How long the pacer waits at most before it looks, whatever it was told.
 const POLL: Duration = Duration::from_secs(5);

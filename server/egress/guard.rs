@@ -37,6 +37,7 @@ pub(super) enum Blocked {
 /// ask the resolver about literal addresses.
 pub(super) struct UrlGuard {
     pub(super) allow_http: bool,
+    /// Sorted: there may be tens of thousands, and every attempt looks.
     pub(super) ports: Vec<u16>,
     pub(super) addresses: AddressPolicy,
 }
@@ -49,7 +50,7 @@ impl UrlGuard {
             _ => return Err(Blocked::Scheme),
         }
         let port = url.port_or_known_default().ok_or(Blocked::Port)?;
-        let allowed = self.ports.contains(&port) || (self.allow_http && port == 80);
+        let allowed = self.ports.binary_search(&port).is_ok() || (self.allow_http && port == 80);
         if !allowed {
             return Err(Blocked::Port);
         }

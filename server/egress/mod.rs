@@ -136,7 +136,9 @@ impl Egress {
             .http2_max_header_list_size(HTTP2_HEADER_BYTES_MAX)
             .build()
             .map_err(EgressError::Client)?;
-        let urls = UrlGuard { allow_http: config.allow_http, ports: config.ports, addresses: config.addresses };
+        let mut ports = config.ports;
+        ports.sort_unstable();
+        let urls = UrlGuard { allow_http: config.allow_http, ports, addresses: config.addresses };
         Ok(Self { client, urls: Arc::new(urls) })
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod event;
 pub(crate) mod health;
 pub(crate) mod hot;
 pub(crate) mod lane;
+pub(crate) mod lease;
 pub(crate) mod log;
 pub(crate) mod meta;
 pub(crate) mod name;
@@ -35,8 +36,9 @@ pub use self::{
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     health::Health,
-    hot::{Claimed, DeliveryInsert, EventInsert, Leased, Settled, Settlement},
+    hot::{DeliveryInsert, EventInsert, Settled, Settlement},
     lane::LaneRow,
+    lease::{Claimed, Leased},
     log::LogRow,
     meta::DatabaseKeys,
     seal::{KeyFileError, Keyring, Place, SealError},

@@ -4,9 +4,8 @@ use std::{mem, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::Order;
 use crate::{
-    dispatch::Finished,
+    dispatch::{Finished, Order},
     model::{DeliveryKey, EndpointKey, NewEvent, Timestamp},
     publish::{PublishError, Published, Routes, Submission},
     store::Leased,

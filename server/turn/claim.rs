@@ -60,7 +60,7 @@ impl Turn<'_> {
                 self.put_aside(endpoint).await?;
                 continue;
             }
-            let found = store::hot::due(self.tx.conn(), endpoint, self.now, i64::from(room)).await?;
+            let found = store::lease::due(self.tx.conn(), endpoint, self.now, i64::from(room)).await?;
             let all = found.len();
             let mut taken = 0;
             for (key, bytes) in found {
@@ -108,7 +108,7 @@ impl Turn<'_> {
     /// Leases deliveries in the database and in memory.
     async fn lease(&mut self, due: &[DeliveryKey]) -> Result<()> {
         let owner = self.engine.shared.incarnation;
-        let claimed = store::hot::claim(self.tx, owner, self.now.plus(LEASE), self.now, due).await?;
+        let claimed = store::lease::claim(self.tx, owner, self.now.plus(LEASE), self.now, due).await?;
         let mut events: Vec<EventKey> = claimed.iter().map(|claimed| claimed.key.event).collect();
         events.sort_unstable();
         events.dedup();

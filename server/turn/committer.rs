@@ -13,12 +13,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Checkpoints, Inbox,
+    Checkpoints,
     batch::{Batch, PublishReply, Replies},
     write::{Done, Engine, publish_error},
 };
 use crate::{
-    dispatch::{Dispatcher, Finished, InFlight},
+    dispatch::{Dispatcher, Finished, InFlight, Inbox},
     model::DeliveryKey,
     publish::Submission,
     shared::Shared,

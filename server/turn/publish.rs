@@ -158,7 +158,7 @@ impl Turn<'_> {
         store::hot::insert_deliveries(self.tx, owner, self.now, &deliveries).await?;
         let events = || deliveries.iter().filter(|delivery| delivery.handed_over).map(|delivery| delivery.key.event);
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
-            store::hot::insert_handoff(self.tx, first.0, owner, first, last).await?;
+            store::lease::insert_handoff(self.tx, first.0, owner, first, last).await?;
         }
         if !waiting.is_empty() {
             self.note_due(self.now);

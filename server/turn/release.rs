@@ -22,7 +22,7 @@ const CHUNK: usize = 1_024;
 pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
     let incarnation = engine.shared.incarnation;
     let db = &engine.shared.db;
-    let leased = db.read(move |conn| Box::pin(store::hot::leased_before(conn, incarnation))).await?;
+    let leased = db.read(move |conn| Box::pin(store::lease::leased_before(conn, incarnation))).await?;
     for chunk in leased.chunks(CHUNK) {
         let (engine, chunk) = (engine.clone(), chunk.to_vec());
         db.write(move |tx| {
@@ -36,7 +36,7 @@ pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
     }
     db.write(move |tx| {
         Box::pin(async move {
-            store::hot::delete_handoffs_before(tx, incarnation).await?;
+            store::lease::delete_handoffs_before(tx, incarnation).await?;
             store::lane::disown_all(tx).await?;
             tx.commit().await
         })

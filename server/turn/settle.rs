@@ -145,7 +145,7 @@ impl Turn<'_> {
     async fn forget_batches(&mut self, finished: &[Arc<Finished>]) -> Result<()> {
         let over = finished.iter().map(|one| (one.job.key, one.job.attempt));
         let batches = self.engine.in_flight.held().finished_by(over);
-        store::hot::delete_handoffs(self.tx, &batches).await
+        store::lease::delete_handoffs(self.tx, &batches).await
     }
 
     /// Keeps the endpoints' health, and disables those that are gone or have failed for too long.

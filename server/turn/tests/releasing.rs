@@ -85,7 +85,7 @@ async fn lease_that_no_attempt_knows_of_is_released_by_this_life() {
     fixture.endpoint(policy(3, 2)).await;
     let job = fixture.publish(events(1)).await.jobs.remove(0);
     let incarnation = fixture.shared.incarnation;
-    let read = fixture.shared.db.read(move |conn| Box::pin(store::hot::leased_by(conn, incarnation)));
+    let read = fixture.shared.db.read(move |conn| Box::pin(store::lease::leased_by(conn, incarnation)));
     let leased = read.await.unwrap();
     assert_eq!(leased.iter().map(|lease| lease.claimed.key).collect::<Vec<_>>(), [job.key]);
     fixture.turn(Batch { releases: leased, ..Batch::default() }).await.unwrap();

@@ -1,0 +1,165 @@
+//! Leases: claiming what is due, remembering what was handed over, finding what is leased.
+//!
+//! A claim sets a lease in the delivery's row. A hand-over does not, so that the happy path touches no index: one row for
+//! the whole turn names the range of its events instead.
+
+use std::sync::Arc;
+
+use super::{
+    Conn, Result, Tx,
+    sql::{MultiRow, execute, fetch_all, pieces},
+};
+use crate::model::{DeliveryKey, EndpointKey, EventKey, Incarnation, TenantKey, Timestamp};
+
+const CLAIM: MultiRow = MultiRow {
+    head: "WITH v (event, endpoint) AS (VALUES",
+    tail: ") UPDATE delivery SET state = 2, owner = $1, lease = $2, attempt = delivery.attempt + 1, ready_at = NULL, \
+            updated = $3 FROM v \
+            WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 1 \
+            RETURNING delivery.event, delivery.endpoint, delivery.attempt, delivery.base",
+    columns: 2,
+};
+
+const DELETE_HANDOFFS: MultiRow =
+    MultiRow { head: "DELETE FROM handoff WHERE batch IN (VALUES", tail: ")", columns: 1 };
+
+/// A delivery that was leased by a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The delivery.
+    pub key: DeliveryKey,
+    /// The number of the attempt it was leased for.
+    pub attempt: u32,
+    /// The attempts before the present schedule began.
+    pub base: u32,
+}
+
+/// A delivery that is leased, with what its release needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// Who leased it.
+    pub owner: Incarnation,
+    /// The delivery and the attempt.
+    pub claimed: Claimed,
+    /// Whose it is.
+    pub tenant: TenantKey,
+    /// The event's public id.
+    pub event_id: Arc<str>,
+    /// The event's type.
+    pub event_type: Arc<str>,
+    /// Whether it is a ping's.
+    pub ping: bool,
+}
+
+/// Remembers that a turn handed over deliveries of the events `first..=last`.
+pub(crate) async fn insert_handoff(
+    tx: &mut Tx,
+    batch: i64,
+    owner: Incarnation,
+    first: EventKey,
+    last: EventKey,
+) -> Result<()> {
+    let sql = "INSERT INTO handoff (batch, owner, first, last) VALUES ($1, $2, $3, $4)";
+    execute!(&mut tx.conn, sql, batch, owner.0, first.0, last.0)?;
+    Ok(())
+}
+
+/// Forgets batches of which every delivery has settled.
+pub(crate) async fn delete_handoffs(tx: &mut Tx, batches: &[i64]) -> Result<()> {
+    for piece in pieces(batches) {
+        let text = tx.texts.get(&DELETE_HANDOFFS, piece.len());
+        match &mut tx.conn {
+            Conn::Sqlite(conn) => {
+                let query = sqlx::query(sqlx::AssertSqlSafe(text));
+                piece.iter().fold(query, |query, batch| query.bind(*batch)).execute(&mut **conn).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Forgets all batches of incarnations before `incarnation`, whose leases have been released.
+pub(crate) async fn delete_handoffs_before(tx: &mut Tx, incarnation: Incarnation) -> Result<()> {
+    execute!(&mut tx.conn, "DELETE FROM handoff WHERE owner < $1", incarnation.0)?;
+    Ok(())
+}
+
+/// Leases deliveries for their next attempt. Those that are not pending any more are left out.
+pub(crate) async fn claim(
+    tx: &mut Tx,
+    owner: Incarnation,
+    lease: Timestamp,
+    now: Timestamp,
+    deliveries: &[DeliveryKey],
+) -> Result<Vec<Claimed>> {
+    let mut claimed = Vec::with_capacity(deliveries.len());
+    for piece in pieces(deliveries) {
+        let text = tx.texts.get(&CLAIM, piece.len());
+        let rows: Vec<(i64, i64, i64, i64)> = match &mut tx.conn {
+            Conn::Sqlite(conn) => {
+                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text));
+                for key in piece {
+                    query = query.bind(key.event.0).bind(key.endpoint.0);
+                }
+                let query = query.bind(owner.0).bind(lease.as_micros()).bind(now.as_micros());
+                query.fetch_all(&mut **conn).await?
+            }
+        };
+        claimed.extend(rows.into_iter().map(|(event, endpoint, attempt, base)| Claimed {
+            key: DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) },
+            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+            base: u32::try_from(base).unwrap_or(u32::MAX),
+        }));
+    }
+    Ok(claimed)
+}
+
+/// Up to `limit` deliveries of an endpoint that are due by `now`, the longest due first, with the sizes of their payloads.
+pub(crate) async fn due(
+    conn: &mut Conn,
+    endpoint: EndpointKey,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(DeliveryKey, u64)>> {
+    let sql = "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e \
+               WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3";
+    let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, endpoint.0, now.as_micros(), limit)?;
+    let read = |(event, size)| (DeliveryKey { event: EventKey(event), endpoint }, u64::try_from(size).unwrap_or(0));
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The deliveries leased by incarnations before `incarnation`.
+pub(crate) async fn leased_before(conn: &mut Conn, incarnation: Incarnation) -> Result<Vec<Leased>> {
+    leased(conn, 0, incarnation.0 - 1).await
+}
+
+/// The deliveries leased by `incarnation`.
+pub(crate) async fn leased_by(conn: &mut Conn, incarnation: Incarnation) -> Result<Vec<Leased>> {
+    leased(conn, incarnation.0, incarnation.0).await
+}
+
+/// Those claimed stand in the index of leases, those handed over in the ranges of their turns.
+async fn leased(conn: &mut Conn, first: i64, last: i64) -> Result<Vec<Leased>> {
+    let sql = "WITH l (event, endpoint, owner, attempt, base) AS ( \
+               SELECT d.event, d.endpoint, d.owner, d.attempt, d.base FROM handoff h CROSS JOIN delivery d \
+               WHERE d.event BETWEEN h.first AND h.last AND h.owner BETWEEN $1 AND $2 AND d.state = 2 AND d.lease IS NULL AND d.owner = h.owner \
+               UNION SELECT event, endpoint, owner, attempt, base FROM delivery \
+               WHERE lease IS NOT NULL AND state = 2 AND owner BETWEEN $1 AND $2) \
+               SELECT l.event, l.endpoint, l.owner, l.attempt, l.base, e.tenant, e.id, t.text, e.ping_of \
+               FROM l CROSS JOIN event e CROSS JOIN name t WHERE e.key = l.event AND t.key = e.type";
+    type Row = (i64, i64, i64, i64, i64, i64, String, String, i64);
+    let rows: Vec<Row> = fetch_all!(conn, sql, first, last)?;
+    let read = |(event, endpoint, owner, attempt, base, tenant, event_id, event_type, ping_of): Row| {
+        let key = DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) };
+        let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+        Leased {
+            owner: Incarnation(owner),
+            claimed: Claimed { key, attempt, base: u32::try_from(base).unwrap_or(u32::MAX) },
+            tenant: TenantKey(tenant),
+            event_id: event_id.into(),
+            event_type: event_type.into(),
+            ping: ping_of != 0,
+        }
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
