@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What one turn writes. Kept by the committer until it is committed, so that a failed turn loses nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
     pub(super) publishes: Vec<Publish>,
     pub(super) finished: Vec<Arc<Finished>>,

@@ -159,7 +159,7 @@ impl CommitterTask {
                     self.finish(done, replies);
                 }
                 Err(error @ (Error::Data(_) | Error::Corrupt(_))) => {
-                    let batch = Arc::try_unwrap(batch).unwrap_or_default();
+                    let batch = Arc::unwrap_or_clone(batch);
                     match batch.halves() {
                         Ok((first, second)) => {
                             let rest = replies.publishes.split_off(first.publishes.len());
@@ -170,7 +170,7 @@ impl CommitterTask {
                     }
                 }
                 Err(error) => {
-                    let batch = Arc::try_unwrap(batch).unwrap_or_default();
+                    let batch = Arc::unwrap_or_clone(batch);
                     self.refuse(batch, replies, &error).await;
                 }
             }
