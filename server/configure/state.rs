@@ -1,9 +1,12 @@
 //! Disabling and activating endpoints.
 
+use std::sync::Arc;
+
 use super::{Configurator, Error, commit, disabled_on_request, live, secrets};
 use crate::{
-    model::{Endpoint, EndpointKey, EndpointStatus, TenantKey, TransitionKind},
+    model::{Endpoint, EndpointKey, EndpointStatus, TenantKey, Timestamp, TransitionKind},
     publish::EndpointEntry,
+    shared::Shared,
     store,
 };
 
@@ -43,6 +46,7 @@ impl Configurator {
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn activate_endpoint(&self, tenant: TenantKey, key: EndpointKey) -> Result<Endpoint, Error> {
         let shared = self.shared.clone();
+        let rest = shared.clone();
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
@@ -57,13 +61,45 @@ impl Configurator {
                 store::endpoint::update(tx, &endpoint, true).await?;
                 store::health::clear(tx, key).await?;
                 store::lane::wake(tx, key, endpoint.updated).await?;
+                let more =
+                    store::delivery::make_held_due(tx, key, endpoint.updated, DUE_PER_UNIT).await? == DUE_PER_UNIT;
                 let secrets = secrets(tx, &shared, key).await?;
                 let entry = EndpointEntry { endpoint: endpoint.clone(), secrets };
                 commit(tx, &shared, entry, TransitionKind::EndpointActivated).await?;
                 shared.wake.now();
+                if more {
+                    tokio::spawn(make_rest_due(rest, key, endpoint.updated));
+                }
                 Ok(endpoint)
             })
         });
         unit.await
+    }
+}
+
+/// Deliveries that one unit of database work makes due, so that no activation holds the write lock for long.
+const DUE_PER_UNIT: u64 = 2_048;
+
+/// Makes the rest of a large backlog due, unit by unit. What a crash leaves out goes on with its schedule.
+async fn make_rest_due(shared: Arc<Shared>, key: EndpointKey, now: Timestamp) {
+    loop {
+        let unit = shared.db.write(move |tx| {
+            Box::pin(async move {
+                let made = store::delivery::make_held_due(tx, key, now, DUE_PER_UNIT).await?;
+                store::lane::wake(tx, key, now).await?;
+                tx.commit().await?;
+                Ok(made)
+            })
+        });
+        let made = unit.await;
+        shared.wake.now();
+        match made {
+            Ok(DUE_PER_UNIT) => {}
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "part of what was held goes on with its schedule");
+                return;
+            }
+        }
     }
 }

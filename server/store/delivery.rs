@@ -58,7 +58,7 @@ impl DeliveryRow {
     /// The delivery as it is shown, seen with its endpoint's status.
     pub fn shown(&self, endpoint: EndpointStatus) -> Delivery {
         let state = self.state.shown(endpoint);
-        let tried = self.status != 0 || self.kind.is_some();
+        let tried = self.status != 0 || !self.latency.is_zero();
         Delivery {
             key: self.key,
             tenant: self.tenant,
@@ -131,6 +131,13 @@ pub(crate) async fn make_due(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> R
                WHERE event = $1 AND endpoint = $2 AND state IN (1, 4, 5)";
     execute!(&mut tx.conn, sql, key.event.0, key.endpoint.0, now.as_micros())?;
     Ok(())
+}
+
+/// Makes up to `limit` pending deliveries of an endpoint due at `now` that would be due later. Returns how many.
+pub(crate) async fn make_held_due(tx: &mut Tx, endpoint: EndpointKey, now: Timestamp, limit: u64) -> Result<u64> {
+    let sql = "UPDATE delivery SET ready_at = $2 WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
+               WHERE endpoint = $1 AND ready_at > $2 ORDER BY ready_at, event LIMIT $3)";
+    execute!(&mut tx.conn, sql, endpoint.0, now.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 /// Cancels a delivery that is pending, or marks one that is in flight to end with its attempt.
