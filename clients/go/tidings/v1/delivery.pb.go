@@ -102,11 +102,11 @@ const (
 	FailureKind_FAILURE_KIND_UNSPECIFIED FailureKind = 0
 	// The host name could not be resolved.
 	FailureKind_FAILURE_KIND_DNS FailureKind = 1
-	// No connection could be made within 5 s or the attempt's timeout, or it was refused.
+	// The connection was refused, or the host cannot be reached.
 	FailureKind_FAILURE_KIND_CONNECT FailureKind = 2
 	// The TLS handshake failed, for example for an expired certificate or one of another name.
 	FailureKind_FAILURE_KIND_TLS FailureKind = 3
-	// The exchange was not complete within the endpoint's timeout.
+	// No connection was made within 5 s, or the exchange was not complete within the endpoint's timeout.
 	FailureKind_FAILURE_KIND_TIMEOUT FailureKind = 4
 	// The connection broke, or the answer was not valid HTTP.
 	FailureKind_FAILURE_KIND_PROTOCOL FailureKind = 5

@@ -31,7 +31,8 @@ type DeliveryTransitionKind int32
 const (
 	// Not a transition; never sent.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_UNSPECIFIED DeliveryTransitionKind = 0
-	// The delivery was created with its event.
+	// The delivery was created with its event. Its state is IN_FLIGHT if its first attempt begins at once. The beginnings of
+	// later attempts are not told; their ends are.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_QUEUED DeliveryTransitionKind = 1
 	// An attempt succeeded.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_DELIVERED DeliveryTransitionKind = 2
@@ -303,7 +304,7 @@ type WatchDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Pass it as `resume_token` to go on after this message.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// When what the message tells was committed; for a heartbeat, the time of the latest commit. Never falls.
+	// When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed. Never falls.
 	CommitTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
 	// What the message tells.
 	//

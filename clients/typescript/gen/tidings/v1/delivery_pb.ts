@@ -636,7 +636,7 @@ export enum FailureKind {
   DNS = 1,
 
   /**
-   * No connection could be made within 5 s or the attempt's timeout, or it was refused.
+   * The connection was refused, or the host cannot be reached.
    *
    * @generated from enum value: FAILURE_KIND_CONNECT = 2;
    */
@@ -650,7 +650,7 @@ export enum FailureKind {
   TLS = 3,
 
   /**
-   * The exchange was not complete within the endpoint's timeout.
+   * No connection was made within 5 s, or the exchange was not complete within the endpoint's timeout.
    *
    * @generated from enum value: FAILURE_KIND_TIMEOUT = 4;
    */

@@ -97,7 +97,7 @@ export type WatchDeliveriesResponse = Message<"tidings.v1.WatchDeliveriesRespons
   resumeToken: string;
 
   /**
-   * When what the message tells was committed; for a heartbeat, the time of the latest commit. Never falls.
+   * When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed. Never falls.
    *
    * @generated from field: google.protobuf.Timestamp commit_time = 2;
    */
@@ -298,7 +298,8 @@ export enum DeliveryTransitionKind {
   UNSPECIFIED = 0,
 
   /**
-   * The delivery was created with its event.
+   * The delivery was created with its event. Its state is IN_FLIGHT if its first attempt begins at once. The beginnings of
+   * later attempts are not told; their ends are.
    *
    * @generated from enum value: DELIVERY_TRANSITION_KIND_QUEUED = 1;
    */
