@@ -1,6 +1,6 @@
 //! The command line of Tidings.
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::{error::Error as _, io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tidings::cli;
@@ -30,7 +30,14 @@ enum Command {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_env("TIDINGS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = match EnvFilter::builder().with_env_var("TIDINGS_LOG").try_from_env() {
+        Ok(filter) => filter,
+        Err(error) if error.source().is_some_and(|cause| cause.is::<std::env::VarError>()) => EnvFilter::new(default),
+        Err(error) => {
+            eprintln!("tidings: TIDINGS_LOG: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

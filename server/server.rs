@@ -22,8 +22,8 @@ use crate::{
     watch::{self, Watch},
 };
 
-/// How long what is in flight may take to end once the server stops: the longest timeout of an endpoint.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long what is in flight may take to end once the server stops: the longest timeout of an endpoint, and a little.
+const DRAIN: Duration = Duration::from_secs(32);
 
 /// How long open calls may take to end once the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -147,7 +147,8 @@ impl Server {
         });
         let (db, stop_) = (shared.db.clone(), stop.clone());
         keep_up("checkpoint", &stop, move || turn::checkpoint(db.clone(), checkpoints.clone(), stop_.clone()));
-        tokio::spawn(tail.run(stop.clone()));
+        let stop_ = stop.clone();
+        keep_up("tail", &stop, move || tail.clone().run(stop_.clone()));
         let (clock, stop_) = (shared.clock.clone(), stop.clone());
         keep_up("drift", &stop, move || warn_of_drift(clock.clone(), stop_.clone()));
 

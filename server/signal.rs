@@ -44,7 +44,8 @@ struct Inner {
 impl Wake {
     /// There may be something to do now.
     pub fn now(&self) {
-        self.0.notify.notify_one();
+        // A time that has long passed, so that a later one announced meanwhile does not hide it.
+        self.due(Timestamp::from_micros(i64::MIN));
     }
 
     /// There may be something to do at `at`.

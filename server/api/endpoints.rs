@@ -28,6 +28,9 @@ use crate::{
 /// The longest display name and description, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
 
+/// Ranges of allowed ports that a refusal names at most.
+const PORT_RANGES_SHOWN_MAX: usize = 16;
+
 impl WebhookApi {
     pub(super) async fn create_endpoint(
         &self,
@@ -241,8 +244,18 @@ impl WebhookApi {
     }
 
     fn ports_allowed(&self, error: &UrlError) -> String {
-        let ports: Vec<String> = self.urls.ports.iter().map(u16::to_string).collect();
-        format!("{error}; this server sends to {}", ports.join(", "))
+        let mut ports = self.urls.ports.clone();
+        ports.sort_unstable();
+        ports.dedup();
+        let ranges = ports.chunk_by(|port, next| port + 1 == *next).take(PORT_RANGES_SHOWN_MAX);
+        let ranges: Vec<String> = ranges
+            .map(|range| match range {
+                [port] => port.to_string(),
+                [first, .., last] => format!("{first}-{last}"),
+                [] => String::new(),
+            })
+            .collect();
+        format!("{error}; this server sends to {}", ranges.join(", "))
     }
 }
 

@@ -226,6 +226,7 @@ fn store_status(error: &store::Error) -> Status {
         store::Error::InUse(_)
         | store::Error::Key(_)
         | store::Error::Data(_)
+        | store::Error::Poisoned
         | store::Error::Corrupt(_)
         | store::Error::Migrate(_)
         | store::Error::Panicked => internal(error),

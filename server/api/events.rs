@@ -155,7 +155,19 @@ fn check_content_type(content_type: &str) -> Result<(), String> {
     if !content_type.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err("must be printable ASCII, for example `application/json`".to_owned());
     }
+    if !content_type.is_empty() && !is_media_type(content_type) {
+        return Err("must be a media type such as `application/json`, without spaces around it".to_owned());
+    }
     Ok(())
+}
+
+/// Whether a text begins with `type/subtype` (RFC 9110, section 8.3.1) and may stand in a header as it is.
+fn is_media_type(text: &str) -> bool {
+    let essence = text.split(';').next().unwrap_or_default().trim_end_matches(' ');
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    !text.ends_with(' ') && essence.split_once('/').is_some_and(|(main, sub)| is_token(main) && is_token(sub))
 }
 
 fn check_payload(payload: &[u8], content_type: &str, limits: Limits) -> Result<(), String> {

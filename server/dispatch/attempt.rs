@@ -41,6 +41,10 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
 /// The request to be sent, if the endpoint, as it is configured now, is to get it.
 async fn begin(dispatcher: &Dispatcher, job: &Job) -> Option<(std::sync::Arc<EndpointEntry>, Request)> {
     let ping = job.event.ping_of.is_some();
+    let wanted = || ping || dispatcher.shared.routes.status(job.key.endpoint) == EndpointStatus::Enabled;
+    if job.last_chance && !wanted() {
+        return None;
+    }
     if job.last_chance && !dispatcher.committer.begin(job.key, job.attempt).await {
         return None;
     }
@@ -132,7 +136,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.reported {
-            self.in_flight.held().remove(self.key, self.attempt);
+            self.in_flight.held().lose(self.key, self.attempt);
         }
         if self.in_flight.lanes().release(self.key.endpoint, self.bytes, self.origin, self.pace) {
             self.wake.now();

@@ -16,12 +16,14 @@ pub(crate) struct Held {
 struct Lease {
     attempt: u32,
     batch: Option<i64>,
+    /// Nobody works on it any more; it still counts in its batch until it is settled.
+    lost: bool,
 }
 
 impl Held {
     /// A delivery is about to be leased for this attempt, handed over with `batch` or claimed.
     pub(crate) fn insert(&mut self, key: DeliveryKey, attempt: u32, batch: Option<i64>) {
-        self.deliveries.insert(key, Lease { attempt, batch });
+        self.deliveries.insert(key, Lease { attempt, batch, lost: false });
         if let Some(batch) = batch {
             *self.batches.entry(batch).or_default() += 1;
         }
@@ -41,9 +43,16 @@ impl Held {
         }
     }
 
-    /// Whether this attempt is held.
+    /// Nobody works on the attempt any more, although it is not settled: the audit shall find it.
+    pub(crate) fn lose(&mut self, key: DeliveryKey, attempt: u32) {
+        if let Some(lease) = self.deliveries.get_mut(&key).filter(|lease| lease.attempt == attempt) {
+            lease.lost = true;
+        }
+    }
+
+    /// Whether this attempt is held by somebody who works on it.
     pub(crate) fn holds(&self, key: DeliveryKey, attempt: u32) -> bool {
-        self.deliveries.get(&key).is_some_and(|lease| lease.attempt == attempt)
+        self.deliveries.get(&key).is_some_and(|lease| lease.attempt == attempt && !lease.lost)
     }
 
     /// The batches that will be finished once the attempts `settled` are removed.
@@ -91,6 +100,18 @@ mod tests {
         held.remove(key(2), 1);
         assert!(held.batches.is_empty());
         assert_eq!(held.len(), 1);
+    }
+
+    #[test]
+    fn lost_lease_is_not_held_but_keeps_its_batch() {
+        let mut held = Held::default();
+        held.insert(key(1), 1, Some(7));
+        held.insert(key(2), 1, Some(7));
+        held.lose(key(1), 1);
+        assert!(!held.holds(key(1), 1));
+        assert!(held.finished_by([(key(2), 1)].into_iter()).is_empty(), "its row in the database must be found");
+        held.remove(key(2), 1);
+        assert_eq!(held.finished_by([(key(1), 1)].into_iter()), [7]);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(crate) struct Lanes {
     slow_slots: u32,
     bytes: u64,
     closed: bool,
+    /// A payload of some backlog did not fit into the bytes left.
+    starved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +70,16 @@ struct Lane {
 impl Lanes {
     /// No lanes yet.
     pub(crate) fn new(room: Room) -> Self {
-        Self { room, lanes: HashMap::new(), ring: VecDeque::new(), slots: 0, slow_slots: 0, bytes: 0, closed: false }
+        Self {
+            room,
+            lanes: HashMap::new(),
+            ring: VecDeque::new(),
+            slots: 0,
+            slow_slots: 0,
+            bytes: 0,
+            closed: false,
+            starved: false,
+        }
     }
 
     /// Takes a slot for a fresh delivery of `bytes`, if its endpoint, which allows `cap` at once, has room.
@@ -79,7 +90,8 @@ impl Lanes {
         let lane = self.lanes.entry(endpoint).or_default();
         let fresh_cap = if lane.adopted { cap / 2 } else { cap };
         let room = if lane.slow {
-            lane.in_flight == 0 && self.slow_slots < self.room.slots / 2
+            // Its one slot belongs to its backlog, if it has one.
+            lane.in_flight == 0 && !lane.adopted && self.slow_slots < self.room.slots / 2
         } else {
             lane.in_flight < cap && lane.fresh < fresh_cap
         };
@@ -131,7 +143,8 @@ impl Lanes {
         let own_backlog = self.lanes.get(&endpoint).is_some_and(|lane| lane.adopted);
         self.forget_if_idle(endpoint);
         let slow_has_room = slow_was_full && self.slow_slots < self.room.slots / 2;
-        own_backlog || ((was_full || slow_has_room) && !self.ring.is_empty())
+        let starved = std::mem::take(&mut self.starved);
+        own_backlog || ((was_full || slow_has_room || starved) && !self.ring.is_empty())
     }
 
     /// Adopts a lane whose backlog is due.
@@ -160,22 +173,22 @@ impl Lanes {
     }
 
     /// What to claim next: adopted lanes that have room, with how much, round robin, `total` deliveries and `lanes` lanes
-    /// at most. `cap` tells how much an endpoint allows at once.
+    /// at most. `cap` tells how much an endpoint allows at once. Says too whether lanes were left that were not looked at.
     pub(crate) fn plan(
         &mut self,
         total: u32,
         lanes: usize,
         cap: impl Fn(EndpointKey) -> u32,
-    ) -> Vec<(EndpointKey, u32)> {
+    ) -> (Vec<(EndpointKey, u32)>, bool) {
         let mut plan = Vec::new();
         if self.closed || self.bytes >= self.room.bytes {
-            return plan;
+            return (plan, false);
         }
         let mut left = total.min(self.room.slots.saturating_sub(self.slots));
         let mut slow_left = (self.room.slots / 2).saturating_sub(self.slow_slots);
         for _ in 0..self.ring.len() {
             if left == 0 || plan.len() == lanes {
-                break;
+                return (plan, true);
             }
             let Some(endpoint) = self.ring.pop_front() else { break };
             self.ring.push_back(endpoint);
@@ -193,7 +206,17 @@ impl Lanes {
                 plan.push((endpoint, room));
             }
         }
-        plan
+        (plan, false)
+    }
+
+    /// Whether there is a slot left.
+    pub(crate) fn has_slot(&self) -> bool {
+        !self.closed && self.slots < self.room.slots
+    }
+
+    /// A payload of some backlog did not fit into the bytes left: the next slot that gets free is of use to it.
+    pub(crate) fn note_starved(&mut self) {
+        self.starved = true;
     }
 
     /// Bytes of payload for which there is room.

@@ -109,6 +109,8 @@ impl Dispatcher {
     /// Gives no slots any more and waits until what is in flight has ended.
     pub(crate) async fn drain(&self) {
         self.in_flight.lanes().close();
+        // Turns that were planned before that end before this is answered, and have started what they leased.
+        self.committer.claim().await;
         self.attempts.close();
         self.attempts.wait().await;
     }

@@ -10,7 +10,7 @@ use crate::model::{DeliveryKey, EndpointKey, NewEvent, TenantKey};
 /// Events that wait for a turn at most. At 10,000 a second this is half a second's worth.
 const EVENTS_MAX: usize = 4_096;
 
-/// Payload that waits for a turn at most, in KiB.
+/// Payload and labels that wait for a turn at most, in KiB.
 const KIBIBYTES_MAX: usize = 64 * 1024;
 
 /// An event that waits for a turn.
@@ -72,7 +72,8 @@ impl Publisher {
         event: NewEvent,
         ping: Option<(EndpointKey, oneshot::Sender<DeliveryKey>)>,
     ) -> Result<Published, PublishError> {
-        let kibibytes = u32::try_from(event.payload.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let labels: usize = event.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let kibibytes = u32::try_from((event.payload.len() + labels) / 1024 + 1).unwrap_or(u32::MAX);
         let share = self.bytes.clone().try_acquire_many_owned(kibibytes).map_err(|_| PublishError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         let submission = Submission { event, ping, reply, _share: share };

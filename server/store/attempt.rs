@@ -53,6 +53,13 @@ pub(crate) async fn insert_begun(tx: &mut Tx, delivery: DeliveryKey, number: u32
     Ok(())
 }
 
+/// Forgets that an attempt begins: its request was not sent after all.
+pub(crate) async fn delete_begun(tx: &mut Tx, delivery: DeliveryKey, number: u32) -> Result<()> {
+    let sql = "DELETE FROM attempt WHERE event = $1 AND endpoint = $2 AND n = $3 AND result = 1";
+    execute!(&mut tx.conn, sql, delivery.event.0, delivery.endpoint.0, i64::from(number))?;
+    Ok(())
+}
+
 /// Whether an attempt has a row that says it was begun.
 pub(crate) async fn was_begun(conn: &mut Conn, delivery: DeliveryKey, number: u32) -> Result<bool> {
     let sql = "SELECT n FROM attempt WHERE event = $1 AND endpoint = $2 AND n = $3 AND result = 1";

@@ -18,13 +18,16 @@ pub enum Error {
     /// The data of this one statement was refused; the same call fails again.
     #[error("the database refused the data")]
     Data(#[source] sqlx::Error),
+    /// The unit of work panicked before its commit: nothing was written, and the same data would panic again.
+    #[error("a unit of database work panicked before its commit")]
+    Poisoned,
     /// What is stored cannot be read.
     #[error("the database holds something unreadable: {0}")]
     Corrupt(String),
     /// Migrating the database failed.
     #[error("migrating the database failed")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// The unit of work panicked; it was rolled back.
+    /// The unit of work panicked; whether it had committed is not known.
     #[error("a unit of database work panicked")]
     Panicked,
 }

@@ -205,7 +205,8 @@ pub(crate) async fn insert_deliveries(
     Ok(())
 }
 
-/// Ends up to `limit` deliveries of an endpoint that are pending, the longest due first, and returns their events.
+/// Ends up to `limit` deliveries of an endpoint that are pending, the longest due first, and returns their events and
+/// latest attempts.
 pub(crate) async fn end_pending(
     tx: &mut Tx,
     endpoint: EndpointKey,
@@ -213,15 +214,16 @@ pub(crate) async fn end_pending(
     kind: Option<FailureKind>,
     now: Timestamp,
     limit: i64,
-) -> Result<Vec<EventKey>> {
+) -> Result<Vec<(EventKey, u32)>> {
     let sql = "UPDATE delivery SET state = $3, ready_at = NULL, dead_at = $4, kind = coalesce($5, kind), updated = $2 \
                WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
-               WHERE endpoint = $1 AND ready_at IS NOT NULL ORDER BY ready_at, event LIMIT $6) RETURNING event";
+               WHERE endpoint = $1 AND ready_at IS NOT NULL ORDER BY ready_at, event LIMIT $6) RETURNING event, attempt";
     let dead_at = (to == DeliveryState::Dead).then_some(now.as_micros());
     let kind = kind.map(|kind| kind as i64);
-    let rows: Vec<(i64,)> =
+    let rows: Vec<(i64, i64)> =
         fetch_all!(&mut tx.conn, sql, endpoint.0, now.as_micros(), to as i64, dead_at, kind, limit)?;
-    Ok(rows.into_iter().map(|(event,)| EventKey(event)).collect())
+    let read = |(event, attempt)| (EventKey(event), u32::try_from(attempt).unwrap_or(u32::MAX));
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Settles attempts that succeeded, with the small answers to be kept in the deliveries' rows. What does not come back is

@@ -41,7 +41,7 @@ impl Turn<'_> {
     pub(super) async fn claim(&mut self) -> Result<()> {
         let adopting = self.adopt().await?;
         let routes = &self.engine.shared.routes;
-        let plan = {
+        let (plan, cut_short) = {
             let cap =
                 |endpoint| routes.endpoint(endpoint).map_or(0, |entry| entry.endpoint.settings.policy.max_in_flight);
             let mut lanes = self.engine.in_flight.lanes();
@@ -66,6 +66,7 @@ impl Turn<'_> {
             for (key, bytes) in found {
                 // A payload larger than all room goes alone.
                 if bytes > bytes_left && !(idle && due.is_empty()) {
+                    self.engine.in_flight.lanes().note_starved();
                     break;
                 }
                 bytes_left = bytes_left.saturating_sub(bytes);
@@ -78,7 +79,11 @@ impl Turn<'_> {
         }
         self.lease(&due).await?;
         self.give_back_drained().await?;
+        // Lanes that are adopted already and were not looked at are told of by nobody else. Without progress there is no
+        // use in looking again before a slot gets free.
+        let progress = !self.done.jobs.is_empty() || !self.done.drained.is_empty();
         self.done.next_due = match adopting {
+            _ if cut_short && progress && self.engine.in_flight.lanes().has_slot() => Some(self.now),
             Adopting::All => store::lane::next_due(self.tx.conn()).await?,
             Adopting::Some => Some(self.now),
             // Told by the slots that get free.
@@ -179,7 +184,9 @@ impl Turn<'_> {
             DeliveryState::Dead => (TransitionKind::Dead, ShownState::Dead),
             _ => (TransitionKind::Cancelled, ShownState::Cancelled),
         };
-        for heading in store::event::headings(self.tx, &ended).await? {
+        let attempts: HashMap<EventKey, u32> = ended.iter().copied().collect();
+        let events: Vec<EventKey> = ended.iter().map(|(event, _)| *event).collect();
+        for heading in store::event::headings(self.tx, &events).await? {
             self.log.delivery(Transition {
                 tenant: heading.tenant,
                 key: DeliveryKey { event: heading.key, endpoint },
@@ -187,7 +194,7 @@ impl Turn<'_> {
                 event_type: &heading.event_type,
                 kind: transition,
                 state,
-                attempt: 0,
+                attempt: attempts.get(&heading.key).copied().unwrap_or(0),
                 ended: kind.map(|kind| (0, kind as i32, -1)),
                 next_attempt: None,
             });

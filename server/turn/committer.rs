@@ -38,6 +38,9 @@ const FINISHED_WAIT: Duration = Duration::from_millis(20);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// How long an outcome waits that the database refuses by itself.
+const QUARANTINE: Duration = Duration::from_secs(30);
+
 /// The committer's task.
 pub(crate) struct CommitterTask {
     engine: Arc<Engine>,
@@ -52,6 +55,8 @@ pub(crate) struct CommitterTask {
     /// Who waits for the end of a ping.
     pings: HashMap<DeliveryKey, oneshot::Sender<DeliveryKey>>,
     pause: Duration,
+    /// Outcomes that the database refused by themselves, and when each is tried again.
+    quarantine: Vec<(Instant, Arc<Finished>)>,
 }
 
 impl Engine {
@@ -81,6 +86,7 @@ impl CommitterTask {
             finished_due: None,
             pings: HashMap::new(),
             pause: PAUSE_MIN,
+            quarantine: Vec::new(),
         }
     }
 
@@ -141,6 +147,11 @@ impl CommitterTask {
         while let Ok(finished) = self.inbox.finished.try_recv() {
             self.take_finished(finished);
         }
+        if self.quarantine.first().is_some_and(|(again, _)| *again <= Instant::now()) {
+            let (_, finished) = self.quarantine.remove(0);
+            self.finished.push(finished);
+            self.finished_due = Some(Instant::now());
+        }
     }
 
     fn take_finished(&mut self, finished: Finished) {
@@ -158,7 +169,7 @@ impl CommitterTask {
                     self.pause = PAUSE_MIN;
                     self.finish(done, replies);
                 }
-                Err(error @ (Error::Data(_) | Error::Corrupt(_))) => {
+                Err(error @ (Error::Data(_) | Error::Poisoned | Error::Corrupt(_))) => {
                     let batch = Arc::unwrap_or_clone(batch);
                     match batch.halves() {
                         Ok((first, second)) => {
@@ -166,7 +177,7 @@ impl CommitterTask {
                             pieces.push((second, Replies { publishes: rest, ..Replies::default() }));
                             pieces.push((first, replies));
                         }
-                        Err(batch) => self.refuse(batch, replies, &error).await,
+                        Err(batch) => self.refuse_one(batch, replies, &error),
                     }
                 }
                 Err(error) => {
@@ -177,8 +188,25 @@ impl CommitterTask {
         }
     }
 
+    /// Answers the one item whose data is refused. An outcome is not dropped: it is tried again later, apart from others.
+    fn refuse_one(&mut self, batch: Batch, replies: Replies, error: &Error) {
+        let again = Instant::now() + QUARANTINE;
+        self.quarantine.extend(batch.finished.iter().map(|finished| (again, finished.clone())));
+        Self::answer_refused(replies, error);
+    }
+
     /// Answers a batch that could not be written. Its outcomes wait for a later turn.
     async fn refuse(&mut self, batch: Batch, replies: Replies, error: &Error) {
+        Self::answer_refused(replies, error);
+        if !batch.finished.is_empty() {
+            self.finished.splice(0..0, batch.finished);
+            self.finished_due = Some(Instant::now());
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+
+    fn answer_refused(replies: Replies, error: &Error) {
         tracing::error!(error = error as &dyn std::error::Error, "a turn could not be written");
         for PublishReply { reply, .. } in replies.publishes {
             let _ = reply.send(Err(publish_error(error)));
@@ -190,12 +218,6 @@ impl CommitterTask {
         for reply in replies.claims {
             let _ = reply.send(None);
         }
-        if !batch.finished.is_empty() {
-            self.finished.splice(0..0, batch.finished);
-            self.finished_due = Some(Instant::now());
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 
     /// After the commit: answer, hand over, wake.

@@ -29,7 +29,11 @@ pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
             Box::pin(async move {
                 let mut turn = Turn::new(&engine, tx);
                 turn.release(&chunk).await?;
-                turn.commit().await
+                turn.commit().await?;
+                if let Some(seq) = turn.done.seq {
+                    engine.shared.head.committed(seq);
+                }
+                Ok(())
             })
         })
         .await?;

@@ -47,7 +47,6 @@ impl Turn<'_> {
             settled.into_iter().map(|Settled { key, state }| (key, state)).collect();
         self.record(finished, &settled).await?;
         self.lower_lanes(&others, &settled).await?;
-        self.forget_batches(finished).await?;
         let effective: Vec<&Finished> =
             finished.iter().map(AsRef::as_ref).filter(|one| settled.contains_key(&one.job.key)).collect();
         self.judge_endpoints(&effective).await
@@ -83,6 +82,10 @@ impl Turn<'_> {
                 continue;
             };
             attempts.extend(attempt_row(one));
+            if one.result.is_none() && one.job.last_chance {
+                // It was recorded as begun and then not wanted any more.
+                store::attempt::delete_begun(self.tx, one.job.key, one.job.attempt).await?;
+            }
             self.log_settled(one, *state);
         }
         store::attempt::upsert(self.tx, &attempts).await
@@ -139,13 +142,6 @@ impl Turn<'_> {
         let mut lanes: Vec<LaneRow> = lanes.into_values().collect();
         lanes.sort_unstable_by_key(|lane| lane.endpoint);
         store::lane::lower(self.tx, &lanes).await
-    }
-
-    /// Forgets the hand-overs of which nothing is left in flight.
-    async fn forget_batches(&mut self, finished: &[Arc<Finished>]) -> Result<()> {
-        let over = finished.iter().map(|one| (one.job.key, one.job.attempt));
-        let batches = self.engine.in_flight.held().finished_by(over);
-        store::lease::delete_handoffs(self.tx, &batches).await
     }
 
     /// Keeps the endpoints' health, and disables those that are gone or have failed for too long.

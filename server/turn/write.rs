@@ -1,6 +1,12 @@
 //! Writing one turn: the transaction, its commit, and what follows from it in memory while the write lock is held.
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicI64},
+};
+
+use futures_util::FutureExt as _;
 
 use super::{batch::Batch, log::LogBuilder};
 use crate::{
@@ -68,7 +74,11 @@ impl Engine {
         db.write(move |tx| {
             Box::pin(async move {
                 let mut turn = Turn::new(&engine, tx);
-                turn.write(&batch).await?;
+                match AssertUnwindSafe(turn.write(&batch)).catch_unwind().await {
+                    Ok(written) => written?,
+                    Err(_) if !turn.committed => return Err(Error::Poisoned),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
                 let done = std::mem::take(&mut turn.done);
                 engine.apply(&done);
                 Ok(done)
@@ -128,6 +138,7 @@ impl<'tx> Turn<'tx> {
         crash_point!("turn-published");
         self.settle(&batch.finished).await?;
         self.release(&batch.releases).await?;
+        self.forget_batches().await?;
         for (delivery, attempt) in &batch.begins {
             store::attempt::insert_begun(self.tx, *delivery, *attempt).await?;
         }
@@ -163,6 +174,13 @@ impl<'tx> Turn<'tx> {
         store::log::has_mark(self.tx.conn(), seq - 1, mark).await.unwrap_or(false)
     }
 
+    /// Forgets the hand-overs of which nothing is left in flight.
+    async fn forget_batches(&mut self) -> Result<()> {
+        let over: HashSet<_> = self.done.over.iter().copied().collect();
+        let batches = self.engine.in_flight.held().finished_by(over.into_iter());
+        store::lease::delete_handoffs(self.tx, &batches).await
+    }
+
     /// Leases a delivery in memory; the caller writes it.
     pub(super) fn hold(&mut self, job: Job) {
         let batch = (job.origin == Origin::Fresh).then(|| self.batch_of(&job));
@@ -186,7 +204,7 @@ pub(super) fn publish_error(error: &Error) -> PublishError {
     match error {
         Error::Full(_) => PublishError::StorageFull,
         Error::Unavailable(_) | Error::Panicked => PublishError::StorageUnavailable,
-        Error::Data(_) | Error::Corrupt(_) | Error::InUse(_) | Error::Key(_) | Error::Migrate(_) => {
+        Error::Data(_) | Error::Poisoned | Error::Corrupt(_) | Error::InUse(_) | Error::Key(_) | Error::Migrate(_) => {
             PublishError::Internal
         }
     }

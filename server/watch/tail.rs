@@ -24,7 +24,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// Reads the log for the streams of [`super::Watch`]. Spawn [`Tail::run`] once per server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tail {
     pub(super) db: Db,
     pub(super) head: Head,

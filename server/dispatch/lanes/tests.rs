@@ -71,7 +71,7 @@ fn lane_with_a_backlog_gives_half_to_fresh_deliveries() {
     let mut lanes = lanes(100);
     lanes.adopt(A);
     assert_eq!((0..8).filter(|_| lanes.reserve_fresh(A, 8, 1)).count(), 4);
-    assert_eq!(lanes.plan(100, 100, |_| 8), [(A, 4)]);
+    assert_eq!(lanes.plan(100, 100, |_| 8).0, [(A, 4)]);
     lanes.give_back(&[A]);
     assert_eq!((0..8).filter(|_| lanes.reserve_fresh(A, 8, 1)).count(), 4);
 }
@@ -81,8 +81,8 @@ fn plan_serves_lanes_in_turn() {
     let mut lanes = lanes(100);
     let all: Vec<EndpointKey> = (1..=4).map(EndpointKey).collect();
     all.iter().for_each(|endpoint| lanes.adopt(*endpoint));
-    assert_eq!(lanes.plan(4, 2, |_| 2), [(all[0], 2), (all[1], 2)]);
-    assert_eq!(lanes.plan(3, 4, |_| 2), [(all[2], 2), (all[3], 1)]);
+    assert_eq!(lanes.plan(4, 2, |_| 2), (vec![(all[0], 2), (all[1], 2)], true));
+    assert_eq!(lanes.plan(3, 4, |_| 2).0, [(all[2], 2), (all[3], 1)]);
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn plan_passes_over_lanes_without_room() {
     lanes.adopt(A);
     lanes.adopt(B);
     (0..2).for_each(|_| lanes.reserve_claimed(A, 1));
-    assert_eq!(lanes.plan(100, 100, |_| 2), [(B, 2)]);
+    assert_eq!(lanes.plan(100, 100, |_| 2), (vec![(B, 2)], false));
     assert!(lanes.release(A, 1, Origin::Backlog, Pace::Success), "a backlog waits");
-    assert_eq!(lanes.plan(100, 1, |_| 2).len(), 1);
+    assert_eq!(lanes.plan(100, 1, |_| 2).0.len(), 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn closed_lanes_give_nothing() {
     lanes.adopt(A);
     lanes.close();
     assert!(!lanes.reserve_fresh(B, 8, 1));
-    assert!(lanes.plan(100, 100, |_| 8).is_empty());
+    assert!(lanes.plan(100, 100, |_| 8).0.is_empty());
 }
 
 #[test]
@@ -114,4 +114,25 @@ fn idle_lanes_are_forgotten() {
     }
     assert!(lanes.lanes.is_empty());
     assert_eq!((lanes.slots, lanes.slow_slots, lanes.bytes), (0, 0, 0));
+}
+
+#[test]
+fn slow_lanes_one_slot_belongs_to_its_backlog() {
+    let mut lanes = lanes(100);
+    assert!(lanes.reserve_fresh(A, 8, 1));
+    lanes.release(A, 1, Origin::Fresh, Pace::Timeout);
+    lanes.adopt(A);
+    assert!(!lanes.reserve_fresh(A, 8, 1));
+    assert_eq!(lanes.plan(100, 100, |_| 8).0, [(A, 1)]);
+}
+
+#[test]
+fn backlog_that_did_not_fit_is_told_of_the_next_slot() {
+    let mut lanes = lanes(100);
+    lanes.adopt(A);
+    assert!(lanes.reserve_fresh(B, 8, 900));
+    assert!(lanes.reserve_fresh(B, 8, 50));
+    lanes.note_starved();
+    assert!(lanes.release(B, 50, Origin::Fresh, Pace::Success));
+    assert!(!lanes.release(B, 900, Origin::Fresh, Pace::Success), "once");
 }

@@ -136,3 +136,44 @@ async fn bytes_bound_what_is_claimed() {
     assert_eq!(fixture.claim().await.jobs.len(), 3);
     assert!(fixture.claim().await.jobs.is_empty());
 }
+
+#[tokio::test]
+async fn many_lanes_that_are_due_together_are_all_served_at_once() {
+    let fixture = Fixture::new().await;
+    let mut jobs = Vec::new();
+    for number in 0..90 {
+        let settings = |endpoint: &mut EndpointSettings| {
+            endpoint.filter = TypeFilter::parse(&[format!("type.n{number}")]).unwrap();
+        };
+        fixture.endpoint_with(policy(3, 8), settings).await;
+        let event = NewEvent { event_type: format!("type.n{number}").into(), ..event(None, "{}") };
+        jobs.extend(fixture.publish(vec![event]).await.jobs);
+    }
+    assert_eq!(jobs.len(), 90);
+    let at = fixture.now().plus(Duration::from_secs(10));
+    fixture.settle_all(jobs.into_iter().map(|job| (job, failed(Decision::RetryAt(at)))).collect()).await;
+    fixture.shared.clock.advance(Duration::from_secs(10));
+    let mut claimed = 0;
+    loop {
+        let done = fixture.claim().await;
+        claimed += done.jobs.len();
+        if done.next_due.is_none_or(|at| at > fixture.now()) {
+            break;
+        }
+    }
+    assert_eq!(claimed, 90);
+}
+
+#[tokio::test]
+async fn activation_makes_due_what_was_to_be_retried_much_later() {
+    let fixture = Fixture::new().await;
+    let endpoint = fixture.endpoint(policy(3, 2)).await;
+    let jobs = fixture.publish(events(1)).await.jobs;
+    let tomorrow = fixture.now().plus(Duration::from_secs(24 * 3_600));
+    fixture.settle(&jobs[0], failed(Decision::RetryAt(tomorrow))).await;
+    let configurator = Configurator::new(fixture.shared.clone());
+    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    assert!(fixture.claim().await.jobs.is_empty());
+    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    assert_eq!(fixture.claim().await.jobs.len(), 1);
+}

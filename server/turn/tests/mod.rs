@@ -64,13 +64,18 @@ impl Fixture {
     }
 
     async fn endpoint(&self, policy: DeliveryPolicy) -> EndpointKey {
-        let settings = EndpointSettings {
+        self.endpoint_with(policy, |_| {}).await
+    }
+
+    async fn endpoint_with(&self, policy: DeliveryPolicy, change: impl FnOnce(&mut EndpointSettings)) -> EndpointKey {
+        let mut settings = EndpointSettings {
             display_name: String::new(),
             description: String::new(),
             url: "https://example.com/".parse().unwrap(),
             filter: TypeFilter::default(),
             policy,
         };
+        change(&mut settings);
         let secret = Arc::new(signing::Secret::generate());
         let new = NewEndpoint { settings, disabled: false, secret };
         Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().key

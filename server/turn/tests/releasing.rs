@@ -80,6 +80,38 @@ async fn last_chance_that_succeeds_takes_its_begun_row_over() {
 }
 
 #[tokio::test]
+async fn last_chance_that_is_not_taken_is_no_attempt() {
+    let mut fixture = Fixture::new().await;
+    fixture.endpoint(policy(1, 2)).await;
+    let key = fixture.publish(events(1)).await.jobs[0].key;
+    fixture = fixture.crashed().await;
+    let job = fixture.claim().await.jobs.remove(0);
+    fixture.turn(Batch { begins: vec![(key, job.attempt)], ..Batch::default() }).await.unwrap();
+    fixture.settle(&job, None).await;
+    let row = fixture.row(key).await;
+    assert_eq!((row.state, row.attempt, row.base), (DeliveryState::Pending, 2, 1));
+    let results: Vec<_> = fixture.attempts(key).await.into_iter().map(|attempt| attempt.result).collect();
+    assert_eq!(results, [AttemptResult::Lost]);
+}
+
+#[tokio::test]
+async fn lease_whose_attempt_panicked_is_found_after_the_rest_of_its_batch_has_settled() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let jobs = fixture.publish(events(2)).await.jobs;
+    fixture.engine.in_flight.held().lose(jobs[0].key, 1);
+    fixture.settle(&jobs[1], delivered()).await;
+    assert_eq!(fixture.number("SELECT count(*) FROM handoff").await, 1);
+    let incarnation = fixture.shared.incarnation;
+    let read = fixture.shared.db.read(move |conn| Box::pin(store::lease::leased_by(conn, incarnation)));
+    let leased = read.await.unwrap();
+    assert_eq!(leased.iter().map(|lease| lease.claimed.key).collect::<Vec<_>>(), [jobs[0].key]);
+    fixture.turn(Batch { releases: leased, ..Batch::default() }).await.unwrap();
+    assert_eq!(fixture.row(jobs[0].key).await.state, DeliveryState::Pending);
+    assert_eq!(fixture.number("SELECT count(*) FROM handoff").await, 0);
+}
+
+#[tokio::test]
 async fn lease_that_no_attempt_knows_of_is_released_by_this_life() {
     let fixture = Fixture::new().await;
     fixture.endpoint(policy(3, 2)).await;
