@@ -61,7 +61,7 @@ impl WebhookApi {
             r#type: event.content.event_type.to_string(),
             payload: event.content.payload,
             content_type: event.content.content_type.to_string(),
-            event_time: Some(timestamp(event.time)),
+            event_time: Some(timestamp(event.content.time)),
             labels: event.labels.into_iter().collect(),
             create_time: Some(timestamp(event.content.created)),
         }
@@ -107,6 +107,7 @@ impl WebhookApi {
             response_body: attempt.response,
             response_truncated: attempt.response_truncated,
             error_detail: attempt.detail,
+            body_note: body_note(attempt.body_note) as i32,
         }
     }
 }
@@ -121,6 +122,15 @@ fn disable_reason(reason: Option<DisableReason>) -> proto::DisableReason {
         Some(DisableReason::Requested) => proto::DisableReason::Requested,
         Some(DisableReason::Gone) => proto::DisableReason::Gone,
         Some(DisableReason::Failing) => proto::DisableReason::Failing,
+        Some(DisableReason::DeadInARow) => proto::DisableReason::DeadInARow,
+    }
+}
+
+fn body_note(note: Option<BodyNote>) -> proto::BodyNote {
+    match note {
+        None => proto::BodyNote::Unspecified,
+        Some(BodyNote::NumberNotStable) => proto::BodyNote::NumberNotStable,
+        Some(BodyNote::MemberRepeated) => proto::BodyNote::MemberRepeated,
     }
 }
 
@@ -136,5 +146,6 @@ fn failure_kind(kind: Option<FailureKind>) -> proto::FailureKind {
         Some(FailureKind::HttpStatus) => proto::FailureKind::HttpStatus,
         Some(FailureKind::LeaseLost) => proto::FailureKind::LeaseLost,
         Some(FailureKind::HeldTooLong) => proto::FailureKind::HeldTooLong,
+        Some(FailureKind::EnvelopeUnsupported) => proto::FailureKind::EnvelopeUnsupported,
     }
 }

@@ -157,6 +157,8 @@ fn endpoint_word(kind: EndpointTransitionKind) -> (Tone, &'static str) {
         EndpointTransitionKind::Activated => (Tone::Good, "activated"),
         EndpointTransitionKind::Deleted => (Tone::Warning, "deleted"),
         EndpointTransitionKind::SecretRotated => (Tone::Strong, "secret rotated"),
+        EndpointTransitionKind::SecretActivated => (Tone::Strong, "secret activated"),
+        EndpointTransitionKind::SecretRevoked => (Tone::Strong, "secret revoked"),
     }
 }
 

@@ -4,13 +4,17 @@
 
 mod address;
 mod attempt;
+mod custom_header;
 mod delivery;
 mod endpoint;
+mod envelope;
 mod event;
 mod filter;
 mod id;
 mod key;
 mod retry;
+mod secret;
+mod style;
 mod time;
 mod transition;
 mod url;
@@ -18,13 +22,22 @@ mod url;
 pub use self::{
     address::{AddressPolicy, Cidr},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},
+    custom_header::{
+        CustomHeader, HEADERS_BYTES_MAX, HEADERS_MAX, check_custom_header_name, check_custom_header_value, headers_taken,
+    },
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
-    endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, Secret},
+    endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus},
+    envelope::{
+        Body, BodyError, BodyForm, BodyNote, CloudEventsMode, Envelope, EnvelopeField, Enveloped, FieldValue,
+        build as build_body,
+    },
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
     retry::{Decision, RetrySchedule, decide},
+    secret::{Begin, Secret},
+    style::{ChosenScheme, EndpointScheme, SCHEMES_MAX, SchemeChoice, Style, StyleChoice, StylePreset, StyleViolation},
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},
     url::{UrlError, UrlPolicy},

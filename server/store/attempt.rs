@@ -6,15 +6,16 @@ use super::{
     Conn, Error, Result, Tx,
     sql::{MultiRow, execute, fetch_all, fetch_optional, pieces},
 };
-use crate::model::{Attempt, AttemptResult, DeliveryKey, FailureKind, Timestamp};
+use crate::model::{Attempt, AttemptResult, BodyNote, DeliveryKey, FailureKind, Timestamp};
 
 const INSERT: MultiRow = MultiRow {
     head: "INSERT INTO attempt \
-           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response) VALUES",
+           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response, note) VALUES",
     tail: " ON CONFLICT (event, endpoint, n) DO UPDATE SET result = excluded.result, status = excluded.status, \
             latency = excluded.latency, kind = excluded.kind, ended = excluded.ended, \
-            truncated = excluded.truncated, detail = excluded.detail, response = excluded.response",
-    columns: 11,
+            truncated = excluded.truncated, detail = excluded.detail, response = excluded.response, \
+            note = excluded.note",
+    columns: 12,
 };
 
 /// Writes attempts; one that was begun and has now ended takes its row over.
@@ -36,7 +37,8 @@ pub(crate) async fn upsert(tx: &mut Tx, attempts: &[Attempt]) -> Result<()> {
                         .bind(attempt.ended.map_or(0, Timestamp::as_micros))
                         .bind(i64::from(attempt.response_truncated))
                         .bind(attempt.detail.as_str())
-                        .bind(attempt.response.to_vec());
+                        .bind(attempt.response.to_vec())
+                        .bind(attempt.body_note.map_or(0, note_number));
                 }
                 query.execute(&mut **conn).await?;
             }
@@ -69,13 +71,13 @@ pub(crate) async fn was_begun(conn: &mut Conn, delivery: DeliveryKey, number: u3
 
 /// The attempts of a delivery that have a row, after number `after`, in order.
 pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, limit: i64) -> Result<Vec<Attempt>> {
-    let sql = "SELECT n, result, status, latency, kind, ended, truncated, detail, response FROM attempt \
+    let sql = "SELECT n, result, status, latency, kind, ended, truncated, detail, response, note FROM attempt \
                WHERE event = $1 AND endpoint = $2 AND n > $3 ORDER BY n LIMIT $4";
-    type Row = (i64, i64, i64, i64, i64, i64, i64, String, Vec<u8>);
+    type Row = (i64, i64, i64, i64, i64, i64, i64, String, Vec<u8>, i64);
     let (event, endpoint) = (delivery.event.0, delivery.endpoint.0);
     let rows: Vec<Row> = fetch_all!(conn, sql, event, endpoint, i64::from(after), limit)?;
     rows.into_iter()
-        .map(|(number, result, status, latency, kind, ended, truncated, detail, response)| {
+        .map(|(number, result, status, latency, kind, ended, truncated, detail, response, note)| {
             Ok(Attempt {
                 delivery,
                 number: u32::try_from(number).unwrap_or(u32::MAX),
@@ -88,6 +90,9 @@ pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, lim
                 response: response.into(),
                 response_truncated: truncated != 0,
                 detail,
+                body_note: [BodyNote::NumberNotStable, BodyNote::MemberRepeated]
+                    .into_iter()
+                    .find(|kind| note_number(*kind) == note),
             })
         })
         .collect()
@@ -96,4 +101,11 @@ pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, lim
 /// Whole microseconds, as they are stored.
 pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn note_number(note: BodyNote) -> i64 {
+    match note {
+        BodyNote::NumberNotStable => 1,
+        BodyNote::MemberRepeated => 2,
+    }
 }
