@@ -153,7 +153,10 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 }
 
 async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
-    let migrations = [("first light", include_str!("migrations/sqlite/0001_first_light.sql"))];
+    let migrations = [
+        ("first light", include_str!("migrations/sqlite/0001_first_light.sql")),
+        ("event types", include_str!("migrations/sqlite/0002_event_types.sql")),
+    ];
     let migrations = (1..).zip(migrations).map(|(version, (description, sql))| {
         Migration::new(version, description.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
     });
