@@ -4,6 +4,7 @@ use super::{
     WebhookApi,
     convert::{duration, timestamp},
     policy::write_policy,
+    style::write_style,
     tenant::Tenant,
 };
 use crate::{
@@ -32,7 +33,7 @@ impl WebhookApi {
             description: endpoint.settings.description.clone(),
             url: endpoint.settings.url.to_string(),
             event_types: endpoint.settings.filter.patterns().to_vec(),
-            policy: Some(write_policy(&endpoint.settings.policy)),
+            policy: Some(write_policy(&endpoint.settings)),
             state: state as i32,
             disable_reason: disable_reason(reason) as i32,
             disable_time: since.map(timestamp),
@@ -40,16 +41,8 @@ impl WebhookApi {
             create_time: Some(timestamp(endpoint.created)),
             update_time: Some(timestamp(endpoint.updated)),
             etag: etag(&self.shared.keys, endpoint),
-        }
-    }
-
-    /// A signing secret: everything but the secret.
-    pub(super) fn show_secret(&self, secret: &Secret) -> proto::EndpointSecret {
-        proto::EndpointSecret {
-            id: self.shared.ids.secret(secret.key),
-            fingerprint: secret.value.fingerprint(),
-            create_time: Some(timestamp(secret.created)),
-            expire_time: secret.expires.map(timestamp),
+            style: Some(write_style(&endpoint.settings.style)),
+            headers: endpoint.settings.header_names.iter().map(show_header).collect(),
         }
     }
 
@@ -110,6 +103,11 @@ impl WebhookApi {
             body_note: body_note(attempt.body_note) as i32,
         }
     }
+}
+
+/// A header of an endpoint's own: its name alone, for the value may be a credential.
+fn show_header(name: &String) -> proto::EndpointHeader {
+    proto::EndpointHeader { name: name.clone(), value: None }
 }
 
 fn count(number: u32) -> i32 {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{
-        BodyForm, ChosenScheme, CloudEventsMode, Envelope, EnvelopeField, FieldValue, SchemeChoice, Style, StyleChoice,
+        BodyForm, ChosenScheme, CloudEventsMode, EndpointScheme, Envelope, EnvelopeField, FieldValue, SchemeChoice, Style, StyleChoice,
         StylePreset,
     },
     proto::{self, envelope, envelope_field},
@@ -136,17 +136,13 @@ fn read_field_value(field: &proto::EnvelopeField) -> Result<FieldValue, &'static
     }
 }
 
-/// A style as the protocol has it: as it was chosen, with the schemes as they are in effect.
+/// A style as the protocol has it: as it was chosen, and the schemes that follow from that.
 pub(super) fn write_style(style: &Style) -> proto::EndpointStyle {
     let choice = style.choice();
-    let schemes = style.schemes().iter().map(|scheme| proto::EndpointScheme {
-        name: scheme.name.to_string(),
-        preset: scheme.preset().map_or(0, |preset| write_preset(preset) as i32),
-        definition: Some(write_scheme(scheme.scheme())),
-    });
+    let effective: Vec<_> = style.schemes().iter().map(write_endpoint_scheme).collect();
     proto::EndpointStyle {
         preset: choice.preset as i32,
-        schemes: schemes.collect(),
+        schemes: if choice.schemes.is_empty() { Vec::new() } else { effective.clone() },
         envelope: choice.envelope.as_ref().map(write_envelope),
         body_form: match choice.body_form {
             None => proto::BodyForm::Unspecified,
@@ -156,6 +152,15 @@ pub(super) fn write_style(style: &Style) -> proto::EndpointStyle {
         } as i32,
         app_id: choice.app_id.clone().unwrap_or_default(),
         api_version: choice.api_version.clone().unwrap_or_default(),
+        effective_schemes: effective,
+    }
+}
+
+fn write_endpoint_scheme(scheme: &EndpointScheme) -> proto::EndpointScheme {
+    proto::EndpointScheme {
+        name: scheme.name.to_string(),
+        preset: scheme.preset().map_or(0, |preset| write_preset(preset) as i32),
+        definition: Some(write_scheme(scheme.scheme())),
     }
 }
 

@@ -1,5 +1,7 @@
 //! An endpoint's own headers: those named without a value keep the one that is stored.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use super::{Error, Refusal};
@@ -10,12 +12,18 @@ use crate::{
 };
 
 /// A header to set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct HeaderPatch {
     /// Its name, checked.
     pub name: String,
     /// Its value, checked; `None` for the one that is stored under this name.
     pub value: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for HeaderPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: …", self.name)
+    }
 }
 
 /// The headers of one endpoint.

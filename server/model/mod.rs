@@ -9,6 +9,7 @@ mod delivery;
 mod endpoint;
 mod envelope;
 mod event;
+mod event_type;
 mod filter;
 mod id;
 mod key;
@@ -32,6 +33,7 @@ pub use self::{
         build as build_body,
     },
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
+    event_type::{EventType, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},

@@ -155,6 +155,7 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
     let migrations = [
         ("first light", include_str!("migrations/sqlite/0001_first_light.sql")),
+        ("event types", include_str!("migrations/sqlite/0002_event_types.sql")),
         ("styles", include_str!("migrations/sqlite/0003_styles.sql")),
     ];
     let migrations = (1..).zip(migrations).map(|(version, (description, sql))| {
