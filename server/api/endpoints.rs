@@ -265,8 +265,8 @@ pub(super) fn read_secret(
     violations: &mut Violations,
 ) -> Option<Arc<signing::Secret>> {
     let secret = match given {
-        None => Ok(signing::Secret::generate()),
-        Some(text) => signing::Secret::parse(&text).map_err(|error| error.to_string()),
+        None => Ok(signing::Secret::generate(signing::KeyForm::Base64)),
+        Some(text) => signing::Secret::parse(&text, signing::KeyForm::Base64).map_err(|error| error.to_string()),
     };
     violations.take("secret", secret).map(Arc::new)
 }

@@ -14,9 +14,6 @@ use crate::{
 
 const EVENT_TYPE: HeaderName = HeaderName::from_static("tidings-event-type");
 const ATTEMPT_ID: HeaderName = HeaderName::from_static("tidings-attempt-id");
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Makes the attempt and reports what came of it.
 pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
@@ -68,20 +65,28 @@ fn headers(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry) -> Option<
     let shared = &dispatcher.shared;
     let secrets: Vec<&signing::Secret> =
         entry.signing_secrets(shared.clock.now()).map(|secret| &*secret.value).collect();
-    let signed = signing::sign(&secrets, &job.event.id, shared.clock.wall(), &job.event.payload);
+    let signer = signing::Signer { scheme: signing::SchemePreset::Standard.scheme(), secrets: &secrets };
+    let message = signing::Message {
+        id: &job.event.id,
+        timestamp: shared.clock.wall(),
+        event_type: &job.event.event_type,
+        url: entry.endpoint.settings.url.as_str(),
+        body: &job.event.payload,
+    };
+    let signed = signing::sign(&[signer], &message);
     let attempt = shared.ids.attempt(AttemptId { delivery: job.key, number: job.attempt });
     let values = [
         (CONTENT_TYPE, HeaderValue::from_str(&job.event.content_type)),
         (EVENT_TYPE, HeaderValue::from_str(&job.event.event_type)),
         (ATTEMPT_ID, HeaderValue::try_from(attempt)),
-        (WEBHOOK_ID, HeaderValue::try_from(signed.id)),
-        (WEBHOOK_TIMESTAMP, HeaderValue::try_from(signed.timestamp)),
-        (WEBHOOK_SIGNATURE, HeaderValue::try_from(signed.signature)),
     ];
-    let mut headers = HeaderMap::with_capacity(values.len());
+    let mut headers = HeaderMap::with_capacity(values.len() + signed.len());
     for (name, value) in values {
         // What was checked when the event was published is a valid header value.
         headers.insert(name, value.ok()?);
+    }
+    for header in signed {
+        headers.insert(HeaderName::from_bytes(header.name.as_bytes()).ok()?, HeaderValue::try_from(header.value).ok()?);
     }
     Some(headers)
 }

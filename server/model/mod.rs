@@ -8,6 +8,7 @@ mod delivery;
 mod endpoint;
 mod event;
 mod filter;
+mod header;
 mod id;
 mod key;
 mod retry;
@@ -22,6 +23,7 @@ pub use self::{
     endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, Secret},
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
+    header::{HEADER_NAME_BYTES_MAX, HeaderNameError, check_header_name},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
     retry::{Decision, RetrySchedule, decide},

@@ -75,7 +75,7 @@ fn open(keyring: &Keyring, tenant: TenantKey, key: SecretKey, sealed: &[u8]) -> 
     let opened = keyring.open(place(tenant, key), sealed).map_err(|error| Error::Key(error.to_string()))?;
     let unreadable = || Error::Corrupt(format!("secret {}", key.0));
     let text = std::str::from_utf8(&opened).map_err(|_| unreadable())?;
-    signing::Secret::parse(text).map_err(|_| unreadable())
+    signing::Secret::parse(text, signing::KeyForm::Base64).map_err(|_| unreadable())
 }
 
 fn place(tenant: TenantKey, key: SecretKey) -> Place<'static> {
