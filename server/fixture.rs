@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
+
 use crate::{
     configure::{Configurator, NewEndpoint},
     model::{
@@ -16,6 +18,15 @@ use crate::{
 pub(crate) const TENANT: TenantKey = TenantKey::DEFAULT;
 pub(crate) const OTHER_TENANT: TenantKey = TenantKey(2);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The headers of a message as Standard Webhooks signs it.
+pub(crate) fn signed_headers(secret: &signing::Secret, id: &str, timestamp: Timestamp, body: &[u8]) -> HeaderMap {
+    let signer = signing::Signer { scheme: signing::SchemePreset::Standard.scheme(), secrets: &[secret] };
+    let message = signing::Message { id, timestamp, event_type: "user.created", url: "https://example.com/hook", body };
+    let signed = signing::sign(&[signer], &message);
+    let named = |header: signing::SignedHeader<'_>| (header.name.parse().unwrap(), header.value.parse().unwrap());
+    signed.into_iter().map(named).collect::<HeaderMap>()
+}
 
 pub(crate) struct Fixture {
     pub(crate) shared: Arc<Shared>,
@@ -51,7 +62,8 @@ impl Fixture {
             filter: TypeFilter::default(),
             policy: DeliveryPolicy::default(),
         };
-        let new = NewEndpoint { settings, disabled, secret: Arc::new(signing::Secret::generate()) };
+        let new =
+            NewEndpoint { settings, disabled, secret: Arc::new(signing::Secret::generate(signing::KeyForm::Base64)) };
         self.configurator.create_endpoint(TENANT, new).await.unwrap()
     }
 

@@ -41,7 +41,7 @@ impl Fixture {
 }
 
 fn secret() -> Arc<signing::Secret> {
-    Arc::new(signing::Secret::generate())
+    Arc::new(signing::Secret::generate(signing::KeyForm::Base64))
 }
 
 fn texts(secrets: &[Secret]) -> Vec<&str> {

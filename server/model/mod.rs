@@ -11,6 +11,7 @@ mod envelope;
 mod event;
 mod event_type;
 mod filter;
+mod header;
 mod id;
 mod key;
 mod retry;
@@ -35,6 +36,7 @@ pub use self::{
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
     event_type::{EventType, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
+    header::{HEADER_NAME_BYTES_MAX, HeaderNameError, check_header_name},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
     retry::{Decision, RetrySchedule, decide},

@@ -76,7 +76,7 @@ impl Fixture {
             policy,
         };
         change(&mut settings);
-        let secret = Arc::new(signing::Secret::generate());
+        let secret = Arc::new(signing::Secret::generate(signing::KeyForm::Base64));
         let new = NewEndpoint { settings, disabled: false, secret };
         Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().key
     }
