@@ -8,7 +8,7 @@ use crate::{
     configure::{Configurator, NewEndpoint},
     model::{
         Attempt, AttemptResult, Clock, DeliveryKey, DeliveryPolicy, DeliveryState, Endpoint, EndpointKey,
-        EndpointSettings, EventKey, FailureKind, LogEntry, TenantKey, Timestamp, TypeFilter,
+        EndpointSettings, EventKey, FailureKind, LogEntry, Style, TenantKey, Timestamp, TypeFilter,
     },
     shared::Shared,
     signing,
@@ -55,16 +55,8 @@ impl Fixture {
 
     /// An endpoint that wants everything.
     pub(crate) async fn endpoint(&self, disabled: bool) -> Endpoint {
-        let settings = EndpointSettings {
-            display_name: "name".to_owned(),
-            description: String::new(),
-            url: "https://example.com/hook".parse().unwrap(),
-            filter: TypeFilter::default(),
-            policy: DeliveryPolicy::default(),
-        };
-        let new =
-            NewEndpoint { settings, disabled, secret: Arc::new(signing::Secret::generate(signing::KeyForm::Base64)) };
-        self.configurator.create_endpoint(TENANT, new).await.unwrap()
+        let new = NewEndpoint { settings: settings(), disabled, secrets: Vec::new(), headers: Vec::new() };
+        self.configurator.create_endpoint(TENANT, new).await.unwrap().0
     }
 
     /// An event of a tenant's with a delivery to each of `endpoints`, in this state after at most one attempt.
@@ -125,6 +117,7 @@ impl Fixture {
             response: "no".into(),
             response_truncated: false,
             detail: "status 500".to_owned(),
+            body_note: None,
         };
         let write = self.shared.db.write(move |tx| {
             Box::pin(async move {
@@ -143,6 +136,19 @@ impl Fixture {
     /// The latest transition.
     pub(crate) async fn last_entry(&self) -> LogEntry {
         self.log().await.pop().unwrap().body.entries.pop().unwrap()
+    }
+}
+
+/// Settings of an endpoint that wants everything.
+pub(crate) fn settings() -> EndpointSettings {
+    EndpointSettings {
+        display_name: "name".to_owned(),
+        description: String::new(),
+        url: "https://example.com/hook".parse().unwrap(),
+        filter: TypeFilter::default(),
+        style: Style::default(),
+        header_names: Vec::new(),
+        policy: DeliveryPolicy::default(),
     }
 }
 

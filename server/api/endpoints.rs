@@ -1,35 +1,25 @@
 //! Endpoints: create, get, list, update, delete, disable, activate, ping.
 
-use std::sync::Arc;
-
-use zeroize::Zeroizing;
-
 use super::{
     WebhookApi, attempts,
     error::{Error, Resource},
-    filter::read_types,
+    imports::Imports,
     mask::EndpointMask,
     page::{List, Place, Scope, read_size},
-    policy::{read_hold, read_max_in_flight, read_policy, read_retry, read_timeout},
-    violation::{Violations, check_text},
+    secrets::shown_text,
+    violation::Violations,
 };
 use crate::{
-    configure::{EndpointPatch, NewEndpoint},
-    model::{Endpoint, EndpointKey, EndpointSettings, EndpointStatus, TenantKey, UrlError},
+    configure::NewEndpoint,
+    model::{Endpoint, EndpointKey, EndpointStatus, TenantKey},
     proto::{
-        self, ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
-        DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse, ErrorReason,
+        ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
+        DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse,
         GetEndpointRequest, GetEndpointResponse, ListEndpointsRequest, ListEndpointsResponse, PingEndpointRequest,
         PingEndpointResponse, UpdateEndpointRequest, UpdateEndpointResponse,
     },
-    signing, store,
+    store,
 };
-
-/// The longest display name and description, in bytes.
-pub(super) const TEXT_BYTES_MAX: usize = 1_024;
-
-/// Ranges of allowed ports that a refusal names at most.
-const PORT_RANGES_SHOWN_MAX: usize = 16;
 
 impl WebhookApi {
     pub(super) async fn create_endpoint(

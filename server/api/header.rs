@@ -26,7 +26,8 @@ pub(super) fn read_headers(headers: &[proto::EndpointHeader], violations: &mut V
     let mut read = Vec::with_capacity(headers.len().min(HEADERS_MAX));
     for (index, header) in headers.iter().take(HEADERS_MAX).enumerate() {
         let name_field = format!("{FIELD}[{index}].name");
-        let name = violations.take(&name_field, check_custom_header_name(&header.name).map_err(|error| error.to_string()));
+        let name =
+            violations.take(&name_field, check_custom_header_name(&header.name).map_err(|error| error.to_string()));
         if name.is_some() && !names.insert(header.name.to_ascii_lowercase()) {
             violations.add(name_field, format!("is `{}`, as an earlier header", header.name));
         }

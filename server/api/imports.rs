@@ -58,11 +58,6 @@ impl Imports {
 }
 
 /// Reads the secret at `field`.
-pub(super) fn read_secret(
-    text: &str,
-    form: KeyForm,
-    field: &str,
-    violations: &mut Violations,
-) -> Option<Arc<Secret>> {
+pub(super) fn read_secret(text: &str, form: KeyForm, field: &str, violations: &mut Violations) -> Option<Arc<Secret>> {
     violations.take(field, Secret::parse(text, form).map_err(|error| error.to_string())).map(Arc::new)
 }

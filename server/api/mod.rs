@@ -15,6 +15,7 @@ mod grpc_only;
 mod header;
 mod imports;
 mod json;
+mod jwks;
 mod listing;
 mod loopback;
 mod mask;

@@ -141,14 +141,14 @@ pub(super) fn write_policy(settings: &EndpointSettings) -> proto::DeliveryPolicy
         RetrySchedule::Standard => Schedule::Preset(proto::RetryPreset::Standard as i32),
         RetrySchedule::Partylayer => Schedule::Preset(proto::RetryPreset::Partylayer as i32),
         RetrySchedule::Delays(delays) => {
-            Schedule::Delays(proto::RetryDelays { delays: delays.into_iter().map(duration).collect() })
+            Schedule::Delays(proto::RetryDelays { delays: delays.iter().copied().map(duration).collect() })
         }
         RetrySchedule::Exponential { initial, multiplier, max_delay, max_attempts } => {
             Schedule::Exponential(proto::ExponentialBackoff {
-                initial_delay: Some(duration(initial)),
-                multiplier,
-                max_delay: Some(duration(max_delay)),
-                max_attempts: i32::try_from(max_attempts).unwrap_or(i32::MAX),
+                initial_delay: Some(duration(*initial)),
+                multiplier: *multiplier,
+                max_delay: Some(duration(*max_delay)),
+                max_attempts: i32::try_from(*max_attempts).unwrap_or(i32::MAX),
             })
         }
     };

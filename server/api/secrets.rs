@@ -180,10 +180,7 @@ fn public_key(secret: &Secret) -> String {
     secret.value.public_key().map(|key| key.to_string()).unwrap_or_default()
 }
 
-fn read_overlap(
-    overlap: Option<&prost_types::Duration>,
-    violations: &mut Violations,
-) -> Option<Duration> {
+fn read_overlap(overlap: Option<&prost_types::Duration>, violations: &mut Violations) -> Option<Duration> {
     let read = read_duration_in(overlap?, Duration::ZERO..=OVERLAP_MAX, "from 0 to 7 days");
     violations.take("overlap", read)
 }
@@ -200,11 +197,7 @@ fn read_activate(
     Some(time)
 }
 
-fn chosen_scheme<'a>(
-    entry: &'a EndpointEntry,
-    name: &str,
-    violations: &mut Violations,
-) -> Option<&'a EndpointScheme> {
+fn chosen_scheme<'a>(entry: &'a EndpointEntry, name: &str, violations: &mut Violations) -> Option<&'a EndpointScheme> {
     let style = &entry.endpoint.settings.style;
     let found = match style.schemes() {
         [only] if name.is_empty() => Ok(only),

@@ -11,7 +11,7 @@ use crate::{
     configure::etag,
     model::{
         Attempt, AttemptId, AttemptResult, Delivery, DisableReason, Endpoint, EndpointStatus, Event, FailureKind,
-        Secret, ShownState,
+        ShownState, envelope::BodyNote,
     },
     proto,
 };
@@ -127,8 +127,8 @@ fn disable_reason(reason: Option<DisableReason>) -> proto::DisableReason {
 fn body_note(note: Option<BodyNote>) -> proto::BodyNote {
     match note {
         None => proto::BodyNote::Unspecified,
-        Some(BodyNote::NumberNotStable) => proto::BodyNote::NumberNotStable,
-        Some(BodyNote::MemberRepeated) => proto::BodyNote::MemberRepeated,
+        Some(BodyNote::NumberKept) => proto::BodyNote::NumberNotStable,
+        Some(BodyNote::RepeatedMemberKept) => proto::BodyNote::MemberRepeated,
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     model::{
-        BodyForm, ChosenScheme, CloudEventsMode, EndpointScheme, Envelope, EnvelopeField, FieldValue, SchemeChoice, Style, StyleChoice,
-        StylePreset,
+        ChosenScheme, EndpointScheme, SchemeChoice, Style, StyleChoice, StylePreset,
+        envelope::{BodyForm, CloudEventsMode, Envelope, EnvelopeField, FieldValue},
     },
     proto::{self, envelope, envelope_field},
 };

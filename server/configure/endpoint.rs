@@ -90,11 +90,7 @@ impl Configurator {
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::Store`].
-    pub async fn create_endpoint(
-        &self,
-        tenant: TenantKey,
-        new: NewEndpoint,
-    ) -> Result<(Endpoint, Vec<Secret>), Error> {
+    pub async fn create_endpoint(&self, tenant: TenantKey, new: NewEndpoint) -> Result<(Endpoint, Vec<Secret>), Error> {
         let shared = self.shared.clone();
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
@@ -161,8 +157,7 @@ impl Configurator {
                 if endpoint.settings.style != before.style || !imported.is_empty() {
                     let present = secrets(tx, &shared, key).await?;
                     let owner = Owner { tenant, endpoint: key, now: endpoint.updated };
-                    issued =
-                        scheme::settle(tx, &shared, owner, &endpoint.settings.style, &present, &imported).await?;
+                    issued = scheme::settle(tx, &shared, owner, &endpoint.settings.style, &present, &imported).await?;
                 }
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointUpdated).await?;

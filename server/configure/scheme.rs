@@ -69,11 +69,7 @@ pub(super) async fn settle(
 }
 
 /// Refuses secrets for schemes that there are not, or that go on with theirs.
-fn check_wanted(
-    style: &Style,
-    imported: &[NewSecret],
-    signs: impl Fn(&EndpointScheme) -> bool,
-) -> Result<(), Error> {
+fn check_wanted(style: &Style, imported: &[NewSecret], signs: impl Fn(&EndpointScheme) -> bool) -> Result<(), Error> {
     let mut refused = Vec::new();
     for (index, secret) in imported.iter().enumerate() {
         let problem = match style.scheme(&secret.scheme) {

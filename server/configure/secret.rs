@@ -39,8 +39,8 @@ impl Configurator {
         unit.await
     }
 
-    /// Erases a secret and returns the live ones of its scheme that are left, newest first. If it was to take over from
-    /// another at some time, that one goes on.
+    /// Erases a secret and returns the live ones of its scheme that are left, newest first. If all that sign were to make room
+    /// for it, the newest of them goes on.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::LastSecret`], [`Error::Store`].
@@ -56,14 +56,13 @@ impl Configurator {
                 let endpoint = live(tx, tenant, key).await?;
                 let now = shared.clock.now();
                 let Present { chosen, siblings } = present(tx, &shared, key, secret, now).await?;
-                let mut signing = siblings.iter().filter(|other| other.signs(now));
-                let newest = signing.next();
-                match (chosen.signs(now), newest) {
-                    (true, None) => return Err(Error::LastSecret),
-                    (false, Some(newest)) if is_end(newest, &chosen) => {
-                        store::secret::clear_expiry(tx, newest.key).await?;
-                    }
-                    (true | false, _) => {}
+                let newest = siblings.iter().find(|other| other.signs(now));
+                if chosen.signs(now) && newest.is_none() {
+                    return Err(Error::LastSecret);
+                }
+                if let Some(newest) = newest.filter(|_| siblings.iter().all(ends)) {
+                    // It was to make room for the one that is revoked.
+                    store::secret::clear_expiry(tx, newest.key).await?;
                 }
                 store::secret::delete(tx, chosen.key).await?;
                 commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretRevoked).await
@@ -102,10 +101,7 @@ fn in_order(chosen: Secret, siblings: Vec<Secret>) -> Vec<Secret> {
     all
 }
 
-/// Whether `secret` stops signing because `next` takes over then.
-fn is_end(secret: &Secret, next: &Secret) -> bool {
-    match next.begins {
-        Begin::At(time) => secret.expires == Some(time),
-        Begin::Created | Begin::OnActivation => false,
-    }
+/// Whether a secret stops signing by itself, or never begins to.
+fn ends(secret: &Secret) -> bool {
+    secret.expires.is_some() || secret.begins == Begin::OnActivation
 }

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     faults::crash_point,
-    model::{Body, BodyError, Decision, DeliveryKey, EndpointStatus, FailureKind, Outcome, decide},
+    model::{
+        Decision, DeliveryKey, EndpointStatus, FailureKind, Outcome, decide,
+        envelope::{Body, BodyError},
+    },
     publish::EndpointEntry,
     signal::Wake,
 };
@@ -104,7 +107,7 @@ fn decide_for(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry, outcome
         return if outcome.failure.is_none() { Decision::Delivered } else { Decision::Dead };
     }
     let made = job.attempt.saturating_sub(job.base);
-    decide(&entry.endpoint.settings.retry(), outcome, made, dispatcher.shared.clock.now(), rand::random::<f64>())
+    decide(entry.endpoint.settings.retry(), outcome, made, dispatcher.shared.clock.now(), rand::random::<f64>())
 }
 
 fn pace_of(outcome: &Outcome) -> Pace {

@@ -5,7 +5,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use super::Job;
 use crate::{
     egress::Request,
-    model::{AttemptId, Body, BodyError, Enveloped, Style, build_body},
+    model::{
+        AttemptId, Style,
+        envelope::{Body, BodyError, Enveloped, build},
+    },
     publish::EndpointEntry,
     shared::Shared,
     signing::{Message, Secret, Signer, sign},
@@ -23,7 +26,7 @@ pub(super) fn body(job: &Job, style: &Style) -> Result<Body, BodyError> {
         content_type: &job.event.content_type,
         payload: &job.event.payload,
     };
-    build_body(style.envelope(), style.body_form(), &event)
+    build(style.envelope(), style.body_form(), &event)
 }
 
 /// The request that brings `body` to the endpoint, signed as of now. `None` if a header cannot be sent, which what was
@@ -32,7 +35,7 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
     let settings = &entry.endpoint.settings;
     let mut headers = HeaderMap::with_capacity(8 + entry.headers.len());
     let attempt = shared.ids.attempt(AttemptId { delivery: job.key, number: job.attempt });
-    headers.insert(CONTENT_TYPE, HeaderValue::try_from(&*body.content_type).ok()?);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_str(body.content_type.unwrap_or(&job.event.content_type)).ok()?);
     headers.insert(EVENT_TYPE, HeaderValue::try_from(&*job.event.event_type).ok()?);
     headers.insert(ATTEMPT_ID, HeaderValue::try_from(attempt).ok()?);
     for (name, value) in body.headers {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{BodyNote, DeliveryKey, Timestamp};
+use super::{DeliveryKey, Timestamp, envelope::BodyNote};
 
 /// Why an attempt failed, or a delivery ended without one. The numbers are those of the protocol and of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

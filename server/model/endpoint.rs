@@ -46,8 +46,8 @@ pub struct EndpointSettings {
 
 impl EndpointSettings {
     /// When failed attempts are repeated.
-    pub fn retry(&self) -> RetrySchedule {
-        self.policy.retry.clone().unwrap_or_else(|| self.style.preset().retry())
+    pub fn retry(&self) -> &RetrySchedule {
+        self.policy.retry.as_ref().unwrap_or_else(|| self.style.preset().retry())
     }
 
     /// The limit over one whole exchange.

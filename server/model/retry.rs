@@ -165,6 +165,7 @@ mod tests {
             latency: Duration::ZERO,
             response: Bytes::new(),
             response_truncated: false,
+            body_note: None,
         }
     }
 

@@ -7,7 +7,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BodyForm, Envelope, EnvelopeField, FieldValue, RetrySchedule};
+use super::{
+    RetrySchedule,
+    envelope::{BodyForm, Envelope, EnvelopeField, FieldValue},
+};
 use crate::signing::{SchemeDefinition, SchemePreset, SchemeViolation, SignatureScheme, schemes_conflict};
 
 /// Schemes that sign one message, at most: each costs a signature and its headers.
@@ -42,9 +45,11 @@ pub enum StylePreset {
     /// Erudika Para, sent as a form.
     ErudikaParaForm = 8,
     /// PartyLayer.
-    Partylayer = 9,
+    #[serde(rename = "partylayer")]
+    PartyLayer = 9,
     /// GitHub.
-    Github = 10,
+    #[serde(rename = "github")]
+    GitHub = 10,
     /// Stripe.
     Stripe = 11,
     /// Shopify.
@@ -66,8 +71,8 @@ impl StylePreset {
         Self::Parra,
         Self::ErudikaPara,
         Self::ErudikaParaForm,
-        Self::Partylayer,
-        Self::Github,
+        Self::PartyLayer,
+        Self::GitHub,
         Self::Stripe,
         Self::Shopify,
         Self::Slack,
@@ -85,8 +90,8 @@ impl StylePreset {
             Self::Parra => "parra",
             Self::ErudikaPara => "erudika-para",
             Self::ErudikaParaForm => "erudika-para-form",
-            Self::Partylayer => "partylayer",
-            Self::Github => "github",
+            Self::PartyLayer => "partylayer",
+            Self::GitHub => "github",
             Self::Stripe => "stripe",
             Self::Shopify => "shopify",
             Self::Slack => "slack",
@@ -108,8 +113,8 @@ impl StylePreset {
             Self::ParaTimestampBodyDecoded => SchemePreset::ParaTimestampBodyDecoded,
             Self::Parra => SchemePreset::Parra,
             Self::ErudikaPara | Self::ErudikaParaForm => SchemePreset::ErudikaPara,
-            Self::Partylayer => SchemePreset::Partylayer,
-            Self::Github => SchemePreset::Github,
+            Self::PartyLayer => SchemePreset::PartyLayer,
+            Self::GitHub => SchemePreset::GitHub,
             Self::Stripe => SchemePreset::Stripe,
             Self::Shopify => SchemePreset::Shopify,
             Self::Slack => SchemePreset::Slack,
@@ -121,7 +126,7 @@ impl StylePreset {
     pub fn body_form(self) -> BodyForm {
         match self {
             Self::ErudikaParaForm => BodyForm::FormPayload,
-            Self::Partylayer => BodyForm::StableJson,
+            Self::PartyLayer => BodyForm::StableJson,
             Self::Standard
             | Self::StandardEd25519
             | Self::Para
@@ -129,7 +134,7 @@ impl StylePreset {
             | Self::ParaTimestampBodyDecoded
             | Self::Parra
             | Self::ErudikaPara
-            | Self::Github
+            | Self::GitHub
             | Self::Stripe
             | Self::Shopify
             | Self::Slack
@@ -138,13 +143,13 @@ impl StylePreset {
     }
 
     /// When failed attempts are repeated.
-    pub fn retry(self) -> RetrySchedule {
-        if self == Self::Partylayer { RetrySchedule::Partylayer } else { RetrySchedule::Standard }
+    pub fn retry(self) -> &'static RetrySchedule {
+        if self == Self::PartyLayer { &RetrySchedule::Partylayer } else { &RetrySchedule::Standard }
     }
 
     /// The limit over one whole exchange.
     pub fn timeout(self) -> Duration {
-        Duration::from_secs(if self == Self::Partylayer { 30 } else { 15 })
+        Duration::from_secs(if self == Self::PartyLayer { 30 } else { 15 })
     }
 
     /// After how many dead deliveries in a row the endpoint is disabled; 0 for never.
@@ -157,7 +162,7 @@ impl StylePreset {
     }
 
     fn takes_api_version(self) -> bool {
-        self == Self::Partylayer
+        self == Self::PartyLayer
     }
 
     /// How the payload stands in its body.
@@ -166,7 +171,7 @@ impl StylePreset {
         match self {
             Self::Standard
             | Self::StandardEd25519
-            | Self::Github
+            | Self::GitHub
             | Self::Stripe
             | Self::Shopify
             | Self::Slack
@@ -186,7 +191,7 @@ impl StylePreset {
                 ("items", FieldValue::PayloadAsArray),
                 ("timestamp", FieldValue::TimeUnixMillis),
             ]),
-            Self::Partylayer => object([
+            Self::PartyLayer => object([
                 ("id", FieldValue::Id),
                 ("type", FieldValue::Type),
                 ("created_at", FieldValue::TimeIso8601),
@@ -234,9 +239,24 @@ pub struct SchemeChoice {
 #[serde(rename_all = "snake_case")]
 pub enum ChosenScheme {
     /// One known by name.
-    Preset(SchemePreset),
+    Preset(#[serde(with = "preset_by_name")] SchemePreset),
     /// Another.
     Custom(SchemeDefinition),
+}
+
+mod preset_by_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use crate::signing::SchemePreset;
+
+    pub(super) fn serialize<S: Serializer>(preset: &SchemePreset, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(preset.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SchemePreset, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        SchemePreset::from_name(&name).ok_or_else(|| D::Error::custom("no such scheme"))
+    }
 }
 
 /// What is wrong with a style, and where.
@@ -314,7 +334,8 @@ impl Style {
             }
         };
         for violation in envelope.check(body_form).err().into_iter().flatten() {
-            let path = if violation.path.is_empty() { "envelope".to_owned() } else { format!("envelope.{}", violation.path) };
+            let path =
+                if violation.path.is_empty() { "envelope".to_owned() } else { format!("envelope.{}", violation.path) };
             found.push(StyleViolation { path, problem: violation.problem });
         }
         if found.is_empty() { Ok(Self { choice, schemes, envelope, body_form }) } else { Err(found) }
@@ -432,6 +453,3 @@ fn check_parameters(choice: &StyleChoice, found: &mut Vec<StyleViolation>) {
         found.push(StyleViolation { path: path.to_owned(), problem });
     }
 }
-
-#[cfg(test)]
-mod tests;

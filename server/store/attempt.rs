@@ -6,7 +6,7 @@ use super::{
     Conn, Error, Result, Tx,
     sql::{MultiRow, execute, fetch_all, fetch_optional, pieces},
 };
-use crate::model::{Attempt, AttemptResult, BodyNote, DeliveryKey, FailureKind, Timestamp};
+use crate::model::{Attempt, AttemptResult, DeliveryKey, FailureKind, Timestamp, envelope::BodyNote};
 
 const INSERT: MultiRow = MultiRow {
     head: "INSERT INTO attempt \
@@ -90,7 +90,7 @@ pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, lim
                 response: response.into(),
                 response_truncated: truncated != 0,
                 detail,
-                body_note: [BodyNote::NumberNotStable, BodyNote::MemberRepeated]
+                body_note: [BodyNote::NumberKept, BodyNote::RepeatedMemberKept]
                     .into_iter()
                     .find(|kind| note_number(*kind) == note),
             })
@@ -105,7 +105,7 @@ pub(crate) fn micros(duration: Duration) -> i64 {
 
 fn note_number(note: BodyNote) -> i64 {
     match note {
-        BodyNote::NumberNotStable => 1,
-        BodyNote::MemberRepeated => 2,
+        BodyNote::NumberKept => 1,
+        BodyNote::RepeatedMemberKept => 2,
     }
 }

@@ -15,8 +15,7 @@ const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
 
-type Row =
-    (i64, i64, String, String, String, String, String, i64, i64, i64, i64, i64, i64, i64, String, String);
+type Row = (i64, i64, String, String, String, String, String, i64, i64, i64, i64, i64, i64, i64, String, String);
 
 /// A version of what routing reads of an endpoint.
 #[derive(Clone, Debug, PartialEq)]

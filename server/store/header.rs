@@ -22,8 +22,7 @@ pub(crate) async fn replace(
     if headers.is_empty() {
         return delete(tx, endpoint).await;
     }
-    let plain: Vec<(&str, &str)> =
-        headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).collect();
+    let plain: Vec<(&str, &str)> = headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).collect();
     let plain = serde_json::to_vec(&plain).map_err(|error| Error::Corrupt(error.to_string()))?;
     let sealed = keyring.seal(place(tenant, endpoint), &Zeroizing::new(plain));
     let sql = "INSERT INTO endpoint_header (endpoint, tenant, sealed) VALUES ($1, $2, $3) \
@@ -52,9 +51,12 @@ pub(crate) async fn load(
             let key = EndpointKey(endpoint);
             let opened =
                 keyring.open(place(TenantKey(tenant), key), &sealed).map_err(|error| Error::Key(error.to_string()))?;
-            let headers: Vec<(String, Zeroizing<String>)> = serde_json::from_slice(&opened)
+            let headers: Vec<(String, String)> = serde_json::from_slice(&opened)
                 .map_err(|_| Error::Corrupt(format!("headers of endpoint {endpoint}")))?;
-            Ok((key, headers.into_iter().map(|(name, value)| CustomHeader { name, value }).collect()))
+            Ok((
+                key,
+                headers.into_iter().map(|(name, value)| CustomHeader { name, value: Zeroizing::new(value) }).collect(),
+            ))
         })
         .collect()
 }

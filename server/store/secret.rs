@@ -103,13 +103,7 @@ pub(crate) async fn load(
         .collect()
 }
 
-fn open(
-    keyring: &Keyring,
-    tenant: TenantKey,
-    key: SecretKey,
-    form: KeyForm,
-    sealed: &[u8],
-) -> Result<signing::Secret> {
+fn open(keyring: &Keyring, tenant: TenantKey, key: SecretKey, form: KeyForm, sealed: &[u8]) -> Result<signing::Secret> {
     let opened = keyring.open(place(tenant, key), sealed).map_err(|error| Error::Key(error.to_string()))?;
     let unreadable = || Error::Corrupt(format!("secret {}", key.0));
     let text = std::str::from_utf8(&opened).map_err(|_| unreadable())?;

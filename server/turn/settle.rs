@@ -167,9 +167,7 @@ impl Turn<'_> {
             let failing = match (outcome.failure, known) {
                 (None, None) => continue,
                 (None, Some(_)) => None,
-                (Some(_), Some(known)) => {
-                    Some(Health { dead_in_row: known.dead_in_row.saturating_add(dead), ..known })
-                }
+                (Some(_), Some(known)) => Some(Health { dead_in_row: known.dead_in_row.saturating_add(dead), ..known }),
                 (Some(_), None) => {
                     Some(Health { generation: one.generation, failing_since: one.ended, dead_in_row: dead })
                 }
