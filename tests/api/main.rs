@@ -10,6 +10,7 @@ mod event_types;
 mod events;
 mod reflection;
 mod secrets;
+mod styles;
 mod watch;
 mod wire;
 

@@ -26,7 +26,8 @@ pub(crate) const OTHER_TENANT: &str = "other";
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
-                       (SELECT count(*) FROM event_type), (SELECT total(value) FROM counter)";
+                       (SELECT count(*) FROM event_type), (SELECT count(*) FROM endpoint_header), \
+                       (SELECT total(value) FROM counter)";
 
 /// A test that waits this long for an answer has failed.
 const SOON: Duration = Duration::from_secs(60);
