@@ -10,6 +10,7 @@ mod event;
 mod filter;
 mod id;
 mod key;
+mod media_type;
 mod retry;
 mod time;
 mod transition;
@@ -24,6 +25,7 @@ pub use self::{
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
+    media_type::is_json_media_type,
     retry::{Decision, RetrySchedule, decide},
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},
