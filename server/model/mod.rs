@@ -6,6 +6,7 @@ mod address;
 mod attempt;
 mod delivery;
 mod endpoint;
+pub mod envelope;
 mod event;
 mod filter;
 mod id;
