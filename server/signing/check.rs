@@ -209,3 +209,6 @@ fn is_told(headers: &[SchemeHeader], variable: Variable) -> bool {
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
+
+#[cfg(test)]
+mod tests;

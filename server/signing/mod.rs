@@ -5,7 +5,11 @@
 
 mod check;
 mod encoding;
+#[cfg(test)]
+mod parcel;
 mod preset;
+#[cfg(test)]
+mod properties;
 mod public_key;
 mod received;
 mod scheme;

@@ -218,3 +218,6 @@ impl SignatureScheme {
         self.definition.signature_separator.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,3 +174,6 @@ pub(super) fn hmac_sha256<'a>(key: &[u8], pieces: impl Iterator<Item = &'a [u8]>
     pieces.for_each(|piece| hmac.update(piece));
     hmac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,3 +280,6 @@ fn is_signed_by(key: &PublicKey, pieces: &[&[u8]], signature: &[u8; 64]) -> bool
     let point = ed25519_dalek::VerifyingKey::from_bytes(signature.r_bytes());
     point.is_ok_and(|point| !point.is_weak()) && key.key().multipart_verify(pieces, &signature).is_ok()
 }
+
+#[cfg(test)]
+mod tests;
