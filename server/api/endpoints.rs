@@ -7,6 +7,7 @@ use super::{
     mask::EndpointMask,
     page::{List, Place, Scope, read_size},
     secrets::shown_text,
+    style::read_style,
     violation::Violations,
 };
 use crate::{
@@ -29,8 +30,13 @@ impl WebhookApi {
         let given = Imports::take(request.secret.take(), &mut request.secrets);
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let settings = self.read_settings(request.endpoint.as_ref(), &mut violations);
-        let secrets = given.read(settings.as_ref().map(|(settings, _)| &settings.style), &mut violations);
+        let Some(endpoint) = &request.endpoint else {
+            violations.add("endpoint", "is required");
+            return Err(Error::Invalid(violations));
+        };
+        let style = read_style(endpoint.style.as_ref(), "endpoint.style", &mut violations);
+        let settings = self.read_settings(endpoint, style.clone(), &mut violations);
+        let secrets = given.read(style.as_ref(), &mut violations);
         violations.check()?;
         let Some((settings, headers)) = settings else { return Err(unreported()) };
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     configure::EndpointPatch,
-    model::{CustomHeader, EndpointSettings, UrlError, headers_taken},
+    model::{CustomHeader, EndpointSettings, Style, UrlError, check_custom_header_name, headers_taken},
     proto::{self, ErrorReason},
 };
 
@@ -22,23 +22,20 @@ pub(super) const TEXT_BYTES_MAX: usize = 1_024;
 const PORT_RANGES_SHOWN_MAX: usize = 16;
 
 impl WebhookApi {
-    /// Reads a new endpoint's settings and its headers.
+    /// Reads a new endpoint's settings, but for its style, and its headers.
     pub(super) fn read_settings(
         &self,
-        endpoint: Option<&proto::Endpoint>,
+        endpoint: &proto::Endpoint,
+        style: Option<Style>,
         violations: &mut Violations,
     ) -> Option<(EndpointSettings, Vec<CustomHeader>)> {
-        let Some(endpoint) = endpoint else {
-            violations.add("endpoint", "is required");
-            return None;
-        };
         check_texts(endpoint, violations);
         let filter = read_types(&endpoint.event_types, "endpoint.event_types", violations);
         let policy = read_policy(endpoint.policy.as_ref(), "endpoint.policy", violations);
-        let style = read_style(endpoint.style.as_ref(), "endpoint.style", violations);
         let headers = read_new_headers(&endpoint.headers, violations);
         let header_names: Vec<String> = headers.iter().map(|header| header.name.clone()).collect();
-        for (index, name) in style.iter().flat_map(|style| headers_taken(style, &header_names)) {
+        let taken = style.iter().flat_map(|style| headers_taken(style, &header_names));
+        for (index, name) in taken.filter(|(_, name)| check_custom_header_name(name).is_ok()) {
             let problem = format!("is `{name}`, a header of one of the endpoint's schemes");
             violations.add(format!("endpoint.headers[{index}].name"), problem);
         }
