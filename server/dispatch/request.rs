@@ -73,3 +73,6 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
     let sent = body.sent.unwrap_or(body.signed);
     Some(Request { url: settings.url.clone(), headers, body: sent, timeout: settings.timeout() })
 }
+
+#[cfg(test)]
+mod tests;

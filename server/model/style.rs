@@ -454,3 +454,6 @@ fn check_parameters(choice: &StyleChoice, found: &mut Vec<StyleViolation>) {
         found.push(StyleViolation { path: path.to_owned(), problem });
     }
 }
+
+#[cfg(test)]
+mod tests;
