@@ -3,6 +3,7 @@
 use super::{
     WebhookApi, attempts,
     error::{Error, Resource},
+    header::take_headers,
     imports::Imports,
     mask::EndpointMask,
     page::{List, Place, Scope, read_size},
@@ -30,12 +31,13 @@ impl WebhookApi {
         let given = Imports::take(request.secret.take(), &mut request.secrets);
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let Some(endpoint) = &request.endpoint else {
+        let Some(endpoint) = &mut request.endpoint else {
             violations.add("endpoint", "is required");
             return Err(Error::Invalid(violations));
         };
+        let headers = take_headers(&mut endpoint.headers);
         let style = read_style(endpoint.style.as_ref(), "endpoint.style", &mut violations);
-        let settings = self.read_settings(endpoint, style.clone(), &mut violations);
+        let settings = self.read_settings(endpoint, headers, style.clone(), &mut violations);
         let secrets = given.read(style.as_ref(), &mut violations);
         violations.check()?;
         let Some((settings, headers)) = settings else { return Err(unreported()) };
@@ -84,12 +86,13 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let mask = EndpointMask::read(request.update_mask.as_ref(), &mut violations);
-        let Some(given) = request.endpoint else {
+        let Some(mut given) = request.endpoint else {
             violations.add("endpoint", "is required");
             return Err(Error::Invalid(violations));
         };
         let key = self.read_endpoint_id(&given.id, "endpoint.id", &mut violations);
-        let mut patch = self.read_patch(&given, mask, &mut violations);
+        let headers = take_headers(&mut given.headers);
+        let mut patch = self.read_patch(&given, headers, mask, &mut violations);
         if !mask.style && !imports.is_empty() {
             violations.add("secrets", "are for schemes that are new, so `update_mask` must name `style`");
         } else {

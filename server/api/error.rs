@@ -140,7 +140,7 @@ fn configure_status(error: configure::Error) -> Status {
         }
         configure::Error::SchemeChanged => status(
             Code::Aborted,
-            ErrorReason::EtagMismatch,
+            ErrorReason::SchemeChanged,
             "the endpoint's schemes changed during the call; read the endpoint again and repeat the call",
         ),
         configure::Error::NoSuchSecret => not_found(Resource::Secret),

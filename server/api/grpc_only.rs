@@ -51,7 +51,7 @@ fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return Some(response);
     }
-    if !request.headers().get(header::CONTENT_TYPE).is_some_and(is_grpc) {
+    if !is_call(request) {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Some(response);
     }
@@ -60,6 +60,11 @@ fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
         return Some(response);
     }
     None
+}
+
+/// Whether a request says that it is a gRPC call, and so reads its status from trailers.
+pub(super) fn is_call<B>(request: &Request<B>) -> bool {
+    request.headers().get(header::CONTENT_TYPE).is_some_and(is_grpc)
 }
 
 /// Media types are compared without regard to case (RFC 9110, section 8.3.1).

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::violation::Violations;
 use crate::{
     configure::NewSecret,
-    model::Style,
+    model::{SCHEMES_MAX, Style},
     proto::ImportedSecret,
     signing::{KeyForm, Secret},
 };
@@ -41,7 +41,10 @@ impl Imports {
             let value = read_secret(text, scheme.scheme().definition().key_form, "secret", violations);
             read.extend(value.map(|value| NewSecret { scheme: scheme.name.to_string(), value }));
         }
-        for (index, (name, text)) in self.named.iter().enumerate() {
+        if self.named.len() > SCHEMES_MAX {
+            violations.add("secrets", format!("must have at most {SCHEMES_MAX} entries; it has {}", self.named.len()));
+        }
+        for (index, (name, text)) in self.named.iter().enumerate().take(SCHEMES_MAX) {
             let Some(scheme) = style.scheme(name) else {
                 violations.add(format!("secrets[{index}].scheme"), "is not the name of a scheme of this endpoint");
                 continue;

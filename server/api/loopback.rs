@@ -7,9 +7,11 @@ use std::{
 };
 
 use futures_util::future::{Either, Ready, ready};
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use tonic::{Status, body::Body};
 use tower::Service;
+
+use super::grpc_only::is_call;
 
 /// Passes on what was sent to a loopback address by name or number, without an `Origin`.
 #[derive(Clone, Debug)]
@@ -45,7 +47,14 @@ where
         };
         match refusal {
             None => Either::Left(self.inner.call(request)),
-            Some(refusal) => Either::Right(ready(Ok(Status::permission_denied(refusal).into_http()))),
+            Some(refusal) if is_call(&request) => {
+                Either::Right(ready(Ok(Status::permission_denied(refusal).into_http())))
+            }
+            Some(_) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                Either::Right(ready(Ok(response)))
+            }
         }
     }
 }

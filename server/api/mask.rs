@@ -5,7 +5,7 @@ use prost_types::FieldMask;
 use super::violation::{Violations, echo};
 
 /// Fields of an endpoint that exist, but that its owner does not set.
-const OUTPUT_ONLY: [&str; 9] = [
+const OUTPUT_ONLY: [&str; 10] = [
     "id",
     "tenant_id",
     "state",
@@ -15,6 +15,7 @@ const OUTPUT_ONLY: [&str; 9] = [
     "create_time",
     "update_time",
     "etag",
+    "effective_policy",
 ];
 
 const FIELD: &str = "update_mask";

@@ -135,9 +135,29 @@ fn read_backoff(backoff: &proto::ExponentialBackoff, field: &str, violations: &m
     RetrySchedule::Exponential { initial, multiplier, max_delay, max_attempts }
 }
 
-/// An endpoint's policy as the protocol has it: with every field filled in, what its style has included.
-pub(super) fn write_policy(settings: &EndpointSettings) -> proto::DeliveryPolicy {
-    let schedule = match settings.retry() {
+/// A policy as the protocol has it. What is as the style has it is absent.
+pub(super) fn write_policy(policy: &DeliveryPolicy) -> proto::DeliveryPolicy {
+    proto::DeliveryPolicy {
+        retry: policy.retry.as_ref().map(write_retry),
+        timeout: policy.timeout.map(duration),
+        max_in_flight: number(policy.max_in_flight),
+        hold_duration: Some(duration(policy.hold_duration)),
+        disable_after_dead: policy.disable_after_dead.map(number),
+    }
+}
+
+/// The policy that an endpoint's attempts go by, with every field filled in.
+pub(super) fn write_effective_policy(settings: &EndpointSettings) -> proto::DeliveryPolicy {
+    proto::DeliveryPolicy {
+        retry: Some(write_retry(settings.retry())),
+        timeout: Some(duration(settings.timeout())),
+        disable_after_dead: Some(number(settings.disable_after_dead())),
+        ..write_policy(&settings.policy)
+    }
+}
+
+fn write_retry(retry: &RetrySchedule) -> proto::RetrySchedule {
+    let schedule = match retry {
         RetrySchedule::Standard => Schedule::Preset(proto::RetryPreset::Standard as i32),
         RetrySchedule::Partylayer => Schedule::Preset(proto::RetryPreset::Partylayer as i32),
         RetrySchedule::Delays(delays) => {
@@ -148,17 +168,15 @@ pub(super) fn write_policy(settings: &EndpointSettings) -> proto::DeliveryPolicy
                 initial_delay: Some(duration(*initial)),
                 multiplier: *multiplier,
                 max_delay: Some(duration(*max_delay)),
-                max_attempts: i32::try_from(*max_attempts).unwrap_or(i32::MAX),
+                max_attempts: number(*max_attempts),
             })
         }
     };
-    proto::DeliveryPolicy {
-        retry: Some(proto::RetrySchedule { schedule: Some(schedule) }),
-        timeout: Some(duration(settings.timeout())),
-        max_in_flight: i32::try_from(settings.policy.max_in_flight).unwrap_or(i32::MAX),
-        hold_duration: Some(duration(settings.policy.hold_duration)),
-        disable_after_dead: Some(i32::try_from(settings.disable_after_dead()).unwrap_or(i32::MAX)),
-    }
+    proto::RetrySchedule { schedule: Some(schedule) }
+}
+
+fn number(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use crate::{
     },
 };
 
+/// More parts and headers than any scheme may have; what comes after is not looked at.
+const LISTED_MAX: usize = 17;
+
 /// Reads a scheme's definition at `field`. What protobuf lets pass and no definition can hold is noted here, all else is
 /// for [`SignatureScheme::new`] to judge.
 pub(super) fn read_definition(
@@ -25,12 +28,14 @@ pub(super) fn read_definition(
         }
     }
     let signed = read_parts(&scheme.signed, &format!("{field}.signed"), violations);
-    let mut headers = Vec::with_capacity(scheme.headers.len());
-    for (index, header) in scheme.headers.iter().enumerate() {
+    let mut headers = Vec::new();
+    // Of one more than there may be, so that the scheme's own check sees that there are too many.
+    let given = &scheme.headers[..scheme.headers.len().min(LISTED_MAX)];
+    for (index, header) in given.iter().enumerate() {
         let value = read_parts(&header.value, &format!("{field}.headers[{index}].value"), violations);
         headers.extend(value.map(|value| SchemeHeader { name: header.name.clone(), value }));
     }
-    let whole = headers.len() == scheme.headers.len();
+    let whole = headers.len() == given.len();
     Some(SchemeDefinition {
         signed: signed?,
         algorithm: algorithm?,
@@ -43,6 +48,7 @@ pub(super) fn read_definition(
 }
 
 fn read_parts(parts: &[proto::SignaturePart], field: &str, violations: &mut Violations) -> Option<Vec<Part>> {
+    let parts = &parts[..parts.len().min(LISTED_MAX)];
     let mut read = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter().enumerate() {
         let part = match &part.part {

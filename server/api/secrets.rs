@@ -58,7 +58,7 @@ impl WebhookApi {
         let new = secrets.first();
         Ok(RotateEndpointSecretResponse {
             secret: new.map(shown_text).unwrap_or_default(),
-            secrets: self.show_secrets(&secrets),
+            secrets: self.show_secrets(key, &secrets),
             issued_secret: new.map(|secret| self.issue(secret)),
         })
     }
@@ -70,7 +70,7 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let (endpoint, secret) = self.secret_key(&request.endpoint_id, &request.secret_id)?;
         let secrets = self.configurator.activate_secret(tenant.key, endpoint, secret).await?;
-        Ok(ActivateEndpointSecretResponse { secrets: self.show_secrets(&secrets) })
+        Ok(ActivateEndpointSecretResponse { secrets: self.show_secrets(endpoint, &secrets) })
     }
 
     pub(super) async fn list_endpoint_secrets(
@@ -94,7 +94,7 @@ impl WebhookApi {
         let page: Vec<Secret> = live.by_ref().take(size).cloned().collect();
         let last = page.last().filter(|_| live.next().is_some()).map(|secret| Place(secret.key.0, 0));
         Ok(ListEndpointSecretsResponse {
-            secrets: self.show_secrets(&page),
+            secrets: self.show_secrets(entry.endpoint.key, &page),
             next_page_token: last.map(|last| scope.write(last)).unwrap_or_default(),
         })
     }
@@ -106,7 +106,7 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let (endpoint, secret) = self.secret_key(&request.endpoint_id, &request.secret_id)?;
         let secrets = self.configurator.revoke_secret(tenant.key, endpoint, secret).await?;
-        Ok(RevokeEndpointSecretResponse { secrets: self.show_secrets(&secrets) })
+        Ok(RevokeEndpointSecretResponse { secrets: self.show_secrets(endpoint, &secrets) })
     }
 
     /// Reads the ids of a request that can have nothing else wrong.
@@ -144,14 +144,19 @@ impl WebhookApi {
         }
     }
 
-    fn show_secrets(&self, secrets: &[Secret]) -> Vec<proto::EndpointSecret> {
+    fn show_secrets(&self, endpoint: EndpointKey, secrets: &[Secret]) -> Vec<proto::EndpointSecret> {
         let now = self.shared.clock.now();
-        secrets.iter().map(|secret| self.show_secret(secret, now)).collect()
+        let entry = self.shared.routes.endpoint(endpoint);
+        let signs = |secret: &Secret| {
+            let signing = entry.as_ref().map(|entry| entry.signing_secrets(&secret.scheme, now)).unwrap_or_default();
+            signing.iter().any(|one| one.key == secret.key)
+        };
+        secrets.iter().map(|secret| self.show_secret(secret, signs(secret))).collect()
     }
 
     /// A signing secret: everything but the secret.
-    fn show_secret(&self, secret: &Secret, now: Timestamp) -> proto::EndpointSecret {
-        let state = if secret.signs(now) { proto::SecretState::Active } else { proto::SecretState::Staged };
+    fn show_secret(&self, secret: &Secret, signs: bool) -> proto::EndpointSecret {
+        let state = if signs { proto::SecretState::Active } else { proto::SecretState::Staged };
         proto::EndpointSecret {
             id: self.shared.ids.secret(secret.key),
             fingerprint: secret.value.fingerprint(),

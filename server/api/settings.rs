@@ -3,15 +3,15 @@
 use super::{
     WebhookApi,
     filter::read_types,
-    header::{read_headers, read_new_headers},
+    header::{check_headers, read_new_headers},
     mask::EndpointMask,
     policy::{read_dead, read_hold, read_max_in_flight, read_policy, read_retry, read_timeout},
     style::read_style,
     violation::{Violations, check_text},
 };
 use crate::{
-    configure::EndpointPatch,
-    model::{CustomHeader, EndpointSettings, Style, UrlError, check_custom_header_name, headers_taken},
+    configure::{EndpointPatch, HeaderPatch},
+    model::{CustomHeader, EndpointSettings, Style, UrlError},
     proto::{self, ErrorReason},
 };
 
@@ -26,19 +26,14 @@ impl WebhookApi {
     pub(super) fn read_settings(
         &self,
         endpoint: &proto::Endpoint,
+        headers: Vec<HeaderPatch>,
         style: Option<Style>,
         violations: &mut Violations,
     ) -> Option<(EndpointSettings, Vec<CustomHeader>)> {
         check_texts(endpoint, violations);
         let filter = read_types(&endpoint.event_types, "endpoint.event_types", violations);
         let policy = read_policy(endpoint.policy.as_ref(), "endpoint.policy", violations);
-        let headers = read_new_headers(&endpoint.headers, violations);
-        let header_names: Vec<String> = headers.iter().map(|header| header.name.clone()).collect();
-        let taken = style.iter().flat_map(|style| headers_taken(style, &header_names));
-        for (index, name) in taken.filter(|(_, name)| check_custom_header_name(name).is_ok()) {
-            let problem = format!("is `{name}`, a header of one of the endpoint's schemes");
-            violations.add(format!("endpoint.headers[{index}].name"), problem);
-        }
+        let headers = read_new_headers(headers, style.as_ref(), violations);
         let url = self.read_url(&endpoint.url, violations);
         let settings = EndpointSettings {
             display_name: endpoint.display_name.clone(),
@@ -46,7 +41,7 @@ impl WebhookApi {
             url: url?,
             filter,
             style: style?,
-            header_names,
+            header_names: headers.iter().map(|header| header.name.clone()).collect(),
             policy,
         };
         Some((settings, headers))
@@ -56,6 +51,7 @@ impl WebhookApi {
     pub(super) fn read_patch(
         &self,
         given: &proto::Endpoint,
+        headers: Vec<HeaderPatch>,
         mask: EndpointMask,
         violations: &mut Violations,
     ) -> EndpointPatch {
@@ -79,7 +75,10 @@ impl WebhookApi {
             filter: mask.event_types.then(|| read_types(&given.event_types, "endpoint.event_types", violations)),
             style: if mask.style { read_style(given.style.as_ref(), "endpoint.style", violations) } else { None },
             secrets: Vec::new(),
-            headers: mask.headers.then(|| read_headers(&given.headers, violations)),
+            headers: mask.headers.then(|| {
+                check_headers(&headers, violations);
+                headers
+            }),
             retry: mask.retry.then(|| read_retry(retry, &field("retry"), violations)),
             timeout: mask.timeout.then(|| read_timeout(timeout, &field("timeout"), violations)),
             max_in_flight: mask

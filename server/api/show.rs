@@ -3,7 +3,7 @@
 use super::{
     WebhookApi,
     convert::{duration, timestamp},
-    policy::write_policy,
+    policy::{write_effective_policy, write_policy},
     style::write_style,
     tenant::Tenant,
 };
@@ -33,7 +33,8 @@ impl WebhookApi {
             description: endpoint.settings.description.clone(),
             url: endpoint.settings.url.to_string(),
             event_types: endpoint.settings.filter.patterns().to_vec(),
-            policy: Some(write_policy(&endpoint.settings)),
+            policy: Some(write_policy(&endpoint.settings.policy)),
+            effective_policy: Some(write_effective_policy(&endpoint.settings)),
             state: state as i32,
             disable_reason: disable_reason(reason) as i32,
             disable_time: since.map(timestamp),

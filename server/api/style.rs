@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     model::{
-        ChosenScheme, EndpointScheme, SchemeChoice, Style, StyleChoice, StylePreset,
-        envelope::{BodyForm, CloudEventsMode, Envelope, EnvelopeField, FieldValue},
+        ChosenScheme, EndpointScheme, SCHEMES_MAX, SchemeChoice, Style, StyleChoice, StylePreset,
+        envelope::{BodyForm, CloudEventsMode, Envelope, EnvelopeField, FIELDS_MAX, FieldValue},
     },
     proto::{self, envelope, envelope_field},
 };
@@ -27,27 +27,24 @@ pub(super) fn read_style(
     if preset.is_none() {
         violations.add(format!("{field}.preset"), "must be one of StylePreset");
     }
-    let mut schemes = Vec::with_capacity(style.schemes.len());
-    for (index, scheme) in style.schemes.iter().enumerate() {
-        schemes.extend(read_scheme(scheme, &format!("{field}.schemes[{index}]"), violations));
-    }
-    let envelope =
-        style.envelope.as_ref().and_then(|envelope| read_envelope(envelope, &format!("{field}.envelope"), violations));
+    let schemes = read_schemes(&style.schemes, &format!("{field}.schemes"), violations);
+    let envelope = style.envelope.as_ref().map(|envelope| {
+        // One that cannot be read stands for itself no more, but the preset's does not take its place.
+        read_envelope(envelope, &format!("{field}.envelope"), violations).unwrap_or_default()
+    });
     let body_form = read_body_form(style.body_form, &format!("{field}.body_form"), violations);
     let parameter = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    if violations.len() > before {
-        return None;
-    }
     let choice = StyleChoice {
         preset: preset?,
-        schemes,
+        schemes: schemes.unwrap_or_default(),
         envelope,
         body_form,
         app_id: parameter(&style.app_id),
         api_version: parameter(&style.api_version),
     };
+    // Judged even if part of it could not be read, so that all that is wrong is told at once.
     match Style::new(choice) {
-        Ok(style) => Some(style),
+        Ok(style) => (violations.len() == before).then_some(style),
         Err(found) => {
             for violation in found {
                 violations.add(format!("{field}.{}", violation.path), violation.problem);
@@ -55,6 +52,22 @@ pub(super) fn read_style(
             None
         }
     }
+}
+
+/// Reads the schemes, or none of them if one cannot be read.
+fn read_schemes(
+    schemes: &[proto::EndpointScheme],
+    field: &str,
+    violations: &mut Violations,
+) -> Option<Vec<SchemeChoice>> {
+    if schemes.len() > SCHEMES_MAX {
+        violations.add(field, format!("must have at most {SCHEMES_MAX} entries; it has {}", schemes.len()));
+        return None;
+    }
+    let read = |(index, scheme)| read_scheme(scheme, &format!("{field}[{index}]"), violations);
+    // Each is read, whatever became of those before it.
+    let read: Vec<Option<SchemeChoice>> = schemes.iter().enumerate().map(read).collect();
+    read.into_iter().collect()
 }
 
 fn read_scheme(scheme: &proto::EndpointScheme, field: &str, violations: &mut Violations) -> Option<SchemeChoice> {
@@ -98,11 +111,12 @@ fn read_envelope(envelope: &proto::Envelope, field: &str, violations: &mut Viola
         }
         Some(envelope::Envelope::Raw(proto::RawEnvelope {})) => Some(Envelope::Raw),
         Some(envelope::Envelope::Json(json)) => {
-            let mut fields = Vec::with_capacity(json.fields.len());
-            for (index, given) in json.fields.iter().enumerate() {
+            let mut fields = Vec::with_capacity(json.fields.len().min(FIELDS_MAX));
+            // Of one more than there may be, so that the envelope's own check sees that there are too many.
+            for (index, given) in json.fields.iter().enumerate().take(FIELDS_MAX + 1) {
                 let value = read_field_value(given);
-                let value = violations.take(&format!("{field}.json.fields[{index}]"), value);
-                fields.extend(value.map(|value| EnvelopeField { name: given.name.clone(), value }));
+                let value = violations.take(&format!("{field}.json.fields[{index}]"), value)?;
+                fields.push(EnvelopeField { name: given.name.clone(), value });
             }
             Some(Envelope::Json { fields })
         }
@@ -112,7 +126,8 @@ fn read_envelope(envelope: &proto::Envelope, field: &str, violations: &mut Viola
                 proto::CloudEventsMode::Binary => Ok(CloudEventsMode::Binary),
                 proto::CloudEventsMode::Unspecified => Err("is required: structured or binary"),
             };
-            let mode = violations.take(&format!("{field}.cloud_events.mode"), mode)?;
+            let mode = violations.take(&format!("{field}.cloud_events.mode"), mode);
+            let mode = mode.unwrap_or(CloudEventsMode::Structured);
             Some(Envelope::CloudEvents { mode, source: cloud_events.source.clone() })
         }
     }

@@ -139,26 +139,38 @@ impl Configurator {
                 }
                 let before = endpoint.settings.clone();
                 let (imported, headers) = patch.apply(&mut endpoint.settings);
-                if let Some(patches) = headers {
-                    let present = header::stored(tx, &shared, key).await?;
-                    let merged = header::merge(patches, &present)?;
-                    endpoint.settings.header_names = merged.iter().map(|header| header.name.clone()).collect();
-                    store::header::replace(tx, &shared.keyring, tenant, key, &merged).await?;
-                }
-                header::check_free(&endpoint.settings.style, &endpoint.settings.header_names)?;
-                endpoint.version = store::meta::raise_cfg(tx).await?;
                 endpoint.updated = shared.clock.now();
+                let mut refused = Vec::new();
+                let headers = match headers {
+                    Some(patches) => {
+                        Some(header::merge(patches, &header::stored(tx, &shared, key).await?, &mut refused))
+                    }
+                    None => None,
+                };
+                if let Some(headers) = &headers {
+                    endpoint.settings.header_names = headers.iter().map(|header| header.name.clone()).collect();
+                }
+                header::check_free(&endpoint.settings, headers.is_some(), &mut refused);
+                let present = secrets(tx, &shared, key).await?;
+                let owner = Owner { tenant, endpoint: key, now: endpoint.updated };
+                scheme::check_imports(&endpoint.settings.style, &imported, &present, owner.now, &mut refused);
+                if !refused.is_empty() {
+                    return Err(Error::Refused(refused));
+                }
+                if let Some(headers) = headers {
+                    store::header::replace(tx, &shared.keyring, tenant, key, &headers).await?;
+                }
+                let mut issued = Vec::new();
+                if endpoint.settings.style != before.style {
+                    issued = scheme::settle(tx, &shared, owner, &endpoint.settings.style, &present, &imported).await?;
+                }
+                endpoint.version = store::meta::raise_cfg(tx).await?;
                 store::endpoint::update(tx, &endpoint, endpoint.settings.filter != before.filter).await?;
                 if endpoint.settings.policy.hold_duration != before.policy.hold_duration {
                     // What is held may have been held for too long already.
                     store::lane::wake(tx, key, endpoint.updated).await?;
                 }
-                let mut issued = Vec::new();
-                if endpoint.settings.style != before.style || !imported.is_empty() {
-                    let present = secrets(tx, &shared, key).await?;
-                    let owner = Owner { tenant, endpoint: key, now: endpoint.updated };
-                    issued = scheme::settle(tx, &shared, owner, &endpoint.settings.style, &present, &imported).await?;
-                }
+                store::secret::delete_expired(tx, key, endpoint.updated).await?;
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointUpdated).await?;
                 shared.wake.now();

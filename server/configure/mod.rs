@@ -127,6 +127,7 @@ async fn commit_secrets(
     endpoint.version = store::meta::raise_cfg(tx).await?;
     endpoint.updated = shared.clock.now();
     store::endpoint::update(tx, &endpoint, false).await?;
+    store::secret::delete_expired(tx, endpoint.key, endpoint.updated).await?;
     let entry = entry(tx, shared, endpoint).await?;
     let now = entry.endpoint.updated;
     let live = entry.secrets.iter().filter(|secret| &*secret.scheme == scheme && secret.lives(now)).cloned().collect();

@@ -7,8 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Configurator, Error, Refusal, commit_secrets, live, secrets};
 use crate::{
-    model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp, TransitionKind},
-    signing,
+    model::{Begin, EndpointKey, Secret, SecretKey, Style, TenantKey, Timestamp, TransitionKind, signing},
     store::{self, Tx},
 };
 
@@ -27,7 +26,7 @@ pub struct Rotation {
     /// The scheme, by its name within the endpoint.
     pub scheme: Arc<str>,
     /// The new secret, in the scheme's key form.
-    pub value: Arc<signing::Secret>,
+    pub value: Arc<crate::signing::Secret>,
     /// How it takes over.
     pub takeover: Takeover,
 }
@@ -62,7 +61,6 @@ impl Configurator {
                 let endpoint = live(tx, tenant, key).await?;
                 let now = shared.clock.now();
                 check_fit(&endpoint.settings.style, &rotation)?;
-                store::secret::delete_expired(tx, key, now).await?;
                 let mut present = secrets(tx, &shared, key).await?;
                 present.retain(|secret| secret.scheme == rotation.scheme && secret.lives(now));
                 retire(tx, &present, &rotation, now).await?;
@@ -79,7 +77,6 @@ impl Configurator {
                     expires: None,
                 };
                 store::secret::insert(tx, &shared.keyring, tenant, key, &secret).await?;
-                store::secret::delete_expired(tx, key, now).await?;
                 commit_secrets(tx, &shared, endpoint, &rotation.scheme, TransitionKind::SecretRotated).await
             })
         });
@@ -88,7 +85,7 @@ impl Configurator {
 }
 
 /// The scheme may have changed since the caller looked at it.
-fn check_fit(style: &crate::model::Style, rotation: &Rotation) -> Result<(), Error> {
+fn check_fit(style: &Style, rotation: &Rotation) -> Result<(), Error> {
     let scheme = style.scheme(&rotation.scheme).ok_or(Error::SchemeChanged)?.scheme();
     let overlaps = matches!(rotation.takeover, Takeover::Overlap(_));
     let fits = scheme.definition().key_form == rotation.value.form() && scheme.joins_signatures() == overlaps;
@@ -101,21 +98,24 @@ async fn retire(tx: &mut Tx, present: &[Secret], rotation: &Rotation, now: Times
         let problem = "is in use by this scheme already; give another one, or none to have one made".to_owned();
         return Err(Error::Refused(vec![Refusal { field: "secret".to_owned(), problem }]));
     }
+    let signs = signing(present.iter(), true, now);
     let end = match rotation.takeover {
-        Takeover::Overlap(overlap) => now.plus(overlap),
-        Takeover::At(_) | Takeover::OnActivation if present.iter().any(|secret| !secret.signs(now)) => {
-            return Err(Error::SecretStaged);
-        }
-        Takeover::At(time) => time,
-        Takeover::OnActivation => return Ok(()),
+        Takeover::Overlap(overlap) => Some(now.plus(overlap)),
+        Takeover::At(_) | Takeover::OnActivation if signs.len() < present.len() => return Err(Error::SecretStaged),
+        Takeover::At(time) => Some(time),
+        Takeover::OnActivation => None,
     };
-    let mut staying = 0;
-    for secret in present {
-        let expires = secret.expires.map_or(end, |expires| expires.min(end));
-        if secret.expires != Some(expires) {
+    // What does not sign yet was staged while the scheme carried one signature; it goes on waiting.
+    let mut staying = present.len() - signs.len();
+    for secret in signs {
+        let expires = match (secret.expires, end) {
+            (Some(expires), Some(end)) => Some(expires.min(end)),
+            (expires, end) => expires.or(end),
+        };
+        if let Some(expires) = expires.filter(|_| secret.expires != expires) {
             store::secret::set_expiry(tx, secret.key, expires).await?;
         }
-        staying += usize::from(now < expires);
+        staying += usize::from(expires.is_none_or(|expires| now < expires));
     }
     if staying >= SECRETS_MAX { Err(Error::TooManySecrets) } else { Ok(()) }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::{Error, Refusal};
 use crate::{
-    model::{Begin, EndpointKey, EndpointScheme, Secret, SecretKey, Style, TenantKey, Timestamp},
+    model::{Begin, EndpointKey, EndpointScheme, Secret, SecretKey, Style, TenantKey, Timestamp, signing},
     shared::Shared,
-    signing,
     store::{self, Tx},
 };
 
@@ -16,7 +15,7 @@ pub struct NewSecret {
     /// The scheme, by its name within the endpoint.
     pub scheme: String,
     /// The secret, in the scheme's key form.
-    pub value: Arc<signing::Secret>,
+    pub value: Arc<crate::signing::Secret>,
 }
 
 /// Whose secrets are written.
@@ -37,22 +36,17 @@ pub(super) async fn settle(
     present: &[Secret],
     imported: &[NewSecret],
 ) -> Result<Vec<Secret>, Error> {
-    let fits = |secret: &Secret, scheme: &EndpointScheme| {
-        secret.scheme == scheme.name && secret.value.form() == scheme.scheme().definition().key_form
-    };
     for secret in present {
         if !style.schemes().iter().any(|scheme| fits(secret, scheme)) {
             store::secret::delete(tx, secret.key).await?;
         }
     }
-    let signs = |scheme: &EndpointScheme| present.iter().any(|secret| fits(secret, scheme) && secret.signs(owner.now));
-    check_wanted(style, imported, signs)?;
     let mut issued = Vec::new();
-    for scheme in style.schemes().iter().filter(|scheme| !signs(scheme)) {
+    for scheme in style.schemes().iter().filter(|scheme| !keeps(scheme, present, owner.now)) {
         let import = imported.iter().find(|secret| *secret.scheme == *scheme.name);
         let value = match import {
             Some(import) => import.value.clone(),
-            None => Arc::new(signing::Secret::generate(scheme.scheme().definition().key_form)),
+            None => Arc::new(crate::signing::Secret::generate(scheme.scheme().definition().key_form)),
         };
         let secret = Secret {
             key: SecretKey(store::meta::next_key(tx, "secret").await?),
@@ -68,16 +62,33 @@ pub(super) async fn settle(
     Ok(issued)
 }
 
-/// Refuses secrets for schemes that there are not, or that go on with theirs.
-fn check_wanted(style: &Style, imported: &[NewSecret], signs: impl Fn(&EndpointScheme) -> bool) -> Result<(), Error> {
-    let mut refused = Vec::new();
+/// Whether a scheme goes on with a secret.
+fn fits(secret: &Secret, scheme: &EndpointScheme) -> bool {
+    secret.scheme == scheme.name && secret.value.form() == scheme.scheme().definition().key_form
+}
+
+/// Whether a scheme has a secret that signs.
+fn keeps(scheme: &EndpointScheme, present: &[Secret], now: Timestamp) -> bool {
+    let own = present.iter().filter(|secret| fits(secret, scheme));
+    !signing(own, scheme.scheme().joins_signatures(), now).is_empty()
+}
+
+/// Notes secrets for schemes that there are not, or that go on with theirs.
+pub(super) fn check_imports(
+    style: &Style,
+    imported: &[NewSecret],
+    present: &[Secret],
+    now: Timestamp,
+    refused: &mut Vec<Refusal>,
+) {
     for (index, secret) in imported.iter().enumerate() {
         let problem = match style.scheme(&secret.scheme) {
             None => "is not the name of a scheme of this endpoint",
-            Some(scheme) if signs(scheme) => "is a scheme that keeps its secrets; rotate them to change them",
+            Some(scheme) if keeps(scheme, present, now) => {
+                "is a scheme that keeps its secrets; rotate them to change them"
+            }
             Some(_) => continue,
         };
         refused.push(Refusal { field: format!("secrets[{index}].scheme"), problem: problem.to_owned() });
     }
-    if refused.is_empty() { Ok(()) } else { Err(Error::Refused(refused)) }
 }

@@ -1,15 +1,16 @@
 //! Activating and revoking secrets.
 
-use super::{Configurator, Error, commit_secrets, live, secrets};
+use super::{Configurator, Error, OVERLAP_DEFAULT, commit_secrets, live, secrets};
 use crate::{
-    model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp, TransitionKind},
+    model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp, TransitionKind, signing},
     shared::Shared,
     store::{self, Tx},
 };
 
 impl Configurator {
-    /// Has a secret sign from now on, in the place of those of its scheme that sign now, and returns the scheme's live
-    /// secrets, newest first. One that signs already changes nothing.
+    /// Has a secret sign from now on and returns the scheme's live secrets, newest first. Where a message carries one
+    /// signature it takes the place of the one before, which is erased; where several may stand side by side the others sign
+    /// on for [`OVERLAP_DEFAULT`]. One that signs already changes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::Store`].
@@ -24,14 +25,22 @@ impl Configurator {
             Box::pin(async move {
                 let endpoint = live(tx, tenant, key).await?;
                 let now = shared.clock.now();
-                let Present { chosen, siblings } = present(tx, &shared, key, secret, now).await?;
-                if chosen.signs(now) {
-                    return Ok(in_order(chosen, siblings));
+                let Present { chosen, siblings } = present(tx, &shared, key, secret).await?;
+                let joins =
+                    endpoint.settings.style.scheme(&chosen.scheme).is_some_and(|it| it.scheme().joins_signatures());
+                let all = siblings.iter().chain([&chosen]);
+                if signing(all, joins, now).iter().any(|signs| signs.key == chosen.key) {
+                    return Ok(in_order(chosen, siblings, now));
                 }
                 store::secret::set_begin(tx, chosen.key, Begin::At(now)).await?;
                 store::secret::clear_expiry(tx, chosen.key).await?;
-                for other in siblings.iter().filter(|other| other.signs(now)) {
-                    store::secret::delete(tx, other.key).await?;
+                for other in signing(siblings.iter(), true, now) {
+                    let end = now.plus(OVERLAP_DEFAULT);
+                    match other.expires {
+                        _ if !joins => store::secret::delete(tx, other.key).await?,
+                        Some(expires) if expires <= end => {}
+                        Some(_) | None => store::secret::set_expiry(tx, other.key, end).await?,
+                    }
                 }
                 commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretActivated).await
             })
@@ -39,8 +48,8 @@ impl Configurator {
         unit.await
     }
 
-    /// Erases a secret and returns the live ones of its scheme that are left, newest first. If all that sign were to make room
-    /// for it, the newest of them goes on.
+    /// Erases a secret, even one that has stopped signing, and returns the live ones of its scheme that are left, newest
+    /// first. If all that sign were to make room for it, the newest of them goes on.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::LastSecret`], [`Error::Store`].
@@ -55,12 +64,11 @@ impl Configurator {
             Box::pin(async move {
                 let endpoint = live(tx, tenant, key).await?;
                 let now = shared.clock.now();
-                let Present { chosen, siblings } = present(tx, &shared, key, secret, now).await?;
-                let newest = siblings.iter().find(|other| other.signs(now));
-                if chosen.signs(now) && newest.is_none() {
-                    return Err(Error::LastSecret);
-                }
-                if let Some(newest) = newest.filter(|_| siblings.iter().all(ends)) {
+                let Present { chosen, siblings } = present(tx, &shared, key, secret).await?;
+                let staying = signing(siblings.iter(), true, now);
+                let newest = staying.first().ok_or(Error::LastSecret)?;
+                let live = siblings.iter().filter(|other| other.lives(now));
+                if chosen.lives(now) && live.clone().all(ends) {
                     // It was to make room for the one that is revoked.
                     store::secret::clear_expiry(tx, newest.key).await?;
                 }
@@ -72,31 +80,25 @@ impl Configurator {
     }
 }
 
-/// A live secret and the others of its scheme.
+/// A secret and the others of its scheme.
 struct Present {
     chosen: Secret,
     /// Newest first.
     siblings: Vec<Secret>,
 }
 
-async fn present(
-    tx: &mut Tx,
-    shared: &Shared,
-    endpoint: EndpointKey,
-    key: SecretKey,
-    now: Timestamp,
-) -> Result<Present, Error> {
+async fn present(tx: &mut Tx, shared: &Shared, endpoint: EndpointKey, key: SecretKey) -> Result<Present, Error> {
     let mut present = secrets(tx, shared, endpoint).await?;
-    present.retain(|secret| secret.lives(now));
     let index = present.iter().position(|secret| secret.key == key).ok_or(Error::NoSuchSecret)?;
     let chosen = present.remove(index);
     present.retain(|secret| secret.scheme == chosen.scheme);
     Ok(Present { chosen, siblings: present })
 }
 
-fn in_order(chosen: Secret, siblings: Vec<Secret>) -> Vec<Secret> {
+fn in_order(chosen: Secret, siblings: Vec<Secret>, now: Timestamp) -> Vec<Secret> {
     let mut all = siblings;
     all.push(chosen);
+    all.retain(|secret| secret.lives(now));
     all.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.key));
     all
 }

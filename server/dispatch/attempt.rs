@@ -19,6 +19,9 @@ use crate::{
     signal::Wake,
 };
 
+/// The longest payload whose body is made where the attempt runs: stable JSON takes about a millisecond for it.
+const BODY_BYTES_INLINE_MAX: usize = 64 * 1024;
+
 /// Makes the attempt and reports what came of it.
 pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
     let mut slot = Slot::of(&dispatcher, &job);
@@ -27,18 +30,21 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
             crash_point!("before-request");
             let body_note = body.note;
             let outcome = match request(&dispatcher.shared, &job, &entry, body) {
-                Some(request) => Some(Outcome { body_note, ..dispatcher.egress.post(request).await }),
-                None => None,
+                Some(request) => Outcome { body_note, ..dispatcher.egress.post(request).await },
+                None => {
+                    tracing::error!(endpoint = entry.endpoint.key.0, "a header of the endpoint's cannot be sent");
+                    unsent(FailureKind::Protocol, "no request was made: a header cannot be sent".to_owned())
+                }
             };
             crash_point!("after-request");
-            let decided = outcome.map(|outcome| {
-                slot.pace = pace_of(&outcome);
-                let decision = decide_for(&dispatcher, &job, &entry, &outcome);
-                (outcome, decision)
-            });
-            (entry.endpoint.generation, decided)
+            slot.pace = pace_of(&outcome);
+            let decision = decide_for(&dispatcher, &job, &entry, &outcome);
+            (entry.endpoint.generation, Some((outcome, decision)))
         }
-        Begun::Unsupported(error) => (0, Some((unsupported(&error), Decision::Dead))),
+        Begun::Unsupported(error) => {
+            let outcome = unsent(FailureKind::EnvelopeUnsupported, format!("no request was made: {error}"));
+            (0, Some((outcome, Decision::Dead)))
+        }
         Begun::Unwanted => (0, None),
     };
     slot.reported = true;
@@ -58,24 +64,27 @@ enum Begun {
 }
 
 async fn begin(dispatcher: &Dispatcher, job: &Job) -> Begun {
-    match prepare(dispatcher, job) {
-        Begun::Request(..) if job.last_chance => {
-            if !dispatcher.committer.begin(job.key, job.attempt).await {
-                return Begun::Unwanted;
-            }
-            // Recording it took a while: the endpoint is read as it is now.
-            prepare(dispatcher, job)
-        }
-        begun => begun,
+    if job.last_chance
+        && (wanting(dispatcher, job).is_none() || !dispatcher.committer.begin(job.key, job.attempt).await)
+    {
+        return Begun::Unwanted;
     }
-}
-
-fn prepare(dispatcher: &Dispatcher, job: &Job) -> Begun {
+    // Read after it was recorded, which takes a while: attempts go by the endpoint as it is now.
     let Some(entry) = wanting(dispatcher, job) else { return Begun::Unwanted };
-    match body(job, &entry.endpoint.settings.style) {
+    match make_body(job, &entry).await {
         Ok(body) => Begun::Request(entry, body),
         Err(error) => Begun::Unsupported(error),
     }
+}
+
+/// Makes the body; that of a large payload apart from the tasks that must not wait for it.
+async fn make_body(job: &Job, entry: &Arc<EndpointEntry>) -> Result<Body, BodyError> {
+    if job.event.payload.len() <= BODY_BYTES_INLINE_MAX || entry.endpoint.settings.style.is_plain() {
+        return body(&job.event, &entry.endpoint.settings.style);
+    }
+    let (event, entry) = (job.event.clone(), entry.clone());
+    let making = tokio::task::spawn_blocking(move || body(&event, &entry.endpoint.settings.style));
+    making.await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
 }
 
 /// The endpoint, if it is to get the delivery now.
@@ -88,11 +97,11 @@ fn wanting(dispatcher: &Dispatcher, job: &Job) -> Option<Arc<EndpointEntry>> {
     }
 }
 
-/// What comes of a delivery whose body cannot be made: an end without a request.
-fn unsupported(error: &BodyError) -> Outcome {
+/// What comes of an attempt that ended before its request.
+fn unsent(failure: FailureKind, detail: String) -> Outcome {
     Outcome {
-        failure: Some(FailureKind::EnvelopeUnsupported),
-        detail: format!("no request was made: {error}"),
+        failure: Some(failure),
+        detail,
         http_status: None,
         retry_after: None,
         latency: Duration::ZERO,

@@ -6,7 +6,7 @@ use super::Job;
 use crate::{
     egress::Request,
     model::{
-        AttemptId, Style,
+        AttemptId, EventContent, Style,
         envelope::{Body, BodyError, Enveloped, build},
     },
     publish::EndpointEntry,
@@ -17,16 +17,16 @@ use crate::{
 const EVENT_TYPE: HeaderName = HeaderName::from_static("tidings-event-type");
 const ATTEMPT_ID: HeaderName = HeaderName::from_static("tidings-attempt-id");
 
-/// The body of a job's event as a style has it; the same on every attempt.
-pub(super) fn body(job: &Job, style: &Style) -> Result<Body, BodyError> {
-    let event = Enveloped {
-        id: &job.event.id,
-        event_type: &job.event.event_type,
-        time: job.event.time,
-        content_type: &job.event.content_type,
-        payload: &job.event.payload,
+/// The body of an event as a style has it; the same on every attempt.
+pub(super) fn body(event: &EventContent, style: &Style) -> Result<Body, BodyError> {
+    let enveloped = Enveloped {
+        id: &event.id,
+        event_type: &event.event_type,
+        time: event.time,
+        content_type: &event.content_type,
+        payload: &event.payload,
     };
-    build(style.envelope(), style.body_form(), &event)
+    build(style.envelope(), style.body_form(), &enveloped)
 }
 
 /// The request that brings `body` to the endpoint, signed as of now. `None` if a header cannot be sent, which what was
@@ -51,7 +51,7 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
         .style
         .schemes()
         .iter()
-        .map(|scheme| entry.signing_secrets(&scheme.name, now).map(|secret| &*secret.value).collect())
+        .map(|scheme| entry.signing_secrets(&scheme.name, now).into_iter().map(|secret| &*secret.value).collect())
         .collect();
     let signers: Vec<Signer<'_, '_>> = settings
         .style

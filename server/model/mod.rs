@@ -39,7 +39,7 @@ pub use self::{
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
     media_type::is_json_media_type,
     retry::{Decision, RetrySchedule, decide},
-    secret::{Begin, Secret},
+    secret::{Begin, Secret, signing},
     style::{ChosenScheme, EndpointScheme, SCHEMES_MAX, SchemeChoice, Style, StyleChoice, StylePreset, StyleViolation},
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},

@@ -15,7 +15,7 @@ pub use self::{
     preset::StylePreset,
 };
 use super::envelope::{BodyForm, Envelope};
-use crate::signing::{SchemePreset, SchemeViolation, SignatureScheme, schemes_conflict};
+use crate::signing::{SchemeConflict, SchemePreset, SignatureScheme, schemes_conflict};
 
 /// Schemes that sign one message, at most: each costs a signature and its headers.
 pub const SCHEMES_MAX: usize = 4;
@@ -146,6 +146,11 @@ impl Style {
     pub fn body_form(&self) -> BodyForm {
         self.body_form
     }
+
+    /// Whether the body is the payload as it was published.
+    pub fn is_plain(&self) -> bool {
+        self.envelope == Envelope::Raw && self.body_form == BodyForm::AsIs
+    }
 }
 
 fn own_scheme(preset: SchemePreset) -> EndpointScheme {
@@ -188,10 +193,21 @@ fn resolve_schemes(choice: &StyleChoice, found: &mut Vec<StyleViolation>) -> Vec
     }
     if found.len() == before {
         let all: Vec<&SignatureScheme> = schemes.iter().map(EndpointScheme::scheme).collect();
-        let collisions = schemes_conflict(&all).into_iter();
-        found.extend(collisions.map(|SchemeViolation { path, problem }| StyleViolation { path, problem }));
+        found.extend(schemes_conflict(&all).iter().map(|conflict| collision(&schemes, conflict)));
     }
     schemes
+}
+
+/// A preset has no headers that callers could change, so it is in the way as a whole.
+fn collision(schemes: &[EndpointScheme], conflict: &SchemeConflict) -> StyleViolation {
+    let SchemeConflict { scheme: index, header, earlier } = *conflict;
+    let scheme = &schemes[index];
+    let name = &scheme.scheme().definition().headers[header].name;
+    let path = match scheme.preset() {
+        Some(_) => format!("schemes[{index}]"),
+        None => format!("schemes[{index}].definition.headers[{header}].name"),
+    };
+    StyleViolation { path, problem: format!("cannot sign beside schemes[{earlier}]: both set `{name}`, differently") }
 }
 
 fn is_scheme_name(name: &str) -> bool {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    model::{CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey, Timestamp},
+    model::{CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey, Timestamp, signing},
     store::Health,
 };
 
@@ -48,9 +48,11 @@ struct TenantRoutes {
 }
 
 impl EndpointEntry {
-    /// The secrets with which a scheme signs at `now`, newest first.
-    pub fn signing_secrets<'a>(&'a self, scheme: &'a str, now: Timestamp) -> impl Iterator<Item = &'a Secret> {
-        self.secrets.iter().filter(move |secret| &*secret.scheme == scheme && secret.signs(now))
+    /// The secrets with which the scheme of this name signs at `now`, newest first.
+    pub fn signing_secrets(&self, scheme: &str, now: Timestamp) -> Vec<&Secret> {
+        let joins =
+            self.endpoint.settings.style.scheme(scheme).is_some_and(|scheme| scheme.scheme().joins_signatures());
+        signing(self.secrets.iter().filter(|secret| &*secret.scheme == scheme), joins, now)
     }
 }
 

@@ -98,10 +98,10 @@ impl Violations {
         match (algorithm, form) {
             (Algorithm::HmacSha256, KeyForm::Text | KeyForm::Base64) | (Algorithm::Ed25519, KeyForm::Ed25519Seed) => {}
             (Algorithm::HmacSha256, KeyForm::Ed25519Seed) => {
-                self.add("keyForm", "must be TEXT or BASE64 for HMAC_SHA256")
+                self.add("key_form", "must be TEXT or BASE64 for HMAC_SHA256")
             }
             (Algorithm::Ed25519, KeyForm::Text | KeyForm::Base64) => {
-                self.add("keyForm", "must be ED25519_SEED for ED25519");
+                self.add("key_form", "must be ED25519_SEED for ED25519");
             }
         }
     }
@@ -109,22 +109,22 @@ impl Violations {
     fn check_signature(&mut self, definition: &SchemeDefinition) {
         let prefix = &definition.signature_prefix;
         if prefix.len() > PREFIX_BYTES_MAX || !is_printable(prefix) {
-            self.add("signaturePrefix", format!("must be at most {PREFIX_BYTES_MAX} bytes of printable ASCII"));
+            self.add("signature_prefix", format!("must be at most {PREFIX_BYTES_MAX} bytes of printable ASCII"));
         }
         let Some(separator) = &definition.signature_separator else { return };
         self.check_separator(separator, definition.encoding);
         if !separator.is_empty() && prefix.contains(separator.as_str()) {
-            self.add("signaturePrefix", "must not contain the separator");
+            self.add("signature_prefix", "must not contain the separator");
         }
     }
 
     fn check_separator(&mut self, separator: &str, encoding: Encoding) {
         if !(1..=SEPARATOR_BYTES_MAX).contains(&separator.len()) || !is_printable(separator) {
             let problem = format!("must be 1 to {SEPARATOR_BYTES_MAX} bytes of printable ASCII, or absent");
-            self.add("signatureSeparator", problem);
+            self.add("signature_separator", problem);
         }
         if separator.chars().any(|c| encoding.may_contain(c)) {
-            self.add("signatureSeparator", "must have no character that stands in signatures so encoded");
+            self.add("signature_separator", "must have no character that stands in signatures so encoded");
         }
     }
 

@@ -70,7 +70,7 @@ pub use self::{
         Algorithm, Encoding, KeyForm, Part, SchemeDefinition, SchemeHeader, SchemeViolation, SignatureScheme, Variable,
     },
     secret::{Secret, SecretError},
-    sign::{Message, SignedHeader, Signer, schemes_conflict, sign},
+    sign::{Message, SchemeConflict, SignedHeader, Signer, schemes_conflict, sign},
     verify::{DEFAULT_TOLERANCE, Verified, VerifyError},
     verifying_key::VerifyingKey,
 };

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::{
-    scheme::{Part, SchemeDefinition, SchemeHeader, SchemeViolation, SignatureScheme, Variable},
+    scheme::{Part, SchemeDefinition, SchemeHeader, SignatureScheme, Variable},
     secret::{Key, Secret},
     values::{Values, operation, signed_pieces},
 };
@@ -79,19 +79,27 @@ pub fn sign<'s>(signers: &[Signer<'s, '_>], message: &Message<'_>) -> Vec<Signed
     signed
 }
 
+/// Two schemes that cannot sign one message together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemeConflict {
+    /// The later of the two, by its index.
+    pub scheme: usize,
+    /// Its header that is in the way, by its index.
+    pub header: usize,
+    /// The earlier of the two, which has a header of the same name.
+    pub earlier: usize,
+}
+
 /// What stops `schemes` from signing one message together: headers of one name that are neither equal in all of them nor
-/// nothing but signatures with one separator. Paths begin with `schemes`. Empty if nothing does.
-pub fn schemes_conflict(schemes: &[&SignatureScheme]) -> Vec<SchemeViolation> {
+/// nothing but signatures with one separator. Empty if nothing does.
+pub fn schemes_conflict(schemes: &[&SignatureScheme]) -> Vec<SchemeConflict> {
     let mut conflicts = Vec::new();
     for (index, scheme) in schemes.iter().enumerate() {
         for (place, header) in scheme.definition().headers.iter().enumerate() {
             for (other, earlier) in schemes[..index].iter().enumerate() {
                 let Some(theirs) = header_named(earlier, &header.name) else { continue };
                 if separator_of(earlier, theirs, scheme, header).is_none() && !is_same(theirs, header) {
-                    conflicts.push(SchemeViolation {
-                        path: format!("schemes[{index}].headers[{place}].name"),
-                        problem: format!("is also a header of schemes[{other}], with another value"),
-                    });
+                    conflicts.push(SchemeConflict { scheme: index, header: place, earlier: other });
                 }
             }
         }

@@ -9,7 +9,10 @@ use super::{
     seal::{Keyring, Place},
     sql::{execute, fetch_all},
 };
-use crate::model::{CustomHeader, EndpointKey, TenantKey};
+use crate::model::{CustomHeader, EndpointKey, HEADERS_BYTES_MAX, HEADERS_MAX, TenantKey};
+
+/// The longest text of an endpoint's headers: JSON may double each byte, and adds six for each header.
+const PLAIN_BYTES_MAX: usize = 2 * HEADERS_BYTES_MAX + 8 * HEADERS_MAX;
 
 /// Puts these headers in the place of those an endpoint had.
 pub(crate) async fn replace(
@@ -22,9 +25,12 @@ pub(crate) async fn replace(
     if headers.is_empty() {
         return delete(tx, endpoint).await;
     }
-    let plain: Vec<(&str, &str)> = headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).collect();
-    let plain = serde_json::to_vec(&plain).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let sealed = keyring.seal(place(tenant, endpoint), &Zeroizing::new(plain));
+    let listed: Vec<(&str, &str)> =
+        headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).collect();
+    // Of its full length from the start: growing would leave copies behind that nobody wipes.
+    let mut plain = Zeroizing::new(Vec::with_capacity(PLAIN_BYTES_MAX));
+    serde_json::to_writer(&mut *plain, &listed).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let sealed = keyring.seal(place(tenant, endpoint), &plain);
     let sql = "INSERT INTO endpoint_header (endpoint, tenant, sealed) VALUES ($1, $2, $3) \
                ON CONFLICT (endpoint) DO UPDATE SET sealed = excluded.sealed";
     execute!(&mut tx.conn, sql, endpoint.0, tenant.0, sealed)?;

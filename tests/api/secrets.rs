@@ -183,6 +183,17 @@ async fn takeover_fits_the_scheme_or_is_refused() {
 }
 
 #[tokio::test]
+async fn imported_secrets_stand_in_no_plain_file() {
+    let api = Api::start().await;
+    let request =
+        CreateEndpointRequest { secret: Some("canary of a secret".to_owned()), ..in_style(StylePreset::Slack) };
+    let answer = api.client.clone().create_endpoint(request).await.unwrap().into_inner();
+    assert_eq!(answer.secret, "canary of a secret");
+    assert!(api.database_holds(b"https://example.com/hook"), "the endpoint itself is there");
+    assert!(!api.database_holds(b"canary"));
+}
+
+#[tokio::test]
 async fn secrets_page_through() {
     let api = Api::start().await;
     let mut client = api.client.clone();

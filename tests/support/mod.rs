@@ -115,6 +115,16 @@ impl Api {
         numbers
     }
 
+    /// Whether these bytes stand in the database's files as they are.
+    pub(crate) fn database_holds(&self, bytes: &[u8]) -> bool {
+        let files = std::fs::read_dir(self.directory.path()).unwrap();
+        let holds = |file: std::io::Result<std::fs::DirEntry>| {
+            let content = std::fs::read(file.unwrap().path()).unwrap();
+            content.windows(bytes.len()).any(|window| window == bytes)
+        };
+        files.into_iter().any(holds)
+    }
+
     /// Asserts that a call is refused with this code, this reason and violations of these fields (in this order), and that
     /// nothing is written.
     pub(crate) async fn refuses<T: std::fmt::Debug>(

@@ -16,7 +16,7 @@ fn cases() -> Vec<(Error, Code, &'static str)> {
         (configure::Error::NotFound.into(), Code::NotFound, "NOT_FOUND"),
         (configure::Error::Conflict.into(), Code::Aborted, "ETAG_MISMATCH"),
         (configure::Error::Refused(vec![refusal]).into(), Code::InvalidArgument, "INVALID_REQUEST"),
-        (configure::Error::SchemeChanged.into(), Code::Aborted, "ETAG_MISMATCH"),
+        (configure::Error::SchemeChanged.into(), Code::Aborted, "SCHEME_CHANGED"),
         (configure::Error::NoSuchSecret.into(), Code::NotFound, "NOT_FOUND"),
         (configure::Error::SecretStaged.into(), Code::FailedPrecondition, "SECRET_STAGED"),
         (configure::Error::LastSecret.into(), Code::FailedPrecondition, "LAST_SECRET"),

@@ -55,7 +55,7 @@ fn policies_come_back_as_they_were() {
         let mut violations = Violations::default();
         let read = read_policy(Some(&policy), "policy", &mut violations);
         assert_eq!(violations, Violations::default());
-        assert_eq!(write_policy(&EndpointSettings { policy: read, ..settings() }), policy);
+        assert_eq!(write_policy(&read), policy);
     }
 }
 
@@ -79,7 +79,7 @@ fn what_a_policy_leaves_out_is_as_the_style_has_it() {
             StylePreset::PartyLayer => choice,
             _ => StyleChoice { api_version: None, app_id: Some("app".to_owned()), ..choice },
         };
-        write_policy(&EndpointSettings { policy, style: Style::new(choice).unwrap(), ..settings() })
+        write_effective_policy(&EndpointSettings { policy, style: Style::new(choice).unwrap(), ..settings() })
     };
     let partylayer = shown(StylePreset::PartyLayer, DeliveryPolicy::default());
     assert_eq!(

@@ -113,8 +113,8 @@ async fn each_scheme_rotates_by_itself_and_as_its_header_allows() {
     assert_eq!(schemes(&staged), ["old", "old"]);
     let entry = fixture.shared.routes.endpoint(key).unwrap();
     let now = fixture.shared.clock.now();
-    assert_eq!(entry.signing_secrets("standard", now).count(), 2);
-    assert_eq!(entry.signing_secrets("old", now).count(), 1);
+    assert_eq!(entry.signing_secrets("standard", now).len(), 2);
+    assert_eq!(entry.signing_secrets("old", now).len(), 1);
 
     let unfit = [
         Rotation { takeover: Takeover::OnActivation, ..rotation(DAY) },
@@ -126,6 +126,44 @@ async fn each_scheme_rotates_by_itself_and_as_its_header_allows() {
         let refused = fixture.configurator.rotate_secret(TENANT, key, rotation).await;
         assert!(matches!(refused, Err(Error::SchemeChanged)), "{refused:?}");
     }
+}
+
+#[tokio::test]
+async fn overlap_is_kept_by_a_scheme_that_turns_to_one_signature() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let both = fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    let single = style(&[("standard", SchemePreset::ParaTimestampBodyDecoded)]);
+    fixture.configurator.update_endpoint(TENANT, key, None, to(single)).await.unwrap();
+    let signing = || {
+        let entry = fixture.shared.routes.endpoint(key).unwrap();
+        let signing = entry.signing_secrets("standard", fixture.shared.clock.now());
+        signing.iter().map(|secret| secret.key).collect::<Vec<_>>()
+    };
+    assert_eq!(signing(), [both[1].key], "receivers were promised the old secret for a day");
+    fixture.shared.clock.advance(DAY);
+    assert_eq!(signing(), [both[0].key]);
+}
+
+#[tokio::test]
+async fn staged_secret_goes_on_waiting_in_a_scheme_that_turns_to_several_signatures() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let single = style(&[("standard", SchemePreset::ParaTimestampBodyDecoded)]);
+    fixture.configurator.update_endpoint(TENANT, key, None, to(single)).await.unwrap();
+    let staged = Rotation { takeover: Takeover::OnActivation, ..rotation(DAY) };
+    let staged = fixture.configurator.rotate_secret(TENANT, key, staged).await.unwrap();
+    let joining = style(&[("standard", SchemePreset::Standard)]);
+    fixture.configurator.update_endpoint(TENANT, key, None, to(joining)).await.unwrap();
+    let rotated = fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    assert_eq!(rotated.len(), 3);
+    let activated = fixture.configurator.activate_secret(TENANT, key, staged[0].key).await.unwrap();
+    assert_eq!(texts(&activated), texts(&rotated), "all of them sign, side by side");
+    let entry = fixture.shared.routes.endpoint(key).unwrap();
+    assert_eq!(entry.signing_secrets("standard", fixture.shared.clock.now()).len(), 3);
+    fixture.shared.clock.advance(DAY);
+    assert_eq!(entry.signing_secrets("standard", fixture.shared.clock.now())[0].key, staged[0].key);
+    assert_eq!(entry.signing_secrets("standard", fixture.shared.clock.now()).len(), 1);
 }
 
 fn patch(name: &str, value: Option<&str>) -> HeaderPatch {
@@ -171,7 +209,7 @@ async fn headers_and_schemes_do_not_meet_whichever_comes_first() {
     fixture.configurator.update_endpoint(TENANT, key, None, headers.clone()).await.unwrap();
     let parra = Style::new(StyleChoice { preset: StylePreset::Parra, ..StyleChoice::default() }).unwrap();
     let refused = fixture.configurator.update_endpoint(TENANT, key, None, to(parra.clone())).await;
-    assert_eq!(refused_fields(refused), ["endpoint.headers[1].name"]);
+    assert_eq!(refused_fields(refused), ["endpoint.style"]);
 
     let other = fixture.endpoint(false).await.key;
     fixture.configurator.update_endpoint(TENANT, other, None, to(parra)).await.unwrap();

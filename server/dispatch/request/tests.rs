@@ -60,7 +60,7 @@ fn job(entry: &EndpointEntry, content_type: &str, payload: &'static str) -> Job 
 
 fn sent(fixture: &Fixture, entry: &EndpointEntry, payload: &'static str) -> Request {
     let job = job(entry, "application/json", payload);
-    let body = body(&job, &entry.endpoint.settings.style).unwrap();
+    let body = body(&job.event, &entry.endpoint.settings.style).unwrap();
     request(&fixture.shared, &job, entry, body).unwrap()
 }
 
@@ -73,6 +73,7 @@ fn verifies(fixture: &Fixture, entry: &EndpointEntry, request: &Request, scheme:
     let style = &entry.endpoint.settings.style;
     let keys: Vec<VerifyingKey> = entry
         .signing_secrets(scheme, fixture.shared.clock.now())
+        .into_iter()
         .map(|secret| VerifyingKey::from(&*secret.value))
         .collect();
     let body = crate::model::envelope::signed_part(style.body_form(), &request.body).unwrap();
@@ -193,7 +194,7 @@ async fn payload_that_is_not_json_has_no_body_in_an_envelope() {
     for preset in StylePreset::ALL {
         let style = Style::new(style(preset)).unwrap();
         let entry = endpoint(&fixture, StyleChoice::default(), &[]).await;
-        let made = body(&job(&entry, "text/plain", "hello"), &style);
+        let made = body(&job(&entry, "text/plain", "hello").event, &style);
         let wraps = *style.envelope() != crate::model::envelope::Envelope::Raw;
         assert_eq!(made.is_err(), wraps, "{preset:?}");
     }

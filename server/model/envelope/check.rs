@@ -67,7 +67,7 @@ impl Violations {
             if let FieldValue::Constant(text) = &field.value
                 && let Err(problem) = check_constant(text)
             {
-                self.add(format!("{path}.value.constant"), problem);
+                self.add(format!("{path}.constant"), problem);
             }
         }
         let is_payload =

@@ -144,7 +144,7 @@ impl StylePreset {
 
     /// After how many dead deliveries in a row the endpoint is disabled; 0 for never.
     pub fn disable_after_dead(self) -> u32 {
-        if self.takes_app_id() { 10 } else { 0 }
+        if matches!(self, Self::ErudikaPara | Self::ErudikaParaForm) { 10 } else { 0 }
     }
 
     pub(super) fn takes_app_id(self) -> bool {

@@ -185,9 +185,9 @@ fn prefix_is_short_and_without_the_separator() {
     let prefixed = |prefix: String| move |it: &mut SchemeDefinition| it.signature_prefix = prefix;
     assert_none(prefixed(String::new()));
     assert_none(prefixed("x".repeat(32)));
-    assert_only(prefixed("x".repeat(33)), "signaturePrefix", "at most 32");
-    assert_only(prefixed("ä".to_owned()), "signaturePrefix", "printable");
-    assert_only(prefixed("v1 ,".to_owned()), "signaturePrefix", "separator");
+    assert_only(prefixed("x".repeat(33)), "signature_prefix", "at most 32");
+    assert_only(prefixed("ä".to_owned()), "signature_prefix", "printable");
+    assert_only(prefixed("v1 ,".to_owned()), "signature_prefix", "separator");
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn separator_is_short_and_stands_in_no_signature() {
     let separated =
         |separator: &'static str| move |it: &mut SchemeDefinition| it.signature_separator = Some(separator.to_owned());
     assert_none(separated("; - "));
-    assert_only(separated(""), "signatureSeparator", "1 to 4");
-    assert_only(separated("-----"), "signatureSeparator", "1 to 4");
-    assert_only(separated("\t"), "signatureSeparator", "printable");
+    assert_only(separated(""), "signature_separator", "1 to 4");
+    assert_only(separated("-----"), "signature_separator", "1 to 4");
+    assert_only(separated("\t"), "signature_separator", "printable");
     for shared in ["+", " /", "=", "a", "G"] {
-        assert_only(separated(shared), "signatureSeparator", "so encoded");
+        assert_only(separated(shared), "signature_separator", "so encoded");
     }
     let hex = |separator: &'static str| {
         move |it: &mut SchemeDefinition| {
@@ -209,14 +209,14 @@ fn separator_is_short_and_stands_in_no_signature() {
     };
     assert_none(hex("+"));
     assert_none(hex("G"));
-    assert_only(hex("F"), "signatureSeparator", "so encoded");
+    assert_only(hex("F"), "signature_separator", "so encoded");
 }
 
 #[test]
 fn key_fits_the_algorithm() {
     assert_none(|it| it.key_form = KeyForm::Text);
-    assert_only(|it| it.key_form = KeyForm::Ed25519Seed, "keyForm", "TEXT or BASE64");
-    assert_only(|it| it.algorithm = Algorithm::Ed25519, "keyForm", "ED25519_SEED");
+    assert_only(|it| it.key_form = KeyForm::Ed25519Seed, "key_form", "TEXT or BASE64");
+    assert_only(|it| it.algorithm = Algorithm::Ed25519, "key_form", "ED25519_SEED");
     assert_none(|it| (it.algorithm, it.key_form) = (Algorithm::Ed25519, KeyForm::Ed25519Seed));
 }
 
@@ -229,5 +229,5 @@ fn all_that_is_wrong_is_told_at_once() {
         it.headers[1].name.clear();
     });
     let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
-    assert_eq!(paths, ["signed", "keyForm", "signatureSeparator", "headers[1].name"]);
+    assert_eq!(paths, ["signed", "key_form", "signature_separator", "headers[1].name"]);
 }

@@ -90,22 +90,20 @@ fn schemes_with_headers_of_their_own_stand_side_by_side() {
 
 #[test]
 fn schemes_that_want_one_header_for_two_things_conflict() {
-    let conflicts = |schemes: &[&SignatureScheme]| {
-        schemes_conflict(schemes).into_iter().map(|violation| violation.path).collect::<Vec<_>>()
-    };
+    let at = |header| [SchemeConflict { scheme: 1, header, earlier: 0 }];
     let (standard, para) = (SchemePreset::Standard.scheme(), SchemePreset::ParaTimestampBody.scheme());
-    assert_eq!(conflicts(&[standard, para]), ["schemes[1].headers[2].name"]);
-    assert_eq!(conflicts(&[para, standard]), ["schemes[1].headers[2].name"]);
+    assert_eq!(schemes_conflict(&[standard, para]), at(2));
+    assert_eq!(schemes_conflict(&[para, standard]), at(2));
     // Each carries one signature: there is no place for the other's.
-    assert_eq!(conflicts(&[para, para]), ["schemes[1].headers[2].name"]);
+    assert_eq!(schemes_conflict(&[para, para]), at(2));
 
     let mut definition = SchemePreset::Slack.scheme().definition().clone();
     definition.headers[1].name = "WEBHOOK-ID".to_owned();
     let renamed = SignatureScheme::new(definition).unwrap();
-    assert_eq!(conflicts(&[standard, &renamed]), ["schemes[1].headers[1].name"]);
+    assert_eq!(schemes_conflict(&[standard, &renamed]), at(1));
 
     let mut definition = standard.definition().clone();
     definition.signature_separator = Some(", ".to_owned());
     let separated = SignatureScheme::new(definition).unwrap();
-    assert_eq!(conflicts(&[standard, &separated]), ["schemes[1].headers[2].name"]);
+    assert_eq!(schemes_conflict(&[standard, &separated]), at(2));
 }

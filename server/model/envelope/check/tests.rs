@@ -75,7 +75,7 @@ fn constants_are_short_and_without_nul() {
         assert_eq!(constant(good), NONE, "{good}");
     }
     for bad in ["a\0b", &"x".repeat(257)] {
-        assert_eq!(constant(bad), ["json.fields[1].value.constant"], "{bad}");
+        assert_eq!(constant(bad), ["json.fields[1].constant"], "{bad}");
     }
 }
 
@@ -101,7 +101,7 @@ fn everything_that_is_wrong_is_reported() {
         field("a", FieldValue::Constant("\0".to_owned())),
         field("a", FieldValue::Type),
     ];
-    let expected = ["json.fields[0].name", "json.fields[1].value.constant", "json.fields[2].name", "json.fields"];
+    let expected = ["json.fields[0].name", "json.fields[1].constant", "json.fields[2].name", "json.fields"];
     assert_eq!(wrong(&Envelope::Json { fields }, BodyForm::AsIs), expected);
     assert_eq!(wrong(&cloud_event(CloudEventsMode::Binary, ""), BodyForm::FormPayload).len(), 2);
 }

@@ -3,6 +3,10 @@
 ALTER TABLE endpoint ADD COLUMN style TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE endpoint ADD COLUMN header_names TEXT NOT NULL DEFAULT '[]';
 
+-- What was the default of every endpoint is now what its style has.
+UPDATE endpoint SET policy = json_remove(policy, '$.retry') WHERE json_extract(policy, '$.retry') = 'standard';
+UPDATE endpoint SET policy = json_remove(policy, '$.timeout_ms') WHERE json_extract(policy, '$.timeout_ms') = 15000;
+
 -- The names and values of an endpoint's own headers, sealed together; endpoints without any have no row.
 CREATE TABLE endpoint_header (
     endpoint INTEGER PRIMARY KEY,
