@@ -4,8 +4,11 @@ mod attempts;
 pub mod call;
 pub mod demo;
 pub mod event_types;
+mod input;
 pub mod line;
 pub mod receive;
 pub mod serve;
 pub mod terminal;
 pub mod watch;
+
+pub use self::input::InputError;
