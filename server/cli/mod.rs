@@ -7,8 +7,11 @@ pub mod event_types;
 mod input;
 pub mod line;
 pub mod receive;
+mod scheme_args;
+mod scheme_file;
 pub mod serve;
 pub mod terminal;
+mod url_arg;
 pub mod watch;
 
-pub use self::input::InputError;
+pub use self::{input::InputError, scheme_args::SchemeArgsError, scheme_file::SchemeFileError, url_arg::UrlMissing};
