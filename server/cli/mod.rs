@@ -10,6 +10,7 @@ pub mod receive;
 mod scheme_args;
 mod scheme_file;
 pub mod serve;
+pub mod sign;
 pub mod terminal;
 mod url_arg;
 pub mod watch;
