@@ -13,6 +13,7 @@ pub mod serve;
 pub mod sign;
 pub mod terminal;
 mod url_arg;
+pub mod verify;
 pub mod watch;
 
 pub use self::{input::InputError, scheme_args::SchemeArgsError, scheme_file::SchemeFileError, url_arg::UrlMissing};
