@@ -41,7 +41,7 @@ use crate::{
 /// Webhooks that may wait to be printed.
 const PRINT_QUEUE_LEN: usize = 256;
 
-/// Receive webhooks, verify their signatures and print them. A webhook is verified if it is by every scheme given.
+/// Receive webhooks, verify their signatures and print them.
 #[derive(clap::Args)]
 pub struct ReceiveArgs {
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub struct ReceiveArgs {
     /// Speak HTTPS, with a certificate made on the spot and printed as PEM for the sender to trust.
     #[arg(long)]
     tls: bool,
-    /// The status that a verified webhook is answered with.
+    /// The status that a verified webhook is answered with. It is verified if it is by every scheme given.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..=599))]
     status: u16,
     /// Answer the first N attempts of every verified webhook with 503, to see them retried. One that comes again is known by

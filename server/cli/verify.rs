@@ -38,8 +38,9 @@ const HEADERS_BYTES_MAX: u64 = 1024 * 1024;
 /// The greatest time that `--at` takes.
 const SECS_MAX: i64 = 999_999_999_999;
 
-/// Verify a webhook that was kept, and explain what is wrong with it. Ends with 0 if it verifies, otherwise with 1.
+/// Verify a webhook that was kept, and explain what is wrong with it.
 #[derive(clap::Args)]
+#[command(after_help = "Ends with status 0 if the webhook verifies, otherwise with 1.")]
 pub struct VerifyArgs {
     /// How the webhook should look, by name. Without it and --scheme every style is tried.
     #[arg(long, value_name = "NAME", value_parser = style_parser(), conflicts_with = "scheme")]

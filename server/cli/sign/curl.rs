@@ -6,7 +6,7 @@ use crate::model::envelope::BodyForm;
 
 /// A command for a POSIX shell, with its end of line.
 pub(super) fn command(headers: &[(&str, String)], form: BodyForm, file: &Path, url: &str) -> String {
-    let mut command = String::from("curl -i");
+    let mut command = String::from("curl -isS");
     for (name, value) in headers {
         let _ = write!(command, " \\\n  -H {}", quoted(&format!("{name}: {value}")));
     }
@@ -34,7 +34,7 @@ mod tests {
         let command = command(&headers, BodyForm::AsIs, Path::new("a b.json"), "http://h/?a=1&b=2");
         assert_eq!(
             command,
-            "curl -i \\\n  -H 'x-a: it'\\''s $HOME' \\\n  --data-binary '@a b.json' \\\n  'http://h/?a=1&b=2'\n"
+            "curl -isS \\\n  -H 'x-a: it'\\''s $HOME' \\\n  --data-binary '@a b.json' \\\n  'http://h/?a=1&b=2'\n"
         );
     }
 
