@@ -36,7 +36,7 @@ fn enveloped(received: &Received) -> Option<&str> {
 async fn switched_style_loses_and_repeats_nothing_and_is_whole_in_every_request() {
     let home = Home::new(12);
     let sink = Sink::start(always(StatusCode::OK)).await;
-    let mut process = home.start().await;
+    let process = home.start().await;
     let endpoint = endpoint(&process.client, &sink, "/a", None).await;
     let load = Load::new(home.seed);
     load.serve(&process);
@@ -74,7 +74,7 @@ async fn switched_style_loses_and_repeats_nothing_and_is_whole_in_every_request(
 async fn payload_that_does_not_fit_is_dead_without_a_request_and_is_sent_once_the_style_takes_it() {
     let home = Home::new(13);
     let sink = Sink::start(always(StatusCode::OK)).await;
-    let mut process = home.start().await;
+    let process = home.start().await;
     let endpoint = endpoint(&process.client, &sink, "/a", None).await;
     switch(&process.client, &endpoint, preset(StylePreset::Para)).await;
     let mut request = event("plain", b"hello");

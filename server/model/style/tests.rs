@@ -1,5 +1,8 @@
-use super::*;
-use crate::signing::KeyForm;
+use super::{preset::object, *};
+use crate::{
+    model::{RetrySchedule, envelope::FieldValue},
+    signing::KeyForm,
+};
 
 fn choice(preset: StylePreset) -> StyleChoice {
     let app_id = preset.takes_app_id().then(|| "myapp".to_owned());
