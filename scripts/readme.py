@@ -1,6 +1,7 @@
 """Runs every command of README.md's ```console blocks, in order, and compares what they print.
 
-In a block a line `$ command` is run by bash, in one temporary folder for all blocks; lines beginning with `> ` continue
+In a block a line `$ command` is run by bash, in one temporary folder for all blocks, in which `examples` is the
+repository's; lines beginning with `> ` continue
 it, as does a line after a backslash. The other lines have to appear in the output, in this order, with others between
 them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is
 remembered, and later commands mean the same by `ep_…`. A command that ends in `&` runs on in the background: its lines
@@ -229,6 +230,7 @@ def run_commands(commands, log):
     """Runs the commands of one document. Returns how many there are."""
     with tempfile.TemporaryDirectory(dir=DEV) as folder:
         session = Session(folder, log)
+        os.symlink(ROOT / "examples", os.path.join(folder, "examples"))
         try:
             for command in commands:
                 session.run(command)

@@ -22,6 +22,10 @@ enum Command {
     Demo(cli::demo::DemoArgs),
     /// Run a webhook receiver that verifies what arrives and says what is wrong with it
     Receive(cli::receive::ReceiveArgs),
+    /// Print the headers of a signed webhook, to test a receiver by hand
+    Sign(cli::sign::SignArgs),
+    /// Verify a webhook that was kept, and explain what is wrong with it
+    Verify(cli::verify::VerifyArgs),
     /// Watch deliveries and endpoints change
     Watch(cli::watch::WatchArgs),
     /// Import or list a tenant's catalogue of event types
@@ -49,6 +53,12 @@ async fn main() -> ExitCode {
         Command::Serve(args) => cli::serve::run(args).await,
         Command::Demo(args) => cli::demo::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
+        Command::Sign(args) => cli::sign::run(&args).map_err(Into::into),
+        Command::Verify(args) => match cli::verify::run(&args) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.into()),
+        },
         Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
         Command::EventTypes(args) => cli::event_types::run(args).await.map_err(Into::into),
     };

@@ -4,8 +4,16 @@ mod attempts;
 pub mod call;
 pub mod demo;
 pub mod event_types;
+mod input;
 pub mod line;
 pub mod receive;
+mod scheme_args;
+mod scheme_file;
 pub mod serve;
+pub mod sign;
 pub mod terminal;
+mod url_arg;
+pub mod verify;
 pub mod watch;
+
+pub use self::{input::InputError, scheme_args::SchemeArgsError, scheme_file::SchemeFileError, url_arg::UrlMissing};

@@ -3,6 +3,7 @@
 //! One line per webhook goes to standard output; everything else goes to standard error. The printing happens in one
 //! place, fed through a bounded queue, so that a stalled terminal slows the senders down instead of filling memory.
 
+mod checks;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -21,15 +22,20 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::show::Shown;
+use self::{
+    checks::Checks,
+    show::{Shown, Verdict},
+};
 use super::{
     attempts::Attempts,
+    scheme_args::{SchemeArgs, SchemeArgsError},
     terminal::{Palette, Tone},
+    url_arg::{UrlArg, UrlMissing},
 };
 use crate::{
     model::Clock,
-    receiver::{Answer, Certificate, CertificateError, Receiver, Verifier, Webhook},
-    signing::{KeyForm, Secret, SecretError},
+    receiver::{Answer, Certificate, CertificateError, Receiver, Webhook},
+    signing::VerifyingKey,
 };
 
 /// Webhooks that may wait to be printed.
@@ -38,27 +44,21 @@ const PRINT_QUEUE_LEN: usize = 256;
 /// Receive webhooks, verify their signatures and print them.
 #[derive(clap::Args)]
 pub struct ReceiveArgs {
-    /// The endpoint's secret (whsec_…); several during a rotation, separated by commas or given repeatedly.
-    #[arg(
-        long = "secret",
-        env = "TIDINGS_SECRET",
-        hide_env_values = true,
-        required = true,
-        value_delimiter = ',',
-        value_name = "WHSEC"
-    )]
-    // Read when the command runs rather than by the parser, whose messages repeat what they refuse.
-    secrets: Vec<String>,
+    #[command(flatten)]
+    schemes: SchemeArgs,
+    #[command(flatten)]
+    url: UrlArg,
     /// Where to listen; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Speak HTTPS, with a certificate made on the spot and printed as PEM for the sender to trust.
     #[arg(long)]
     tls: bool,
-    /// The status that a verified webhook is answered with.
+    /// The status that a verified webhook is answered with. It is verified if it is by every scheme given.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..=599))]
     status: u16,
-    /// Answer the first N attempts of every verified webhook with 503, to see them retried.
+    /// Answer the first N attempts of every verified webhook with 503, to see them retried. One that comes again is known by
+    /// its id or, where the style has none, by its body.
     #[arg(long, default_value_t = 0, value_name = "N")]
     fail_first: u32,
     /// Print bodies too, their beginnings at least.
@@ -69,9 +69,12 @@ pub struct ReceiveArgs {
 /// Why nothing is received.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
-    /// A secret is not one.
-    #[error("the secret is not usable: {0}")]
-    Secret(#[from] SecretError),
+    /// The schemes or their secrets cannot be used.
+    #[error(transparent)]
+    Schemes(#[from] SchemeArgsError),
+    /// A scheme needs to know the URL.
+    #[error(transparent)]
+    Url(#[from] UrlMissing),
     /// The status is none.
     #[error("the status is not an HTTP status")]
     Status(#[from] http::status::InvalidStatusCode),
@@ -119,8 +122,8 @@ async fn receive(
     err: &mut impl Write,
     shutdown: CancellationToken,
 ) -> Result<(), ReceiveError> {
-    let parse = |text: &String| Secret::parse(text.trim(), KeyForm::Base64);
-    let secrets = args.secrets.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let schemes = args.schemes.read(VerifyingKey::parse)?;
+    args.url.check(schemes.iter().map(|keyed| (keyed.name.as_str(), &keyed.scheme)))?;
     let status = StatusCode::from_u16(args.status)?;
     let listener =
         TcpListener::bind(args.listen).await.map_err(|cause| ReceiveError::Listen { address: args.listen, cause })?;
@@ -128,7 +131,7 @@ async fn receive(
 
     let (printer, mut printing) = mpsc::channel(PRINT_QUEUE_LEN);
     let desk = Arc::new(Desk {
-        verifier: Verifier::new(secrets, Clock::system()),
+        checks: Checks::new(schemes, args.schemes.body_form(), args.url.get(), &Clock::system()),
         attempts: Attempts::new(args.fail_first),
         clock: Clock::system(),
         status,
@@ -173,7 +176,7 @@ fn open(listener: TcpListener, tls: bool, err: &mut impl Write) -> Result<Receiv
 
 /// Where webhooks arrive: verifies, answers, and passes on what is to be shown.
 struct Desk {
-    verifier: Verifier,
+    checks: Checks,
     attempts: Attempts,
     clock: Clock,
     status: StatusCode,
@@ -187,16 +190,20 @@ impl Desk {
             answer.headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             return answer;
         }
-        let verdict =
-            self.verifier.verify(&webhook).map(|verified| self.attempts.count(verified.id.unwrap_or_default()));
+        let verdict = self.checks.verify(&webhook).map(|known_by| self.attempts.count(&known_by));
         let answer = match &verdict {
-            Err(error) => Answer::from(error),
+            Err(reason) => Answer::text(StatusCode::UNAUTHORIZED, format!("{reason}\n")),
             Ok(attempt) if attempt.fails => {
                 Answer::text(StatusCode::SERVICE_UNAVAILABLE, "failing on purpose; try again\n")
             }
             Ok(_) => Answer::from(self.status),
         };
-        let shown = Shown { time: self.clock.wall(), webhook, verdict, status: answer.status };
+        let verdict = match verdict {
+            Ok(attempt) => Verdict::Verified { attempt, by: self.checks.names() },
+            Err(reason) => Verdict::Refused(reason),
+        };
+        let id = self.checks.id(&webhook).map(str::to_owned);
+        let shown = Shown { time: self.clock.wall(), id, webhook, verdict, status: answer.status };
         // Nobody prints any more once the output is closed; the answer is due all the same.
         let _ = self.printer.send(shown).await;
         answer

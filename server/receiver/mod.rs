@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     certificate::{Certificate, CertificateError},
-    verify::Verifier,
+    verify::{Expected, Refusal, Verifier},
 };
 
 /// The largest body that is accepted; a larger one is answered with 413.

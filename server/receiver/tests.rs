@@ -222,20 +222,20 @@ async fn verifier_accepts_what_was_signed_and_says_what_is_wrong_with_the_rest()
 
     let mut changed = webhook.clone();
     changed.body = Bytes::from_static(b"Body");
-    assert_eq!(verifier.verify(&changed), Err(VerifyError::Mismatch));
+    assert_eq!(verifier.verify(&changed), Err(VerifyError::Mismatch.into()));
 
     let mut doubled = webhook.clone();
     doubled.headers.append("webhook-id", HeaderValue::from_static("evt_2"));
-    assert_eq!(verifier.verify(&doubled), Err(VerifyError::MissingHeader("webhook-id".to_owned())));
+    assert_eq!(verifier.verify(&doubled), Err(VerifyError::MissingHeader("webhook-id".to_owned()).into()));
 
     verifier.replace_secrets(vec![Secret::generate(KeyForm::Base64)]);
-    assert_eq!(verifier.verify(&webhook), Err(VerifyError::Mismatch));
+    assert_eq!(verifier.verify(&webhook), Err(VerifyError::Mismatch.into()));
     verifier.replace_secrets(vec![Secret::generate(KeyForm::Base64), secret]);
     assert_eq!(verifier.verify(&webhook).unwrap().key_index, 1);
 
     clock.advance(Duration::from_secs(301));
-    assert!(matches!(verifier.verify(&webhook), Err(VerifyError::TooOld { .. })));
-    let answer = Answer::from(&VerifyError::Mismatch);
+    assert!(matches!(verifier.verify(&webhook), Err(Refusal::Signature(VerifyError::TooOld { .. }))));
+    let answer = Answer::from(&Refusal::from(VerifyError::Mismatch));
     assert_eq!(
         (answer.status, answer.body),
         (StatusCode::UNAUTHORIZED, Bytes::from(format!("{}\n", VerifyError::Mismatch)))

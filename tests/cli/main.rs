@@ -1,6 +1,8 @@
-//! The binary: what the demo shows, when a server refuses to start, how it stops, and how catalogues are imported.
+//! The binary: what the demo shows, when a server refuses to start, how it stops, how catalogues are imported,
+//! and how webhooks are signed and verified by hand.
 
 mod demo;
 mod event_types;
 mod process;
 mod serve;
+mod signatures;

@@ -1,41 +1,27 @@
 //! A catalogue as a file: an ImportEventTypesRequest in protobuf's JSON mapping (protobuf.dev/programming-guides/json), so
 //! that the same file serves other clients. Stricter than the mapping, unknown fields are refused: they are misspelt.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, Read},
-    marker::PhantomData,
-    path::Path,
-};
+use std::{fmt, marker::PhantomData, path::Path};
 
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::proto::{EventType, ImportEventTypesRequest};
+use crate::{
+    cli::input::{self, InputError},
+    proto::{EventType, ImportEventTypesRequest},
+};
 
 /// Longer than any request that a server takes, its JSON's escapes included.
-const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// What stands for standard input.
-const STDIN: &str = "-";
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
-    #[error("cannot read {file}: {error}")]
-    Unreadable {
-        /// Which file.
-        file: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// It is longer than any catalogue.
-    #[error("{0} is longer than {FILE_BYTES_MAX} bytes, and so no catalogue")]
-    TooLong(String),
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// It is not JSON, or not that of a catalogue.
     #[error("{file} is not a catalogue: {error}")]
     Malformed {
@@ -48,21 +34,8 @@ pub enum FileError {
 
 /// Reads a catalogue from a file, or from standard input if it is `-`.
 pub(super) fn read(path: &Path) -> Result<ImportEventTypesRequest, FileError> {
-    let stdin = path.as_os_str() == STDIN;
-    let file = if stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let bytes = if stdin { read_bounded(io::stdin()) } else { File::open(path).and_then(read_bounded) };
-    let bytes = match bytes {
-        Ok(bytes) if bytes.len() > FILE_BYTES_MAX => return Err(FileError::TooLong(file)),
-        Ok(bytes) => bytes,
-        Err(error) => return Err(FileError::Unreadable { file, error }),
-    };
-    parse(&bytes).map_err(|error| FileError::Malformed { file, error })
-}
-
-fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    input.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let bytes = input::read(path, FILE_BYTES_MAX)?;
+    parse(&bytes).map_err(|error| FileError::Malformed { file: input::name(path), error })
 }
 
 fn parse(json: &[u8]) -> serde_json::Result<ImportEventTypesRequest> {
@@ -181,21 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn file_that_cannot_be_read_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let missing = directory.path().join("missing.json");
-        for path in [missing.as_path(), directory.path()] {
-            let said = read(path).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("cannot read {}: ", path.display())), "{said}");
-        }
-    }
-
-    #[test]
     fn file_beyond_all_bounds_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(FILE_BYTES_MAX as u64 + 1).unwrap();
-        assert!(matches!(read(file.path()), Err(FileError::TooLong(_))));
-        file.as_file().set_len(FILE_BYTES_MAX as u64).unwrap();
+        file.as_file().set_len(FILE_BYTES_MAX + 1).unwrap();
+        assert!(matches!(read(file.path()), Err(FileError::Input(InputError::TooLong { .. }))));
+        file.as_file().set_len(FILE_BYTES_MAX).unwrap();
         assert!(matches!(read(file.path()), Err(FileError::Malformed { .. })));
     }
 }

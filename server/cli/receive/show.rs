@@ -11,7 +11,6 @@ use crate::{
     },
     model::Timestamp,
     receiver::Webhook,
-    signing::VerifyError,
 };
 
 const ID_CHARS_MAX: usize = 64;
@@ -25,19 +24,31 @@ const INDENT_MAX: usize = 20;
 /// A webhook and what became of it.
 pub(super) struct Shown {
     pub(super) time: Timestamp,
+    pub(super) id: Option<String>,
     pub(super) webhook: Webhook,
-    pub(super) verdict: Result<Attempt, VerifyError>,
+    pub(super) verdict: Verdict,
     pub(super) status: StatusCode,
+}
+
+/// What verification said.
+pub(super) enum Verdict {
+    Verified {
+        attempt: Attempt,
+        /// The schemes, if there are several.
+        by: Option<String>,
+    },
+    /// Why not.
+    Refused(String),
 }
 
 impl Shown {
     pub(super) fn is_verified(&self) -> bool {
-        self.verdict.is_ok()
+        matches!(self.verdict, Verdict::Verified { .. })
     }
 
     /// The lines to print, each with its end.
     pub(super) fn render(&self, palette: Palette, verbose: bool) -> String {
-        let id = printable(self.webhook.header("webhook-id").unwrap_or("-"), ID_CHARS_MAX);
+        let id = printable(self.id.as_deref().unwrap_or("-"), ID_CHARS_MAX);
         let kind = printable(self.webhook.header("tidings-event-type").unwrap_or("-"), TYPE_CHARS_MAX);
         let mut lines = format!(
             "{}  {}  {}  {}  {}\n",
@@ -56,13 +67,15 @@ impl Shown {
     fn verdict(&self, palette: Palette) -> String {
         let status = self.status.as_u16();
         match &self.verdict {
-            Err(error) => palette.paint(Tone::Bad, format!("refused ({status}): {error}")).to_string(),
-            Ok(Attempt { number, fails }) => {
+            Verdict::Refused(reason) => palette.paint(Tone::Bad, format!("refused ({status}): {reason}")).to_string(),
+            Verdict::Verified { attempt: Attempt { number, fails }, by } => {
+                let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
                 let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
                 if *fails {
-                    palette.paint(Tone::Warning, format!("verified, failed on purpose ({status}){again}")).to_string()
+                    let text = format!("verified{by}, failed on purpose ({status}){again}");
+                    palette.paint(Tone::Warning, text).to_string()
                 } else {
-                    format!("{} ({status}){again}", palette.paint(Tone::Good, "verified"))
+                    format!("{}{by} ({status}){again}", palette.paint(Tone::Good, "verified"))
                 }
             }
         }

@@ -116,7 +116,8 @@ pub(super) fn changes(body: &[u8]) -> impl Iterator<Item = (BodyChange, Cow<'_, 
         (BodyChange::Lf, Some(without_cr(body).into())),
     ];
     let others = others.into_iter().filter_map(|(change, bytes)| Some((change, bytes?)));
-    rewritten.chain(others).filter(move |(_, bytes): &(_, Cow<'_, [u8]>)| **bytes != *body)
+    // A line end that came or went at the end of JSON is told as such, not as JSON written anew.
+    others.chain(rewritten).filter(move |(_, bytes): &(_, Cow<'_, [u8]>)| **bytes != *body)
 }
 
 fn is_json(text: &str) -> bool {

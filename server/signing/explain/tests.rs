@@ -178,11 +178,13 @@ fn form_and_its_json_are_told_apart() {
 
 #[test]
 fn line_ends_that_changed_on_the_way_are_recognised() {
-    let cases: [(&[u8], &[u8], BodyChange); 6] = [
+    let cases: [(&[u8], &[u8], BodyChange); 8] = [
         (b"a\nb\n", b"a\nb", BodyChange::LineEndAdded),
         (b"a\r\n", b"a", BodyChange::LineEndAdded),
         (b"ab", b"ab\n", BodyChange::LineEndRemoved),
         (b"ab", b"ab\r\n", BodyChange::LineEndRemoved),
+        (b"{}", b"{}\n", BodyChange::LineEndRemoved),
+        (b"{\n}", b"{\r\n}", BodyChange::Lf),
         (b"a\r\nb\r\n", b"a\nb\n", BodyChange::CrLf),
         (b"a\nb\rc\n", b"a\r\nb\rc\r\n", BodyChange::Lf),
     ];
