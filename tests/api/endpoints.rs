@@ -211,7 +211,8 @@ async fn update_changes_the_named_fields_and_defaults_absent_ones() {
     let after = api.client.clone().update_endpoint(request).await.unwrap().into_inner().endpoint.unwrap();
     assert_eq!((after.description.as_str(), &after.url), ("new", &before.url));
     let policy = after.policy.as_ref().unwrap();
-    assert_eq!((policy.timeout, policy.max_in_flight), (Some(span(15, 0)), 3));
+    assert_eq!((policy.timeout, policy.max_in_flight), (None, 3));
+    assert_eq!(after.effective_policy.as_ref().unwrap().timeout, Some(span(15, 0)));
     assert_ne!(after.etag, before.etag);
 }
 
