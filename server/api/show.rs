@@ -42,7 +42,7 @@ impl WebhookApi {
             update_time: Some(timestamp(endpoint.updated)),
             etag: etag(&self.shared.keys, endpoint),
             style: Some(write_style(&endpoint.settings.style)),
-            headers: endpoint.settings.header_names.iter().map(show_header).collect(),
+            headers: endpoint.settings.header_names.iter().map(|name| show_header(name)).collect(),
         }
     }
 
@@ -106,8 +106,8 @@ impl WebhookApi {
 }
 
 /// A header of an endpoint's own: its name alone, for the value may be a credential.
-fn show_header(name: &String) -> proto::EndpointHeader {
-    proto::EndpointHeader { name: name.clone(), value: None }
+fn show_header(name: &str) -> proto::EndpointHeader {
+    proto::EndpointHeader { name: name.to_owned(), value: None }
 }
 
 fn count(number: u32) -> i32 {

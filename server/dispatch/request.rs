@@ -53,7 +53,7 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
         .iter()
         .map(|scheme| entry.signing_secrets(&scheme.name, now).map(|secret| &*secret.value).collect())
         .collect();
-    let signers: Vec<Signer<'_>> = settings
+    let signers: Vec<Signer<'_, '_>> = settings
         .style
         .schemes()
         .iter()
@@ -73,3 +73,6 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
     let sent = body.sent.unwrap_or(body.signed);
     Some(Request { url: settings.url.clone(), headers, body: sent, timeout: settings.timeout() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    pub(super) fn signed(signers: &[Signer<'_>], message: &Message<'_>) -> Self {
+    pub(super) fn signed(signers: &[Signer<'_, '_>], message: &Message<'_>) -> Self {
         let own = |header: super::SignedHeader<'_>| (header.name.to_owned(), header.value);
         Self { headers: sign(signers, message).into_iter().map(own).collect(), body: message.body.to_vec() }
     }

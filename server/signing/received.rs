@@ -109,3 +109,6 @@ pub(super) fn carrier(definition: &SchemeDefinition, variable: Variable) -> Opti
         _ => of(variable),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,12 +28,12 @@ pub struct Message<'a> {
 
 /// A scheme, and the secrets that sign by it.
 #[derive(Clone, Copy, Debug)]
-pub struct Signer<'a> {
+pub struct Signer<'s, 'k> {
     /// The scheme.
-    pub scheme: &'a SignatureScheme,
+    pub scheme: &'s SignatureScheme,
     /// Its secrets, newest first; of the scheme's form, others are passed over. Each makes a signature, or only the
     /// first of them where a message carries one signature.
-    pub secrets: &'a [&'a Secret],
+    pub secrets: &'k [&'k Secret],
 }
 
 /// A header of a signed message.
@@ -48,7 +48,7 @@ pub struct SignedHeader<'a> {
 /// Signs a message by every signer's scheme; the headers come in the order of the schemes. Those that schemes have in common
 /// come once, with the signatures of all of them, if [`schemes_conflict`] finds nothing; else their names come twice.
 /// Without a secret a signature is empty, and receivers refuse the message.
-pub fn sign<'a>(signers: &[Signer<'a>], message: &Message<'_>) -> Vec<SignedHeader<'a>> {
+pub fn sign<'s>(signers: &[Signer<'s, '_>], message: &Message<'_>) -> Vec<SignedHeader<'s>> {
     let timestamp = message.timestamp.as_secs().to_string();
     let values = Values {
         id: Some(message.id),
@@ -57,7 +57,7 @@ pub fn sign<'a>(signers: &[Signer<'a>], message: &Message<'_>) -> Vec<SignedHead
         operation: Some(operation(message.event_type)),
         url: Some(message.url),
     };
-    let mut signed: Vec<SignedHeader<'a>> =
+    let mut signed: Vec<SignedHeader<'s>> =
         Vec::with_capacity(signers.iter().map(|signer| signer.scheme.definition().headers.len()).sum());
     for (index, signer) in signers.iter().enumerate() {
         for header in &signer.scheme.definition().headers {
@@ -120,14 +120,14 @@ fn separator_of<'a>(
     (joins && alone(theirs) && alone(ours)).then_some(separator)
 }
 
-fn joint<'a>(earlier: &[Signer<'_>], scheme: &'a SignatureScheme, header: &SchemeHeader) -> Option<&'a str> {
+fn joint<'a>(earlier: &[Signer<'_, '_>], scheme: &'a SignatureScheme, header: &SchemeHeader) -> Option<&'a str> {
     earlier.iter().find_map(|signer| {
         let theirs = header_named(signer.scheme, &header.name)?;
         separator_of(signer.scheme, theirs, scheme, header)
     })
 }
 
-fn render(header: &SchemeHeader, signer: Signer<'_>, values: Values<'_>, body: &[u8]) -> String {
+fn render(header: &SchemeHeader, signer: Signer<'_, '_>, values: Values<'_>, body: &[u8]) -> String {
     let mut value = String::new();
     for part in &header.value {
         match part {
@@ -139,7 +139,7 @@ fn render(header: &SchemeHeader, signer: Signer<'_>, values: Values<'_>, body: &
     value
 }
 
-fn push_signatures(text: &mut String, signer: Signer<'_>, values: Values<'_>, body: &[u8]) {
+fn push_signatures(text: &mut String, signer: Signer<'_, '_>, values: Values<'_>, body: &[u8]) {
     let definition = signer.scheme.definition();
     let limit = if signer.scheme.joins_signatures() { usize::MAX } else { 1 };
     let secrets = signer.secrets.iter().filter(|secret| secret.form() == definition.key_form).take(limit);

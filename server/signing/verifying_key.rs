@@ -47,6 +47,11 @@ impl VerifyingKey {
         }
     }
 
+    /// A key of these bytes for schemes that read theirs by `form`; none without bytes.
+    pub(super) fn hmac(form: KeyForm, bytes: Vec<u8>) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Self(Inner::Secret { form, bytes: Zeroizing::new(bytes) }))
+    }
+
     pub(super) fn material(&self) -> KeyMaterial<'_> {
         match &self.0 {
             Inner::Secret { bytes, .. } => KeyMaterial::Secret(bytes),

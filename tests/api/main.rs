@@ -8,6 +8,7 @@ mod deliveries;
 mod endpoints;
 mod event_types;
 mod events;
+mod jwks;
 mod reflection;
 mod secrets;
 mod styles;

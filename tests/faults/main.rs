@@ -22,6 +22,7 @@ mod isolation;
 mod loss;
 mod retries;
 mod storage;
+mod styles;
 
 use std::{sync::Arc, time::Duration};
 
