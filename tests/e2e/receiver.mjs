@@ -8,8 +8,8 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 
 /**
- * Starts a receiver on a free port of loopback: `{ url, requests, close }`. `note` gives what is to be kept with a request
- * that has come.
+ * Starts a receiver on a free port of loopback: `{ url, requests, close }`. `note` gives what is to be kept with a
+ * request that has come.
  */
 export async function startReceiver(note = () => ({})) {
   const requests = [];

@@ -3,7 +3,7 @@
  *
  *     node tests/e2e/styles.mjs 127.0.0.1:7070
  *
- * The receivers are those of `styles/`, which docs/styles.md shows; each fact that was found to hold is a line `ok …`.
+ * The receivers are those of `styles/`, which docs/styles.md shows. What was found to hold is told in lines `ok …`.
  */
 
 import { createStyled } from "./rounds/endpoints.mjs";

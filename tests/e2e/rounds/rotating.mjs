@@ -81,17 +81,24 @@ async function checkSecrets(verify, request, signing, all) {
   }
 }
 
-/** A receiver that fetches public keys follows a rotation without being told. */
+/**
+ * A receiver that fetches public keys follows a rotation without being told, and one that holds a secret does not mind
+ * that its header has signatures of the other scheme too.
+ */
 async function publicKeys(session) {
-  const style = { preset: StylePreset.STANDARD_ED25519 };
+  const schemes = [{ preset: SchemePreset.STANDARD_ED25519 }, { preset: SchemePreset.STANDARD }];
+  const style = { preset: StylePreset.STANDARD_ED25519, schemes };
   const endpoint = await session.createEndpoint({ path: "/public-keys", style });
   const { client, options } = session;
   const endpointId = endpoint.id;
+  const scheme = "standard-ed25519";
+  const secret = endpoint.secrets.get("standard");
   const read = () => fetchKeys(keysUrl(session, endpointId));
   const flow = new Flow(session, endpoint, "rotating.keys");
 
   const sets = [await read()];
-  const rotated = await flow.change(() => client.rotateEndpointSecret({ endpointId, overlap: OVERLAP }, options));
+  const rotation = { endpointId, scheme, overlap: OVERLAP };
+  const rotated = await flow.change(() => client.rotateEndpointSecret(rotation, options));
   sets.push(await read());
   const revoked = { endpointId, secretId: rotated.secrets[1].id };
   await flow.change(() => client.revokeEndpointSecret(revoked, options));
@@ -106,6 +113,7 @@ async function publicKeys(session) {
     checkStyleHeaders(request, STANDARD_HEADERS);
     const one = (body, headers, key) => verifyEd25519(body, headers, [key]);
     await checkSecrets(one, request, keys, [first, second]);
+    await verifyStandard(request.body, plainHeaders(request), secret);
   };
   const count = await flow.finish(signing.map(check));
   const [last] = sets[2];
@@ -113,5 +121,5 @@ async function publicKeys(session) {
     throw new Error("the key that stayed is not the new one");
   }
   await session.deleteEndpoint(endpoint);
-  session.pass(`standard-ed25519 rotated: ${count} events, once, verified by the keys that the server shows`);
+  session.pass(`standard-ed25519 beside standard, rotated: ${count} events, once, verified by the keys shown`);
 }

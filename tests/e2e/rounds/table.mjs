@@ -4,8 +4,8 @@
  * A row is `{ name, style, verify, also, secret, signs, body, contentType, headers, wraps, rereads }`: the style as
  * CreateEndpoint takes it, the receiver's own verifier and others that have to agree, the secret to import if one is,
  * the headers that the scheme brings, the body of an event and its media type, headers with their values, whether
- * payloads have to be JSON, and whether the receiver writes the body again before it verifies, which `verifyAsSent` does
- * not.
+ * payloads have to be JSON, and whether the receiver writes the body again before it verifies (`verifyAsSent` does
+ * not).
  */
 
 import { createHmac } from "node:crypto";
