@@ -137,7 +137,7 @@ STAGES = [
     ("typescript client", typescript_client),
     ("official libraries", official_libraries),
     ("styles end to end", styles),
-    ("readme", readme.run_readme),
+    ("documents", readme.run_documents),
     ("demo", demo),
 ]
 
