@@ -10,7 +10,7 @@ export function isSame(one, other) {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Whether a time in Unix seconds is near enough that nobody may have kept the request to send it again. */
+/** Whether a time in Unix seconds is at most five minutes off: what was kept for longer is not to be sent again. */
 export function isRecent(timestamp) {
   return Math.abs(Date.now() / 1000 - Number(timestamp)) <= TOLERANCE_SECS;
 }
