@@ -18,6 +18,7 @@ export class Flow {
   #type;
   #events = new Map();
   #stopped = false;
+  #problem;
   #waiting = [];
   #publishers;
 
@@ -46,6 +47,7 @@ export class Flow {
     await this.#pass();
     this.#stopped = true;
     await Promise.all(this.#publishers);
+    this.#throwProblem();
     const ends = await this.#session.takeEnded(this.#endpoint, this.#events.size);
     const late = [...ends.values()].filter(({ state }) => state !== DeliveryState.DELIVERED);
     const requests = this.#session.takeRequests();
@@ -81,8 +83,15 @@ export class Flow {
   /** Waits until some more events have been published. */
   async #pass() {
     const target = this.#events.size + EVENTS_A_PHASE;
-    while (this.#events.size < target) {
-      await new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    while (this.#problem === undefined && this.#events.size < target) {
+      await new Promise((resolve) => this.#waiting.push(resolve));
+    }
+    this.#throwProblem();
+  }
+
+  #throwProblem() {
+    if (this.#problem !== undefined) {
+      throw this.#problem;
     }
   }
 
@@ -94,12 +103,18 @@ export class Flow {
         const event = { type: this.#type, contentType: "application/json", payload, note: BodyNote.UNSPECIFIED };
         const published = await this.#session.publish(event, 1);
         this.#events.set(published.id, { ...published, phase });
-        this.#waiting.splice(0).forEach(({ resolve }) => resolve());
+        this.#wake();
       }
     } catch (error) {
+      this.#problem = error;
       this.#stopped = true;
-      this.#waiting.splice(0).forEach(({ reject }) => reject(error));
-      throw error;
+      this.#wake();
+    }
+  }
+
+  #wake() {
+    for (const resolve of this.#waiting.splice(0)) {
+      resolve();
     }
   }
 }

@@ -60,16 +60,15 @@ export class Session {
   async publish(event, deliveryCount) {
     const { type, contentType, payload, time } = event;
     const eventTime = time && timestamp(time);
-    const before = Date.now();
     const request = { event: { type, contentType, payload, eventTime } };
     const published = await this.client.publishEvent(request, this.options);
     if (published.deliveryCount !== deliveryCount || published.duplicate) {
       throw new Error(`${type}: ${published.deliveryCount} deliveries instead of ${deliveryCount}, or a duplicate`);
     }
     const stored = await this.event(published.eventId);
-    const isTimely = time ? stored.millis === time.millis : before <= stored.millis && stored.millis <= Date.now();
-    if (!isTimely || !stored.payload.equals(payload)) {
-      throw new Error(`${type}: is stored with another time or payload`);
+    const happened = time?.millis ?? stored.createMillis;
+    if (stored.millis !== happened || !stored.payload.equals(payload)) {
+      throw new Error(`${type}: happened at ${stored.millis} instead of ${happened}, or is stored with another payload`);
     }
     return { ...event, ...stored };
   }
@@ -90,8 +89,9 @@ export class Session {
   /** An event as the server has it. */
   async event(eventId) {
     const { event } = await this.client.getEvent({ eventId }, this.options);
-    const { id, type, contentType, eventTime } = event;
-    return { id, type, contentType, payload: Buffer.from(event.payload), millis: millisOf(eventTime) };
+    const { id, type, contentType, eventTime, createTime } = event;
+    const [millis, createMillis] = [millisOf(eventTime), millisOf(createTime)];
+    return { id, type, contentType, payload: Buffer.from(event.payload), millis, createMillis };
   }
 
   /**
