@@ -16,6 +16,7 @@ from stage import DEV, ROOT, Failed, main_of
 # The test binary has the named crash points compiled in; one profile, so that dependencies compile once.
 TEST_BUILD = ["--release", "--locked", "--features", "faults"]
 TEST_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.MULTILINE)
+STYLE_FACT = re.compile(r"^ok \S", re.MULTILINE)
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.MULTILINE)
 
 
@@ -106,6 +107,16 @@ def official_libraries(log):
     return 2
 
 
+def styles(log):
+    build_typescript(log)
+    with tidings_serve(log) as address:
+        status = log.status_of("node", "tests/e2e/styles.mjs", address)
+    passed = len(STYLE_FACT.findall(log.text()))
+    if status != 0 or passed == 0:
+        raise Failed(f"styles.mjs ended with status {status}", passed)
+    return passed
+
+
 def demo(log):
     log.run("cargo", "run", "--release", "--locked", "--", "demo")
     return 1
@@ -125,7 +136,8 @@ STAGES = [
     ("go client", go_client),
     ("typescript client", typescript_client),
     ("official libraries", official_libraries),
-    ("readme", readme.run_readme),
+    ("styles end to end", styles),
+    ("documents", readme.run_documents),
     ("demo", demo),
 ]
 

@@ -1,7 +1,7 @@
-"""Runs every command of README.md's ```console blocks, in order, and compares what they print.
+"""Runs every command in the ```console blocks of README.md and docs/, in order, and compares what they print.
 
-In a block a line `$ command` is run by bash, in one temporary folder for all blocks, in which `examples` is the
-repository's; lines beginning with `> ` continue
+In a block a line `$ command` is run by bash, in one temporary folder for all blocks of a document, in which `examples`
+is the repository's; lines beginning with `> ` continue
 it, as does a line after a backslash. The other lines have to appear in the output, in this order, with others between
 them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is
 remembered, and later commands mean the same by `ep_…`. A command that ends in `&` runs on in the background: its lines
@@ -21,6 +21,7 @@ import time
 from serving import TIDINGS, kill_group
 from stage import DEV, ROOT, Failed
 
+DOCUMENTS = ["README.md", "docs/styles.md"]
 COMMAND_SECS_MAX = 60
 BACKGROUND_SECS_MAX = 30
 PLACEHOLDER = re.compile(r"\b([a-z]+_)…")
@@ -30,8 +31,8 @@ ADDRESS = re.compile(r"\b127\.0\.0\.1:(\d+)\b")
 class Command:
     """One `$ ` line of a block and the lines that it should print."""
 
-    def __init__(self, line_number, text):
-        self.line_number = line_number
+    def __init__(self, document, line_number, text):
+        self.place = f"{document}:{line_number}"
         self.text = text
         self.expected = []
         # How many of the expected lines a command in the background prints before the next command is run.
@@ -42,7 +43,7 @@ class Command:
         return self.text.endswith(" &")
 
 
-def commands_in(markdown):
+def commands_in(markdown, document="README.md"):
     """The commands of all ```console blocks. Raises Failed for a block that is not closed or begins with output."""
     commands, inside = [], False
     continued = False
@@ -53,10 +54,10 @@ def commands_in(markdown):
         elif line.strip() == "```":
             inside = False
         elif line.startswith("$ "):
-            commands.append(Command(number, line[2:].strip()))
+            commands.append(Command(document, number, line[2:].strip()))
             first, continued = False, line.endswith("\\")
         elif first:
-            raise Failed(f"README.md:{number}: a console block has to begin with a command")
+            raise Failed(f"{document}:{number}: a console block has to begin with a command")
         elif continued or line.startswith("> "):
             commands[-1].text += "\n" + line.removeprefix("> ")
             continued = line.endswith("\\")
@@ -66,7 +67,7 @@ def commands_in(markdown):
         elif line.strip():
             commands[-1].expected.append(line)
     if inside:
-        raise Failed("README.md: a console block is not closed")
+        raise Failed(f"{document}: a console block is not closed")
     return commands
 
 
@@ -130,7 +131,7 @@ class Session:
 
         def replace(match):
             if match[1] not in self.remembered:
-                raise Failed(f"README.md:{command.line_number}: no output before has shown `{match[0]}`")
+                raise Failed(f"{command.place}: no output before has shown `{match[0]}`")
             return self.remembered[match[1]]
 
         return self.on_free_ports(PLACEHOLDER.sub(replace, command.text))
@@ -141,8 +142,8 @@ class Session:
         self.log.write(f"$ {text}\n")
         if command.in_background:
             if not expected:
-                raise Failed(f"README.md:{command.line_number}: a command in the background has to show what it prints")
-            process = Background(text.removesuffix(" &"), self, command.line_number, expected)
+                raise Failed(f"{command.place}: a command in the background has to show what it prints")
+            process = Background(text.removesuffix(" &"), self, command.place, expected)
             self.background.append(process)
             process.wait_for(len(expected) if command.awaited is None else command.awaited)
             return
@@ -157,23 +158,23 @@ class Session:
                 timeout=COMMAND_SECS_MAX,
             )
         except subprocess.TimeoutExpired:
-            raise Failed(f"README.md:{command.line_number}: took more than {COMMAND_SECS_MAX} s") from None
+            raise Failed(f"{command.place}: took more than {COMMAND_SECS_MAX} s") from None
         output = done.stdout.decode(errors="replace")
         self.log.write(output)
         if done.returncode != 0:
-            raise Failed(f"README.md:{command.line_number}: ended with status {done.returncode}")
+            raise Failed(f"{command.place}: ended with status {done.returncode}")
         found, remembered = match_lines(expected, output.splitlines())
         if found < len(expected):
-            raise Failed(f"README.md:{command.line_number}: does not print (in this order): {expected[found]}")
+            raise Failed(f"{command.place}: does not print (in this order): {expected[found]}")
         self.remembered.update(remembered)
 
 
 class Background:
     """A command that runs on while the next ones run."""
 
-    def __init__(self, text, session, line_number, expected):
+    def __init__(self, text, session, place, expected):
         self.session = session
-        self.line_number = line_number
+        self.place = place
         self.expected = expected
         self.lines = []
         self.ended = False
@@ -194,7 +195,7 @@ class Background:
         with self.process.stdout as output:
             for raw in output:
                 line = raw.decode(errors="replace")
-                self.session.log.write(f"[line {self.line_number}] {line}")
+                self.session.log.write(f"[{self.place}] {line}")
                 with self.changed:
                     self.lines.append(line)
                     self.changed.notify_all()
@@ -214,7 +215,7 @@ class Background:
                 left = deadline - time.monotonic()
                 if left <= 0 or self.ended:
                     missing = self.expected[found]
-                    raise Failed(f"README.md:{self.line_number}: does not print (in this order): {missing}")
+                    raise Failed(f"{self.place}: does not print (in this order): {missing}")
                 self.changed.wait(left)
 
     def stop(self):
@@ -243,9 +244,12 @@ def run_commands(commands, log):
     return len(commands)
 
 
-def run_readme(log):
-    """Runs README.md. Returns the number of its commands."""
-    commands = commands_in((ROOT / "README.md").read_text(encoding="utf-8"))
-    if not commands:
-        raise Failed("README.md has no commands")
-    return run_commands(commands, log)
+def run_documents(log):
+    """Runs all documents. Returns the number of their commands."""
+    ran = 0
+    for document in DOCUMENTS:
+        commands = commands_in((ROOT / document).read_text(encoding="utf-8"), document)
+        if not commands:
+            raise Failed(f"{document} has no commands", ran)
+        ran += run_commands(commands, log)
+    return ran

@@ -1,5 +1,6 @@
 """The rules by which the stages judge: each has a case that holds and a case that does not."""
 
+import re
 import sys
 import tempfile
 import unittest
@@ -11,7 +12,7 @@ import deny
 import generate
 import main as stages
 import readme
-from stage import DEV, Failed, Log
+from stage import DEV, ROOT, Failed, Log
 
 ALLOWED = {"MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"}
 CONFIG = {
@@ -132,6 +133,16 @@ class ReadmeTest(unittest.TestCase):
         commands = readme.commands_in("```console\n$ echo a \\\n    b\nout\n$ cat 'x\n> y'\n```\n")
         self.assertEqual([command.text for command in commands], ["echo a \\\n    b", "cat 'x\ny'"])
         self.assertEqual(commands[0].expected, ["out"])
+
+
+class StylesTest(unittest.TestCase):
+    def test_the_receivers_that_are_shown_are_those_that_are_tested(self):
+        shown = re.findall(r"^```js\n(.*?)^```$", (ROOT / "docs/styles.md").read_text(encoding="utf-8"), re.S | re.M)
+        files = sorted((ROOT / "tests/e2e/styles").glob("*.mjs"))
+        # All but the comment that each begins with, which the document says in its own words.
+        tested = [file.read_text(encoding="utf-8").partition(" */\n\n")[2] for file in files]
+        self.assertGreater(len(tested), 0)
+        self.assertEqual(sorted(shown), sorted(tested))
 
 
 class StagesTest(unittest.TestCase):

@@ -7,8 +7,11 @@
 import { createServer } from "node:http";
 import { once } from "node:events";
 
-/** Starts a receiver on a free port of loopback: `{ url, requests, close }`. */
-export async function startReceiver() {
+/**
+ * Starts a receiver on a free port of loopback: `{ url, requests, close }`. `note` gives what is to be kept with a
+ * request that has come.
+ */
+export async function startReceiver(note = () => ({})) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const chunks = [];
@@ -16,6 +19,7 @@ export async function startReceiver() {
       chunks.push(chunk);
     }
     requests.push({
+      ...note(),
       method: request.method,
       path: request.url,
       // Every value of a name, so that a header sent twice is seen.

@@ -1,0 +1,3 @@
+/** The TypeScript client as it was compiled. */
+
+export * from "../../../clients/typescript/dist/client.js";

@@ -1,0 +1,13 @@
+/** `paragon`: the body as it came, in hexadecimal. */
+
+import { createHmac } from "node:crypto";
+
+import { isSame } from "./compare.mjs";
+
+export function verify(body, headers, secret) {
+  const expected = createHmac("sha256", secret).update(body).digest("hex");
+  if (!isSame(headers["x-paragon-signature"] ?? "", `v1=${expected}`)) {
+    throw new Error("refused");
+  }
+  return JSON.parse(body);
+}
