@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::scheme_file::{self, Lines, SchemeFileError};
 use crate::{
     model::{StylePreset, envelope::BodyForm},
-    signing::{KeyForm, SchemeViolation, SecretError, SignatureScheme, schemes_conflict},
+    signing::{KeyForm, SchemeConflict, SchemeViolation, SecretError, SignatureScheme, schemes_conflict},
 };
 
 /// Which schemes sign a webhook, and with which secrets.
@@ -50,7 +50,7 @@ pub enum SchemeArgsError {
     /// Several schemes cannot be on one message.
     #[error("one message cannot be signed by all of {names}:{}", Lines(.conflicts))]
     Conflict {
-        /// The schemes, in the order in which their numbers count from 0.
+        /// The schemes.
         names: String,
         /// Where they are at odds.
         conflicts: Vec<SchemeViolation>,
@@ -114,6 +114,7 @@ impl SchemeArgs {
         }
         let conflicts = schemes_conflict(&all.iter().map(|keyed| &keyed.scheme).collect::<Vec<_>>());
         if !conflicts.is_empty() {
+            let conflicts = conflicts.iter().map(|conflict| at_odds(&all, conflict)).collect();
             return Err(SchemeArgsError::Conflict { names: names(&all), conflicts });
         }
         self.add_keys(&mut all, parse)?;
@@ -162,6 +163,16 @@ impl SchemeArgs {
             }
         }
         Ok(())
+    }
+}
+
+/// Two schemes that set one header differently.
+fn at_odds<K>(all: &[Keyed<K>], conflict: &SchemeConflict) -> SchemeViolation {
+    let (one, other) = (&all[conflict.scheme], &all[conflict.earlier]);
+    let header = &one.scheme.definition().headers[conflict.header].name;
+    SchemeViolation {
+        path: format!("`{}`", one.name),
+        problem: format!("and `{}` both set `{header}`, differently", other.name),
     }
 }
 

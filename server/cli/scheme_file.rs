@@ -112,7 +112,7 @@ mod tests {
         );
         let said = error.unwrap_err().to_string();
         let lines: Vec<_> = said.lines().skip(1).collect();
-        for path in ["signed[1].variable ", "signed[0].variable ", "keyForm ", "headers[0].name ", "headers[0].value "]
+        for path in ["signed[1].variable ", "signed[0].variable ", "key_form ", "headers[0].name ", "headers[0].value "]
         {
             let start = format!("  {path}");
             assert!(lines.iter().any(|line| line.starts_with(&start)), "{path}: {said}");
