@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 
+import cluster
 import generate
 import readme
 import toolchain
@@ -30,7 +31,8 @@ def clippy(log):
 
 
 def cargo_test(log):
-    status = log.status_of("cargo", "test", "--no-fail-fast", *TEST_BUILD)
+    with cluster.cluster(log) as url:
+        status = log.status_of("cargo", "test", "--no-fail-fast", *TEST_BUILD, env={cluster.VARIABLE: url})
     passed, failed = count_results(log.text())
     if status != 0:
         raise Failed(f"cargo test ended with status {status}", passed, max(failed, 1))
