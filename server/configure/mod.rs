@@ -75,9 +75,7 @@ async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<S
 
 /// Appends the transition, commits, and applies what was committed while the write lock is still held.
 async fn commit(tx: &mut Tx, shared: &Shared, entry: EndpointEntry, kind: TransitionKind) -> Result<(), Error> {
-    let seq =
-        store::log::append(tx, entry.endpoint.updated, rand::random(), &transition(&entry.endpoint, kind)).await?;
-    tx.commit().await?;
+    let seq = store::log::commit(tx, entry.endpoint.updated, &transition(&entry.endpoint, kind)).await?;
     shared.routes.apply(entry);
     shared.head.committed(seq);
     Ok(())

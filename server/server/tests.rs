@@ -14,7 +14,6 @@ use crate::{
         CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
     },
     receiver::{Answer, Receiver, Webhook},
-    store::Conn,
 };
 
 /// Pages that the database may still grow by: a few events of the size published here.
@@ -38,8 +37,7 @@ async fn receiver(arrived: Arrived) -> SocketAddr {
 async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
     let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse::<Cidr>().unwrap()] };
     let config = Config {
-        database: directory.path().join("t.db"),
-        key_file: directory.path().join("t.key"),
+        database: store::Config::sqlite(directory.path().join("t.db"), directory.path().join("t.key")),
         urls: UrlPolicy { allow_http: true, ports: vec![port], addresses: addresses.clone() },
         egress: EgressConfig { allow_http: true, ports: vec![port], addresses, ..EgressConfig::default() },
         room: Room::default(),
@@ -54,9 +52,8 @@ async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
 async fn on_writer(server: &Server, sql: String) -> i64 {
     let unit = server.shared().db.write(move |tx| {
         Box::pin(async move {
-            let Conn::Sqlite(conn) = tx.conn();
-            let query = sqlx::query_as::<_, (i64,)>(sqlx::AssertSqlSafe(sql));
-            Ok(query.fetch_one(&mut **conn).await?.0)
+            let row: Option<(i64,)> = store::fetch_optional!(tx.conn(), sqlx::AssertSqlSafe(sql.clone()))?;
+            Ok(row.expect("one number").0)
         })
     });
     unit.await.unwrap()

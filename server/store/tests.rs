@@ -5,14 +5,14 @@ use std::{collections::HashSet, time::Duration};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::task::JoinSet;
 
-use super::{Conn, Db, Error, Kind, OpenOptions, Result, sql::execute, sql::fetch_all};
+use super::{Conn, Db, Error, Kind, Location, Result, sql::execute, sql::fetch_all};
 
 const SEED: u64 = 0x71d1;
 const CALLERS: u64 = 8;
 const WRITES: u64 = 100;
 
 async fn open(directory: &tempfile::TempDir) -> Db {
-    Db::open_sqlite(OpenOptions { path: directory.path().join("t.db") }).await.unwrap()
+    Db::open(&Location::Sqlite(directory.path().join("t.db"))).await.unwrap()
 }
 
 /// One write of two statements, so that it can be dropped between them.
@@ -124,7 +124,7 @@ async fn unit_that_panics_changes_nothing_and_leaves_the_writer_usable() {
 async fn every_connection_is_durable_and_readers_only_read() {
     let directory = tempfile::tempdir().unwrap();
     let db = open(&directory).await;
-    let Kind::Sqlite(sqlite) = &*db.0;
+    let Kind::Sqlite(sqlite) = &*db.0 else { unreachable!("it was opened above") };
     let mut conns = vec![Conn::Sqlite(sqlite.writer().await.unwrap())];
     // All at once, so that the pool gives each of its connections.
     for _ in 0..super::sqlite::READERS_MAX {

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{
     model::{EndpointKey, LogBody, ShownState, TransitionKind},
-    store::{Conn, OpenOptions, log},
+    store::{Location, log},
 };
 
 const TENANT: TenantKey = TenantKey(1);
@@ -32,7 +32,7 @@ struct House {
 
 impl House {
     async fn open(folder: &Path, config: &Config) -> Self {
-        let db = Db::open_sqlite(OpenOptions { path: folder.join("tidings.db") }).await.unwrap();
+        let db = Db::open(&Location::Sqlite(folder.join("tidings.db"))).await.unwrap();
         let (seq, ..) = db.read(|conn| log::head(conn).boxed()).await.unwrap();
         let (head, shutdown) = (Head::new(seq), CancellationToken::new());
         let key = Zeroizing::new([7; 32]);
@@ -44,10 +44,7 @@ impl House {
 
     /// Commits a turn without telling anyone.
     async fn append_silently(&self, now: i64, body: LogBody) -> i64 {
-        let unit = async move |tx: &mut store::Tx| {
-            let seq = log::append(tx, Timestamp::from_micros(now), rand::random_range(1..i64::MAX), &body).await?;
-            tx.commit().await.map(|()| seq)
-        };
+        let unit = async move |tx: &mut store::Tx| log::commit(tx, Timestamp::from_micros(now), &body).await;
         self.db.write(move |tx| async move { unit(tx).await }.boxed()).await.unwrap()
     }
 
@@ -60,8 +57,7 @@ impl House {
     /// Runs SQL against the database, behind everyone's back.
     async fn sql(&self, sql: &'static str) {
         let unit = async move |tx: &mut store::Tx| {
-            let Conn::Sqlite(conn) = tx.conn();
-            sqlx::query(sql).execute(&mut **conn).await?;
+            store::execute!(tx.conn(), sql)?;
             tx.commit().await
         };
         self.db.write(move |tx| async move { unit(tx).await }.boxed()).await.unwrap();

@@ -1,0 +1,55 @@
+//! A Postgres database of a test's own, in the cluster that `TIDINGS_TEST_POSTGRES` names. Used by the tests inside the
+//! crate as well.
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use url::Url;
+
+const VARIABLE: &str = "TIDINGS_TEST_POSTGRES";
+
+/// A database that is dropped with this.
+#[derive(Debug)]
+pub(crate) struct PostgresDatabase {
+    cluster: Url,
+    name: String,
+}
+
+impl PostgresDatabase {
+    /// Makes a new database. Fails, rather than skips, where there is no cluster to make it in.
+    pub(crate) async fn create() -> Self {
+        let cluster = std::env::var(VARIABLE).unwrap_or_else(|_| {
+            panic!("{VARIABLE} has to name a Postgres cluster: run the tests with `make test` or `make postgres`")
+        });
+        let database = Self {
+            cluster: cluster.parse().expect("the cluster's URL"),
+            name: format!("tidings_test_{:016x}", rand::random::<u64>()),
+        };
+        run(&database.cluster, format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0", database.name)).await;
+        database
+    }
+
+    /// The URL by which a server opens it.
+    pub(crate) fn url(&self) -> String {
+        let mut url = self.cluster.clone();
+        url.set_path(&self.name);
+        url.into()
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let (cluster, drop) = (self.cluster.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // A runtime of its own, for the test's may be the one that is being left.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(run(&cluster, drop));
+        });
+        let dropped = dropping.join();
+        assert!(dropped.is_ok() || std::thread::panicking(), "the database is dropped");
+    }
+}
+
+async fn run(cluster: &Url, sql: String) {
+    let mut conn = PgConnection::connect(cluster.as_str()).await.expect("the cluster can be reached");
+    conn.execute(sqlx::AssertSqlSafe(sql)).await.expect("the cluster lets its role make and drop databases");
+    conn.close().await.expect("the connection ends");
+}
