@@ -4,7 +4,7 @@ pub(crate) mod database;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use self::database::{TestDatabase, twins};
+pub(crate) use self::database::{PostgresDatabase, TestDatabase, twins};
 
 use crate::{
     configure::{Configurator, NewEndpoint},

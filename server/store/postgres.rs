@@ -43,7 +43,8 @@ const COMMON: &str = "SET default_transaction_isolation = 'read committed'; SET 
                       SET client_min_messages = error;";
 
 /// Plans made while tables are empty are kept for as long as the connection lives; without these they read whole tables.
-const HOT: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
+const HOT: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                   SET enable_memoize = off;";
 
 const READER: &str = "SET default_transaction_read_only = on;";
 
@@ -187,3 +188,6 @@ async fn check(conn: &mut PgConnection) -> Result<()> {
     };
     Err(Error::Unsuitable(fault))
 }
+
+#[cfg(test)]
+mod tests;

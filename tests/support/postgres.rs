@@ -16,6 +16,11 @@ pub(crate) struct PostgresDatabase {
 impl PostgresDatabase {
     /// Makes a new database. Fails, rather than skips, where there is no cluster to make it in.
     pub(crate) async fn create() -> Self {
+        Self::create_with("ENCODING 'UTF8'").await
+    }
+
+    /// Makes a new database with these options.
+    pub(crate) async fn create_with(options: &str) -> Self {
         let cluster = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!("{VARIABLE} has to name a Postgres cluster: run the tests with `make test` or `make postgres`")
         });
@@ -23,8 +28,23 @@ impl PostgresDatabase {
             cluster: cluster.parse().expect("the cluster's URL"),
             name: format!("tidings_test_{:016x}", rand::random::<u64>()),
         };
-        run(&database.cluster, format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0", database.name)).await;
+        database.run(format!("CREATE DATABASE {} TEMPLATE template0 {options}", database.name)).await;
         database
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs SQL beside it, in the cluster's maintenance database.
+    pub(crate) async fn run(&self, sql: String) {
+        run(&self.cluster, sql).await;
+    }
+
+    /// Runs SQL inside it.
+    pub(crate) async fn run_inside(&self, sql: String) {
+        run(&self.url().parse().expect("it was made of a URL"), sql).await;
     }
 
     /// The URL by which a server opens it.
@@ -50,6 +70,6 @@ impl Drop for PostgresDatabase {
 
 async fn run(cluster: &Url, sql: String) {
     let mut conn = PgConnection::connect(cluster.as_str()).await.expect("the cluster can be reached");
-    conn.execute(sqlx::AssertSqlSafe(sql)).await.expect("the cluster lets its role make and drop databases");
+    conn.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.expect("the cluster lets its role do this");
     conn.close().await.expect("the connection ends");
 }
