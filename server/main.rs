@@ -24,6 +24,8 @@ enum Command {
     Receive(cli::receive::ReceiveArgs),
     /// Watch deliveries and endpoints change
     Watch(cli::watch::WatchArgs),
+    /// Import or list a tenant's catalogue of event types
+    EventTypes(cli::event_types::EventTypesArgs),
 }
 
 #[tokio::main]
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
         Command::Demo(args) => cli::demo::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
         Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
+        Command::EventTypes(args) => cli::event_types::run(args).await.map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The longest display name and description, in bytes.
-const TEXT_BYTES_MAX: usize = 1_024;
+pub(super) const TEXT_BYTES_MAX: usize = 1_024;
 
 /// Ranges of allowed ports that a refusal names at most.
 const PORT_RANGES_SHOWN_MAX: usize = 16;

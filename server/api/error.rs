@@ -57,6 +57,7 @@ pub(super) enum Resource {
     Endpoint,
     Event,
     Delivery,
+    EventType,
 }
 
 impl Resource {
@@ -66,6 +67,7 @@ impl Resource {
             Self::Endpoint => "endpoint",
             Self::Event => "event",
             Self::Delivery => "delivery",
+            Self::EventType => "event type",
         }
     }
 }
@@ -138,6 +140,13 @@ fn configure_status(error: configure::Error) -> Status {
                 configure::SECRETS_MAX
             );
             precondition(ErrorReason::TooManySecrets, "endpoint", message, None)
+        }
+        configure::Error::TooManyEventTypes { count } => {
+            let message = format!(
+                "the catalogue would hold {count} event types; the limit is {}, and nothing was imported",
+                configure::EVENT_TYPES_MAX
+            );
+            precondition(ErrorReason::TooManyEventTypes, "catalogue", message, None)
         }
         configure::Error::Store(error) => store_status(&error),
     }

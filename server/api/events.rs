@@ -134,7 +134,8 @@ fn check_id(id: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check_type(event_type: &str) -> Result<(), String> {
+/// What is wrong with an event type.
+pub(super) fn check_type(event_type: &str) -> Result<(), String> {
     if event_type.is_empty() {
         return Err("is required, for example `user.created`".to_owned());
     }

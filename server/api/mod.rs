@@ -8,6 +8,7 @@ mod convert;
 mod deliveries;
 mod endpoints;
 mod error;
+mod event_types;
 mod events;
 mod filter;
 mod grpc_only;

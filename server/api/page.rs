@@ -1,22 +1,26 @@
 //! Pages of lists: how many a page holds, and the token that says where the next begins.
 //!
 //! A token is the position of the last item, enciphered and authenticated under a key of the database's (as in SIV: the
-//! authenticator over context and position is the seed of the cipher), so that it tells nothing and fits only the list,
-//! tenant and filter that it was made for. Every other text is refused in the same words.
+//! authenticator over context and position is the seed of the cipher), so that it tells nothing (of a name, its length)
+//! and fits only the list, tenant and filter that it was made for. Every other text is refused in the same words.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::violation::Violations;
-use crate::{model::TenantKey, proto::ErrorReason};
+use crate::{
+    model::{EVENT_TYPE_BYTES_MAX, TenantKey},
+    proto::ErrorReason,
+};
 
 const PAGE_SIZE_DEFAULT: i32 = 50;
 const PAGE_SIZE_MAX: i32 = 1_000;
 
 const POSITION_BYTES: usize = 16;
+/// A name is an event type's at most.
+const POSITION_BYTES_MAX: usize = EVENT_TYPE_BYTES_MAX;
 const MAC_BYTES: usize = 16;
-const TOKEN_BYTES: usize = MAC_BYTES + POSITION_BYTES;
 
 /// Which list a token is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub(super) enum List {
     Endpoints = 1,
     Deliveries = 2,
     Attempts = 3,
+    /// Its places are names.
+    EventTypes = 4,
 }
 
 /// A place in a list: up to two keys.
@@ -56,20 +62,35 @@ pub(super) fn read_size(page_size: i32, violations: &mut Violations) -> usize {
 impl Scope<'_> {
     /// The token of a page that begins after `place`.
     pub(super) fn write(&self, place: Place) -> String {
-        let position = (u128::from(place.0.cast_unsigned()) << 64) | u128::from(place.1.cast_unsigned());
-        let mac = self.mac(position);
-        let mut token = [0; TOKEN_BYTES];
-        token[..MAC_BYTES].copy_from_slice(&mac);
-        token[MAC_BYTES..].copy_from_slice(&(position ^ self.stream(&mac)).to_be_bytes());
-        URL_SAFE_NO_PAD.encode(token)
+        let mut position = [0; POSITION_BYTES];
+        position[..8].copy_from_slice(&place.0.to_be_bytes());
+        position[8..].copy_from_slice(&place.1.to_be_bytes());
+        self.seal(&position)
+    }
+
+    /// The token of a page that begins after the item of this name.
+    pub(super) fn write_name(&self, name: &str) -> String {
+        self.seal(name.as_bytes())
     }
 
     /// Where the page begins that `token` stands for: `None` for the first, and for one that is refused.
     pub(super) fn read(&self, token: &str, violations: &mut Violations) -> Option<Place> {
+        self.read_as(token, violations, |position| {
+            let (first, second) = position.split_at_checked(8)?;
+            Some(Place(i64::from_be_bytes(first.try_into().ok()?), i64::from_be_bytes(second.try_into().ok()?)))
+        })
+    }
+
+    /// The name of the item that the page begins after: `None` as with [`Scope::read`].
+    pub(super) fn read_name(&self, token: &str, violations: &mut Violations) -> Option<String> {
+        self.read_as(token, violations, |position| String::from_utf8(position.to_vec()).ok())
+    }
+
+    fn read_as<T>(&self, token: &str, violations: &mut Violations, of: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
         if token.is_empty() {
             return None;
         }
-        let place = self.open(token);
+        let place = self.open(token).and_then(|position| of(&position));
         if place.is_none() {
             violations.add_for(
                 ErrorReason::InvalidPageToken,
@@ -80,20 +101,21 @@ impl Scope<'_> {
         place
     }
 
-    fn open(&self, token: &str) -> Option<Place> {
-        let mut bytes = [0; TOKEN_BYTES];
-        let length = URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).ok()?;
-        if length != TOKEN_BYTES {
-            return None;
-        }
-        let (mac, position) = bytes.split_at(MAC_BYTES);
-        let position = u128::from_be_bytes(position.try_into().ok()?) ^ self.stream(mac);
-        let genuine = subtle::ConstantTimeEq::ct_eq(mac, self.mac(position).as_slice());
-        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).ok().map(u64::cast_signed);
-        bool::from(genuine).then_some(Place(half(position >> 64)?, half(position)?))
+    fn seal(&self, position: &[u8]) -> String {
+        let mac = self.mac(position);
+        URL_SAFE_NO_PAD.encode([&mac[..], &self.enciphered(position, &mac)].concat())
     }
 
-    fn mac(&self, position: u128) -> [u8; MAC_BYTES] {
+    fn open(&self, token: &str) -> Option<Vec<u8>> {
+        let mut bytes = [0; MAC_BYTES + POSITION_BYTES_MAX];
+        let length = URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).ok()?;
+        let (mac, position) = bytes[..length].split_at_checked(MAC_BYTES)?;
+        let position = self.enciphered(position, mac);
+        let genuine = subtle::ConstantTimeEq::ct_eq(mac, self.mac(&position).as_slice());
+        bool::from(genuine).then_some(position)
+    }
+
+    fn mac(&self, position: &[u8]) -> [u8; MAC_BYTES] {
         let filter_bytes = u64::try_from(self.filter.len()).unwrap_or(u64::MAX);
         self.hash(&[
             b"page",
@@ -101,12 +123,17 @@ impl Scope<'_> {
             &self.tenant.0.to_be_bytes(),
             &filter_bytes.to_be_bytes(),
             self.filter,
-            &position.to_be_bytes(),
+            position,
         ])
     }
 
-    fn stream(&self, mac: &[u8]) -> u128 {
-        u128::from_be_bytes(self.hash(&[b"page cipher", mac]))
+    /// Enciphers a position, or deciphers it.
+    fn enciphered(&self, position: &[u8], mac: &[u8]) -> Vec<u8> {
+        let blocks = (0_u8..).zip(position.chunks(MAC_BYTES));
+        let stream = blocks.map(|(number, block)| (block, self.hash(&[b"page cipher", mac, &[number]])));
+        stream
+            .flat_map(|(block, key)| block.iter().zip(key).map(|(byte, key)| byte ^ key).collect::<Vec<_>>())
+            .collect()
     }
 
     fn hash(&self, parts: &[&[u8]]) -> [u8; MAC_BYTES] {
@@ -144,6 +171,20 @@ mod tests {
             assert_eq!(scope.read(&scope.write(place), &mut violations), Some(place));
             assert_eq!(violations, Violations::default());
         }
+    }
+
+    #[test]
+    fn a_token_leads_back_to_its_name() {
+        let scope = scope(List::EventTypes, 1, b"");
+        for length in [1, 15, 16, 17, 128] {
+            let name = "a.b-C_9.".repeat(16)[..length].to_owned();
+            let mut violations = Violations::default();
+            assert_eq!(scope.read_name(&scope.write_name(&name), &mut violations), Some(name));
+            assert_eq!(violations, Violations::default());
+        }
+        let mut violations = Violations::default();
+        assert_eq!(scope.read_name(&scope.write(Place(1, -1)), &mut violations), None, "not UTF-8");
+        assert_eq!(violations.reason(), ErrorReason::InvalidPageToken);
     }
 
     #[test]

@@ -85,6 +85,27 @@ impl WebhookService for WebhookApi {
         answer(self.rotate_endpoint_secret(request.into_inner())).await
     }
 
+    async fn import_event_types(
+        &self,
+        request: Request<ImportEventTypesRequest>,
+    ) -> Result<Response<ImportEventTypesResponse>, Status> {
+        answer(self.import_event_types(request.into_inner())).await
+    }
+
+    async fn get_event_type(
+        &self,
+        request: Request<GetEventTypeRequest>,
+    ) -> Result<Response<GetEventTypeResponse>, Status> {
+        answer(self.get_event_type(request.into_inner())).await
+    }
+
+    async fn list_event_types(
+        &self,
+        request: Request<ListEventTypesRequest>,
+    ) -> Result<Response<ListEventTypesResponse>, Status> {
+        answer(self.list_event_types(request.into_inner())).await
+    }
+
     async fn publish_event(
         &self,
         request: Request<PublishEventRequest>,

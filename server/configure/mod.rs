@@ -1,9 +1,11 @@
-//! Changing the configuration: endpoints and their secrets.
+//! Changing the configuration: endpoints and their secrets, and catalogues of event types.
 //!
 //! Every change is one unit of database work: the row is read and checked, the configuration version raised, the row, its
 //! secrets and one log row written, and all of it committed. What was committed is applied to the memory that routing and
 //! attempts read before the unit gives the write lock up, so no later commit is routed by the older configuration.
+//! Catalogues are read by neither, so a change of one is its rows alone.
 
+mod catalogue;
 mod endpoint;
 mod etag;
 mod secret;
@@ -12,6 +14,7 @@ mod state;
 use std::sync::Arc;
 
 pub use self::{
+    catalogue::{EVENT_TYPES_MAX, Imported},
     endpoint::{EndpointPatch, NewEndpoint},
     etag::etag,
     secret::{OVERLAP_DEFAULT, OVERLAP_MAX, SECRETS_MAX},
@@ -41,6 +44,12 @@ pub enum Error {
     /// The endpoint has as many secrets that sign as it may; wait until one expires, or rotate without overlap.
     #[error("the endpoint has {SECRETS_MAX} live secrets, which is the limit")]
     TooManySecrets,
+    /// The catalogue would hold more event types than it may; import fewer that are new.
+    #[error("the catalogue would hold {count} event types; the limit is {EVENT_TYPES_MAX}")]
+    TooManyEventTypes {
+        /// So many it would hold.
+        count: usize,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -7,6 +7,7 @@ mod attempt;
 mod delivery;
 mod endpoint;
 mod event;
+mod event_type;
 mod filter;
 mod id;
 mod key;
@@ -21,6 +22,7 @@ pub use self::{
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
     endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, Secret},
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
+    event_type::{EventType, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},

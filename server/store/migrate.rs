@@ -23,7 +23,7 @@ macro_rules! step {
 }
 
 /// All steps, in order. A step that was released is never changed.
-const STEPS: &[Step] = &[step!("first light", "0001_first_light.sql")];
+const STEPS: &[Step] = &[step!("first light", "0001_first_light.sql"), step!("event types", "0002_event_types.sql")];
 
 /// What brings a SQLite database to the newest schema.
 pub(super) fn sqlite() -> Migrator {

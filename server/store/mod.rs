@@ -9,6 +9,7 @@ pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;
 pub(crate) mod event;
+pub(crate) mod event_type;
 pub(crate) mod health;
 pub(crate) mod hot;
 pub(crate) mod lane;
@@ -42,6 +43,7 @@ pub use self::{
     endpoint::EndpointVersion,
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
+    event_type::Upserted,
     health::Health,
     hot::{DeliveryInsert, EventInsert, Settled, Settlement},
     lane::LaneRow,

@@ -6,6 +6,7 @@ mod support;
 mod any;
 mod deliveries;
 mod endpoints;
+mod event_types;
 mod events;
 mod reflection;
 mod secrets;

@@ -1,5 +1,6 @@
-//! The binary: what the demo shows, when a server refuses to start, and how it stops.
+//! The binary: what the demo shows, when a server refuses to start, how it stops, and how catalogues are imported.
 
 mod demo;
+mod event_types;
 mod process;
 mod serve;

@@ -9,8 +9,8 @@ const VARIABLE: &str = "TIDINGS_TEST_POSTGRES";
 /// A database that is dropped with this.
 #[derive(Debug)]
 pub(crate) struct PostgresDatabase {
-    cluster: Url,
-    name: String,
+    pub(crate) cluster: Url,
+    pub(crate) name: String,
 }
 
 impl PostgresDatabase {
@@ -28,30 +28,15 @@ impl PostgresDatabase {
             cluster: cluster.parse().expect("the cluster's URL"),
             name: format!("tidings_test_{:016x}", rand::random::<u64>()),
         };
-        database.run(format!("CREATE DATABASE {} TEMPLATE template0 {options}", database.name)).await;
+        run(&database.cluster, format!("CREATE DATABASE {} TEMPLATE template0 {options}", database.name)).await;
         database
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Runs SQL beside it, in the cluster's maintenance database.
-    pub(crate) async fn run(&self, sql: String) {
-        run(&self.cluster, sql).await;
-    }
-
-    /// Runs SQL inside it.
-    pub(crate) async fn run_inside(&self, sql: String) {
-        run(&self.url().parse().expect("it was made of a URL"), sql).await;
-    }
-
     /// The URL by which a server opens it.
-    pub(crate) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> Url {
         let mut url = self.cluster.clone();
         url.set_path(&self.name);
-        url.into()
+        url
     }
 }
 
@@ -68,8 +53,9 @@ impl Drop for PostgresDatabase {
     }
 }
 
-async fn run(cluster: &Url, sql: String) {
-    let mut conn = PgConnection::connect(cluster.as_str()).await.expect("the cluster can be reached");
+/// Runs SQL on a connection of its own.
+pub(crate) async fn run(database: &Url, sql: String) {
+    let mut conn = PgConnection::connect(database.as_str()).await.expect("the cluster can be reached");
     conn.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.expect("the cluster lets its role do this");
     conn.close().await.expect("the connection ends");
 }

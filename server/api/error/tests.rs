@@ -16,6 +16,11 @@ fn cases() -> Vec<(Error, Code, &'static str)> {
         (configure::Error::Conflict.into(), Code::Aborted, "ETAG_MISMATCH"),
         (configure::Error::SecretInUse.into(), Code::InvalidArgument, "INVALID_REQUEST"),
         (configure::Error::TooManySecrets.into(), Code::FailedPrecondition, "TOO_MANY_SECRETS"),
+        (
+            configure::Error::TooManyEventTypes { count: 10_001 }.into(),
+            Code::FailedPrecondition,
+            "TOO_MANY_EVENT_TYPES",
+        ),
         (redrive::Error::NotFound.into(), Code::NotFound, "NOT_FOUND"),
         (redrive::Error::State(ShownState::Delivered).into(), Code::FailedPrecondition, "DELIVERY_STATE"),
         (redrive::Error::EndpointState(disabled).into(), Code::FailedPrecondition, "ENDPOINT_STATE"),

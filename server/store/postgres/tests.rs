@@ -66,10 +66,10 @@ async fn create_endpoint(shared: &Arc<Shared>) -> std::result::Result<EndpointKe
 #[tokio::test]
 async fn server_that_starts_takes_over_from_the_one_that_had_its_name() {
     let database = PostgresDatabase::create().await;
-    let (first, other) = (server(&database.url(), "one").await, server(&database.url(), "two").await);
+    let (first, other) = (server(database.url().as_str(), "one").await, server(database.url().as_str(), "two").await);
     append(&first.db, 1).await.unwrap();
     append(&other.db, 2).await.unwrap();
-    let second = server(&database.url(), "one").await;
+    let second = server(database.url().as_str(), "one").await;
     assert!(second.incarnation > first.incarnation);
     assert!(matches!(append(&first.db, 3).await, Err(Error::Fenced)));
     assert!(matches!(raise_counter(&first.db).await, Err(Error::Fenced)));
@@ -84,7 +84,7 @@ async fn server_that_starts_takes_over_from_the_one_that_had_its_name() {
 #[tokio::test]
 async fn server_whose_heart_has_stopped_is_taken_over_from() {
     let database = PostgresDatabase::create().await;
-    let (stopped, other) = (server(&database.url(), "one").await, server(&database.url(), "two").await);
+    let (stopped, other) = (server(database.url().as_str(), "one").await, server(database.url().as_str(), "two").await);
     let unit = other.db.write(|tx| {
         Box::pin(async move {
             let micros = store::replica::LAPSE_MICROS;
@@ -110,7 +110,7 @@ async fn server_whose_heart_has_stopped_is_taken_over_from() {
 #[tokio::test]
 async fn nothing_is_committed_under_an_older_configuration() {
     let database = PostgresDatabase::create().await;
-    let (one, two) = (server(&database.url(), "one").await, server(&database.url(), "two").await);
+    let (one, two) = (server(database.url().as_str(), "one").await, server(database.url().as_str(), "two").await);
     let endpoint = create_endpoint(&one).await.unwrap();
     assert!(matches!(append(&two.db, 9).await, Err(Error::Outdated)));
     let refused = create_endpoint(&two).await;
@@ -130,7 +130,7 @@ async fn nothing_is_committed_under_an_older_configuration() {
 #[tokio::test]
 async fn failed_unit_leaves_the_known_configuration_as_it_was() {
     let database = PostgresDatabase::create().await;
-    let one = server(&database.url(), "one").await;
+    let one = server(database.url().as_str(), "one").await;
     let unit: Result<()> = one
         .db
         .write(|tx| {
@@ -148,7 +148,7 @@ async fn failed_unit_leaves_the_known_configuration_as_it_was() {
 #[tokio::test]
 async fn time_is_the_databases() {
     let database = PostgresDatabase::create().await;
-    let shared = Shared::open(&config(&database.url(), "one"), Clock::system()).await.unwrap();
+    let shared = Shared::open(&config(database.url().as_str(), "one"), Clock::system()).await.unwrap();
     assert!(shared.clock.is_led());
     let before = shared.db.clock().await.unwrap().unwrap();
     let pulse = shared.db.beat(shared.incarnation).await.unwrap().unwrap();
@@ -159,7 +159,7 @@ async fn time_is_the_databases() {
 #[tokio::test]
 async fn every_connection_is_set_up_and_readers_only_read() {
     let database = PostgresDatabase::create().await;
-    let shared = server(&database.url(), "one").await;
+    let shared = server(database.url().as_str(), "one").await;
     let Kind::Postgres(postgres) = &*shared.db.0 else { unreachable!("it was opened above") };
     let mut conns =
         vec![Conn::Postgres(postgres.begin().await.unwrap()), Conn::Postgres(postgres.beat().await.unwrap())];
@@ -184,8 +184,8 @@ async fn every_connection_is_set_up_and_readers_only_read() {
 async fn databases_that_could_lose_or_garble_what_they_are_given_are_refused() {
     let refusal = async |alteration: &'static str| {
         let database = PostgresDatabase::create().await;
-        database.run(format!("ALTER DATABASE {} {alteration}", database.name())).await;
-        match Db::open(&database.url().parse().unwrap()).await {
+        database.alter(alteration).await;
+        match Db::open(&database.url().as_str().parse().unwrap()).await {
             Err(Error::Unsuitable(fault)) => fault,
             other => panic!("{alteration}: {other:?}"),
         }
@@ -193,14 +193,14 @@ async fn databases_that_could_lose_or_garble_what_they_are_given_are_refused() {
     assert!(refusal("SET synchronous_commit = off").await.contains("synchronous_commit off"));
 
     let database = PostgresDatabase::create_with("ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'").await;
-    let refused = Db::open(&database.url().parse().unwrap()).await;
+    let refused = Db::open(&database.url().as_str().parse().unwrap()).await;
     assert!(matches!(&refused, Err(Error::Unsuitable(fault)) if fault.contains("SQL_ASCII")), "{refused:?}");
 }
 
 #[tokio::test]
 async fn errors_show_no_password() {
     let database = PostgresDatabase::create().await;
-    let mut url: url::Url = database.url().parse().unwrap();
+    let mut url = database.url();
     url.set_password(Some("canary")).unwrap();
     let wrong = Db::open(&url.as_str().parse().unwrap()).await.unwrap_err();
     assert!(matches!(wrong, Error::Unavailable(_)), "{wrong:?}");
@@ -216,7 +216,7 @@ async fn errors_show_no_password() {
 #[tokio::test]
 async fn statements_errors_say_what_can_be_done() {
     let database = PostgresDatabase::create().await;
-    let shared = server(&database.url(), "one").await;
+    let shared = server(database.url().as_str(), "one").await;
     let failing = async |sql: &'static str| {
         let unit: Result<()> = shared
             .db

@@ -70,6 +70,8 @@ const (
 	ErrorReason_ERROR_REASON_SLOW_CONSUMER ErrorReason = 19
 	// INTERNAL: a fault of the server's; it is in the server's log.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 20
+	// FAILED_PRECONDITION: the catalogue would hold more event types than it may.
+	ErrorReason_ERROR_REASON_TOO_MANY_EVENT_TYPES ErrorReason = 21
 )
 
 // Enum value maps for ErrorReason.
@@ -96,6 +98,7 @@ var (
 		18: "ERROR_REASON_LOG_REWOUND",
 		19: "ERROR_REASON_SLOW_CONSUMER",
 		20: "ERROR_REASON_INTERNAL",
+		21: "ERROR_REASON_TOO_MANY_EVENT_TYPES",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -119,6 +122,7 @@ var (
 		"ERROR_REASON_LOG_REWOUND":          18,
 		"ERROR_REASON_SLOW_CONSUMER":        19,
 		"ERROR_REASON_INTERNAL":             20,
+		"ERROR_REASON_TOO_MANY_EVENT_TYPES": 21,
 	}
 )
 
@@ -154,7 +158,7 @@ var File_tidings_v1_error_proto protoreflect.FileDescriptor
 const file_tidings_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/error.proto\x12\n" +
-	"tidings.v1*\xc2\x05\n" +
+	"tidings.v1*\xe9\x05\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12$\n" +
@@ -177,7 +181,8 @@ const file_tidings_v1_error_proto_rawDesc = "" +
 	"!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\x11\x12\x1c\n" +
 	"\x18ERROR_REASON_LOG_REWOUND\x10\x12\x12\x1e\n" +
 	"\x1aERROR_REASON_SLOW_CONSUMER\x10\x13\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x14B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"\x15ERROR_REASON_INTERNAL\x10\x14\x12%\n" +
+	"!ERROR_REASON_TOO_MANY_EVENT_TYPES\x10\x15B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_error_proto_rawDescOnce sync.Once

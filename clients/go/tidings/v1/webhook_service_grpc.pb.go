@@ -30,6 +30,9 @@ const (
 	WebhookService_ActivateEndpoint_FullMethodName     = "/tidings.v1.WebhookService/ActivateEndpoint"
 	WebhookService_PingEndpoint_FullMethodName         = "/tidings.v1.WebhookService/PingEndpoint"
 	WebhookService_RotateEndpointSecret_FullMethodName = "/tidings.v1.WebhookService/RotateEndpointSecret"
+	WebhookService_ImportEventTypes_FullMethodName     = "/tidings.v1.WebhookService/ImportEventTypes"
+	WebhookService_GetEventType_FullMethodName         = "/tidings.v1.WebhookService/GetEventType"
+	WebhookService_ListEventTypes_FullMethodName       = "/tidings.v1.WebhookService/ListEventTypes"
 	WebhookService_PublishEvent_FullMethodName         = "/tidings.v1.WebhookService/PublishEvent"
 	WebhookService_GetEvent_FullMethodName             = "/tidings.v1.WebhookService/GetEvent"
 	WebhookService_GetDelivery_FullMethodName          = "/tidings.v1.WebhookService/GetDelivery"
@@ -67,6 +70,12 @@ type WebhookServiceClient interface {
 	PingEndpoint(ctx context.Context, in *PingEndpointRequest, opts ...grpc.CallOption) (*PingEndpointResponse, error)
 	// Gives an endpoint a new signing secret; the old one signs beside it until the overlap ends.
 	RotateEndpointSecret(ctx context.Context, in *RotateEndpointSecretRequest, opts ...grpc.CallOption) (*RotateEndpointSecretResponse, error)
+	// Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
+	ImportEventTypes(ctx context.Context, in *ImportEventTypesRequest, opts ...grpc.CallOption) (*ImportEventTypesResponse, error)
+	// Returns an event type of a tenant's catalogue.
+	GetEventType(ctx context.Context, in *GetEventTypeRequest, opts ...grpc.CallOption) (*GetEventTypeResponse, error)
+	// Lists a tenant's catalogue of event types, by name.
+	ListEventTypes(ctx context.Context, in *ListEventTypesRequest, opts ...grpc.CallOption) (*ListEventTypesResponse, error)
 	// Publishes an event. When this returns OK the event is stored durably and will be delivered.
 	PublishEvent(ctx context.Context, in *PublishEventRequest, opts ...grpc.CallOption) (*PublishEventResponse, error)
 	// Returns an event, and for each endpoint whether it got the event and why.
@@ -178,6 +187,36 @@ func (c *webhookServiceClient) RotateEndpointSecret(ctx context.Context, in *Rot
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateEndpointSecretResponse)
 	err := c.cc.Invoke(ctx, WebhookService_RotateEndpointSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) ImportEventTypes(ctx context.Context, in *ImportEventTypesRequest, opts ...grpc.CallOption) (*ImportEventTypesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportEventTypesResponse)
+	err := c.cc.Invoke(ctx, WebhookService_ImportEventTypes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) GetEventType(ctx context.Context, in *GetEventTypeRequest, opts ...grpc.CallOption) (*GetEventTypeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetEventTypeResponse)
+	err := c.cc.Invoke(ctx, WebhookService_GetEventType_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) ListEventTypes(ctx context.Context, in *ListEventTypesRequest, opts ...grpc.CallOption) (*ListEventTypesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEventTypesResponse)
+	err := c.cc.Invoke(ctx, WebhookService_ListEventTypes_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -300,6 +339,12 @@ type WebhookServiceServer interface {
 	PingEndpoint(context.Context, *PingEndpointRequest) (*PingEndpointResponse, error)
 	// Gives an endpoint a new signing secret; the old one signs beside it until the overlap ends.
 	RotateEndpointSecret(context.Context, *RotateEndpointSecretRequest) (*RotateEndpointSecretResponse, error)
+	// Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
+	ImportEventTypes(context.Context, *ImportEventTypesRequest) (*ImportEventTypesResponse, error)
+	// Returns an event type of a tenant's catalogue.
+	GetEventType(context.Context, *GetEventTypeRequest) (*GetEventTypeResponse, error)
+	// Lists a tenant's catalogue of event types, by name.
+	ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error)
 	// Publishes an event. When this returns OK the event is stored durably and will be delivered.
 	PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error)
 	// Returns an event, and for each endpoint whether it got the event and why.
@@ -353,6 +398,15 @@ func (UnimplementedWebhookServiceServer) PingEndpoint(context.Context, *PingEndp
 }
 func (UnimplementedWebhookServiceServer) RotateEndpointSecret(context.Context, *RotateEndpointSecretRequest) (*RotateEndpointSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateEndpointSecret not implemented")
+}
+func (UnimplementedWebhookServiceServer) ImportEventTypes(context.Context, *ImportEventTypesRequest) (*ImportEventTypesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportEventTypes not implemented")
+}
+func (UnimplementedWebhookServiceServer) GetEventType(context.Context, *GetEventTypeRequest) (*GetEventTypeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetEventType not implemented")
+}
+func (UnimplementedWebhookServiceServer) ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEventTypes not implemented")
 }
 func (UnimplementedWebhookServiceServer) PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PublishEvent not implemented")
@@ -561,6 +615,60 @@ func _WebhookService_RotateEndpointSecret_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WebhookService_ImportEventTypes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportEventTypesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).ImportEventTypes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_ImportEventTypes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).ImportEventTypes(ctx, req.(*ImportEventTypesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_GetEventType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEventTypeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).GetEventType(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_GetEventType_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).GetEventType(ctx, req.(*GetEventTypeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_ListEventTypes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEventTypesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).ListEventTypes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_ListEventTypes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).ListEventTypes(ctx, req.(*ListEventTypesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WebhookService_PublishEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PublishEventRequest)
 	if err := dec(in); err != nil {
@@ -740,6 +848,18 @@ var WebhookService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RotateEndpointSecret",
 			Handler:    _WebhookService_RotateEndpointSecret_Handler,
+		},
+		{
+			MethodName: "ImportEventTypes",
+			Handler:    _WebhookService_ImportEventTypes_Handler,
+		},
+		{
+			MethodName: "GetEventType",
+			Handler:    _WebhookService_GetEventType_Handler,
+		},
+		{
+			MethodName: "ListEventTypes",
+			Handler:    _WebhookService_ListEventTypes_Handler,
 		},
 		{
 			MethodName: "PublishEvent",

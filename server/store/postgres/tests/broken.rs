@@ -25,7 +25,7 @@ struct Wire {
 
 impl Wire {
     async fn to(database: &PostgresDatabase) -> Self {
-        let mut url: url::Url = database.url().parse().unwrap();
+        let mut url = database.url();
         let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();

@@ -90,12 +90,12 @@ fn assert_frugal(plans: &[(String, String)]) {
 #[tokio::test]
 async fn no_statement_of_a_turn_reads_a_whole_table() {
     let database = PostgresDatabase::create().await;
-    let shared = server(&database.url(), "one").await;
+    let shared = server(database.url().as_str(), "one").await;
     run_hot_statements(&shared, shared.incarnation).await;
     assert_frugal(&plans(&shared).await);
 
     database
-        .run_inside(format!(
+        .run(format!(
             "INSERT INTO name VALUES (1, 'a.b'); \
              INSERT INTO event SELECT n, 1, 'e' || n, 1, n, n, 1, 1, 0, 1, '', '', '{{}}' FROM generate_series(1, {ROWS}) n; \
              INSERT INTO delivery (event, endpoint, state, owner, attempt, base, ready_at, updated) \
@@ -110,7 +110,7 @@ async fn no_statement_of_a_turn_reads_a_whole_table() {
 #[tokio::test]
 async fn happy_path_updates_each_delivery_once_and_touches_no_index() {
     let database = PostgresDatabase::create().await;
-    let shared = server(&database.url(), "one").await;
+    let shared = server(database.url().as_str(), "one").await;
     let owner = shared.incarnation;
     let unit = shared.db.write(move |tx| {
         Box::pin(async move {

@@ -1,0 +1,78 @@
+//! The database of one test's server: SQLite, or Postgres for all tests of a run.
+
+use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
+use tidings::store::{Config, KeySource, Location};
+
+use super::postgres::{self, PostgresDatabase};
+
+/// `postgres` has all tests of a run use Postgres; without it they use SQLite.
+const VARIABLE: &str = "TIDINGS_TEST_ON";
+
+/// A database that goes with this.
+pub(crate) struct Database {
+    directory: tempfile::TempDir,
+    postgres: Option<PostgresDatabase>,
+}
+
+impl Database {
+    /// A new one.
+    pub(crate) async fn create() -> Self {
+        let postgres = match std::env::var(VARIABLE).as_deref() {
+            Ok("postgres") => Some(PostgresDatabase::create().await),
+            Ok(other) => panic!("{VARIABLE} is {other}, and only `postgres` is known"),
+            Err(_) => None,
+        };
+        Self { directory: tempfile::tempdir().unwrap(), postgres }
+    }
+
+    /// How a server opens it.
+    pub(crate) fn config(&self) -> Config {
+        match &self.postgres {
+            Some(postgres) => Config {
+                location: Location::Postgres(String::from(postgres.url()).into()),
+                key: KeySource::Given([7; 32].into()),
+                replica: "test".to_owned(),
+            },
+            None => Config::sqlite(self.sqlite(), self.directory.path().join("tidings.key")),
+        }
+    }
+
+    /// Runs a statement beside the server.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        match &self.postgres {
+            Some(postgres) => postgres::run(&postgres.url(), sql.to_owned()).await,
+            None => {
+                let mut conn = self.connect().await;
+                sqlx::query(sql).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Asks for one row of numbers.
+    pub(crate) async fn numbers(&self, sql: &'static str) -> Vec<i64> {
+        match &self.postgres {
+            Some(postgres) => {
+                let mut conn = PgConnection::connect(postgres.url().as_str()).await.unwrap();
+                let row = sqlx::query(sql).fetch_one(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+                (0..row.len()).map(|column| row.get(column)).collect()
+            }
+            None => {
+                let mut conn = self.connect().await;
+                let row = sqlx::query(sql).fetch_one(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+                (0..row.len()).map(|column| row.get(column)).collect()
+            }
+        }
+    }
+
+    fn sqlite(&self) -> std::path::PathBuf {
+        self.directory.path().join("tidings.db")
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.sqlite());
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+}
