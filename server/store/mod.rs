@@ -5,6 +5,8 @@
 //! There is one writer at a time. A unit that returns without [`Tx::commit`] or [`log::commit`] changes nothing.
 
 pub(crate) mod attempt;
+#[cfg(test)]
+mod conformance;
 pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;
