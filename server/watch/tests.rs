@@ -4,16 +4,16 @@ mod limits;
 mod resume;
 mod start;
 
-use std::{path::Path, pin::Pin, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
+    fixture::{TestDatabase, twins},
     model::{EndpointKey, LogBody, ShownState, TransitionKind},
-    store::{Location, log},
+    store::log,
 };
 
 const TENANT: TenantKey = TenantKey(1);
@@ -31,9 +31,15 @@ struct House {
 }
 
 impl House {
-    async fn open(folder: &Path, config: &Config) -> Self {
-        let db = Db::open(&Location::Sqlite(folder.join("tidings.db"))).await.unwrap();
-        let (seq, ..) = db.read(|conn| log::head(conn).boxed()).await.unwrap();
+    async fn open(database: &TestDatabase, config: &Config) -> Self {
+        let db = Db::open(&database.config().location).await.unwrap();
+        let unit = async |tx: &mut store::Tx| {
+            let incarnation = store::replica::begin(tx, "test").await?;
+            let (cfg, (seq, ..)) = (store::meta::cfg(tx.conn()).await?, log::head(tx.conn()).await?);
+            tx.commit().await.map(|()| (incarnation, cfg, seq))
+        };
+        let (incarnation, cfg, seq) = db.write(move |tx| async move { unit(tx).await }.boxed()).await.unwrap();
+        db.enter(incarnation, cfg, seq);
         let (head, shutdown) = (Head::new(seq), CancellationToken::new());
         let key = Zeroizing::new([7; 32]);
         let (watch, tail) = Watch::new(config, db.clone(), head.clone(), key, shutdown.clone());
