@@ -2,5 +2,6 @@
 
 mod demo;
 mod event_types;
+mod postgres;
 mod process;
 mod serve;

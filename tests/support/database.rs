@@ -3,10 +3,10 @@
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use tidings::store::{Config, KeySource, Location};
 
-use super::postgres::{self, PostgresDatabase};
-
-/// `postgres` has all tests of a run use Postgres; without it they use SQLite.
-const VARIABLE: &str = "TIDINGS_TEST_ON";
+use super::{
+    postgres::{self, PostgresDatabase},
+    which,
+};
 
 /// A database that goes with this.
 pub(crate) struct Database {
@@ -17,12 +17,7 @@ pub(crate) struct Database {
 impl Database {
     /// A new one.
     pub(crate) async fn create() -> Self {
-        let postgres = match std::env::var(VARIABLE).as_deref() {
-            Ok("postgres") => Some(PostgresDatabase::create().await),
-            Ok(other) => panic!("{VARIABLE} is {other}, and only `postgres` is known"),
-            Err(_) => None,
-        };
-        Self { directory: tempfile::tempdir().unwrap(), postgres }
+        Self { directory: tempfile::tempdir().unwrap(), postgres: which::postgres().await }
     }
 
     /// How a server opens it.

@@ -2,6 +2,7 @@
 
 mod database;
 mod postgres;
+mod which;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 

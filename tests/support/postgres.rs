@@ -21,15 +21,19 @@ impl PostgresDatabase {
 
     /// Makes a new database with these options.
     pub(crate) async fn create_with(options: &str) -> Self {
+        let database = Self::new();
+        run(&database.cluster, format!("CREATE DATABASE {} TEMPLATE template0 {options}", database.name)).await;
+        database
+    }
+
+    fn new() -> Self {
         let cluster = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!("{VARIABLE} has to name a Postgres cluster: run the tests with `make test` or `make postgres`")
         });
-        let database = Self {
+        Self {
             cluster: cluster.parse().expect("the cluster's URL"),
             name: format!("tidings_test_{:016x}", rand::random::<u64>()),
-        };
-        run(&database.cluster, format!("CREATE DATABASE {} TEMPLATE template0 {options}", database.name)).await;
-        database
+        }
     }
 
     /// The URL by which a server opens it.
