@@ -26,6 +26,8 @@ import toolchain
 from stage import DEV, LOGS, ROOT, Failed, Log, interrupted
 
 VARIABLE = "TIDINGS_TEST_POSTGRES"
+# `postgres` in it has the tests of the whole server use Postgres rather than SQLite.
+CHOICE = "TIDINGS_TEST_ON"
 VERSION_MIN = 14
 PACKAGE = ROOT / "scripts" / "postgres"
 INSTALLED = DEV / "postgres"

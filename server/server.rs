@@ -192,7 +192,7 @@ impl Server {
         if timeout(SETTLE, self.committer).await.is_err() {
             tracing::warn!("the last outcomes were not written in time");
         }
-        self.shared.db.close().await;
+        self.shared.close().await;
     }
 }
 

@@ -54,6 +54,22 @@ impl Shared {
     /// [`store::Error::InUse`] if another process has the SQLite database, [`store::Error::Key`] if the key is missing or
     /// another one, [`store::Error::Unsuitable`] if the database is not fit, and whatever else the database says.
     pub async fn open(config: &store::Config, clock: Clock) -> store::Result<Self> {
+        Self::open_if(config, clock, |others| match others {
+            [] => Ok(()),
+            [other, ..] => {
+                let fault = format!("the server `{other}` uses it, and several at once are not supported yet");
+                Err(store::Error::Unsuitable(fault))
+            }
+        })
+        .await
+    }
+
+    /// As [`Shared::open`], if `allowed` says so of the names of the other servers that live.
+    pub(crate) async fn open_if(
+        config: &store::Config,
+        clock: Clock,
+        allowed: impl FnOnce(&[String]) -> store::Result<()> + Send + 'static,
+    ) -> store::Result<Self> {
         let db = Db::open(&config.location).await?;
         let clock = match db.clock().await? {
             Some(now) => led(clock, now)?,
@@ -65,6 +81,7 @@ impl Shared {
                 Box::pin(async move {
                     let (keys, keyring) = DatabaseKeys::open(tx, &key).await?;
                     let incarnation = store::replica::begin(tx, &replica).await?;
+                    allowed(&store::replica::others(tx.conn(), incarnation).await?)?;
                     tx.commit().await?;
                     Ok((keys, keyring, incarnation))
                 })
@@ -90,6 +107,21 @@ impl Shared {
 }
 
 impl Shared {
+    /// Ends this life of the server: the last that it does with its database.
+    pub(crate) async fn close(&self) {
+        let incarnation = self.incarnation;
+        let ending = self.db.write(move |tx| {
+            Box::pin(async move {
+                store::replica::end(tx, incarnation).await?;
+                tx.commit().await
+            })
+        });
+        if let Err(error) = ending.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the end of this server could not be recorded");
+        }
+        self.db.close().await;
+    }
+
     /// Reads the configuration anew, after somebody else has changed it, while nobody here writes.
     pub(crate) async fn catch_up(self: &Arc<Self>) -> store::Result<()> {
         let shared = self.clone();

@@ -1,19 +1,23 @@
-//! A whole server in this process, whose database runs out of room.
+//! A whole server in this process, whose database runs out of room, or is changed by another server.
 
 use std::{collections::HashMap, sync::Mutex};
 
 use http::StatusCode;
 use tokio::net::TcpListener;
-use tonic::Code;
+use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::{
-    model::{AddressPolicy, Cidr},
+    configure::{Configurator, NewEndpoint},
+    fixture::PostgresDatabase,
+    model::{AddressPolicy, Cidr, DeliveryPolicy, EndpointSettings, TenantKey, TypeFilter},
     proto::{
         CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
     },
     receiver::{Answer, Receiver, Webhook},
+    signing,
+    store::{KeySource, Location},
 };
 
 /// Pages that the database may still grow by: a few events of the size published here.
@@ -35,9 +39,14 @@ async fn receiver(arrived: Arrived) -> SocketAddr {
 }
 
 async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
+    let database = store::Config::sqlite(directory.path().join("t.db"), directory.path().join("t.key"));
+    start_on(database, port).await
+}
+
+async fn start_on(database: store::Config, port: u16) -> Server {
     let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse::<Cidr>().unwrap()] };
     let config = Config {
-        database: store::Config::sqlite(directory.path().join("t.db"), directory.path().join("t.key")),
+        database,
         urls: UrlPolicy { allow_http: true, ports: vec![port], addresses: addresses.clone() },
         egress: EgressConfig { allow_http: true, ports: vec![port], addresses, ..EgressConfig::default() },
         room: Room::default(),
@@ -46,6 +55,11 @@ async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
         clock: Clock::system(),
     };
     Server::start(config, TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap()
+}
+
+fn client(server: &Server) -> WebhookServiceClient<Channel> {
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
+    WebhookServiceClient::new(channel.connect_lazy())
 }
 
 /// Asks the one connection that writes for a number.
@@ -71,14 +85,41 @@ fn event(id: &str) -> PublishEventRequest {
     PublishEventRequest { event: Some(event), ..Default::default() }
 }
 
+#[tokio::test]
+async fn event_goes_where_another_server_has_just_said() {
+    let database = PostgresDatabase::create().await;
+    let key = KeySource::Given([7; 32].into());
+    let location: Location = database.url().as_str().parse().unwrap();
+    let of =
+        |replica: &str| store::Config { location: location.clone(), key: key.clone(), replica: replica.to_owned() };
+    let server = start_on(of("one"), 443).await;
+    let other = Shared::open_if(&of("two"), Clock::system(), |_| Ok(())).await.unwrap();
+    let configurator = Configurator::new(Arc::new(other));
+    let mut client = client(&server);
+    for number in 0..3 {
+        let settings = EndpointSettings {
+            display_name: String::new(),
+            description: String::new(),
+            url: "https://receiver.invalid/".parse().unwrap(),
+            filter: TypeFilter::default(),
+            policy: DeliveryPolicy::default(),
+        };
+        let new = NewEndpoint { settings, disabled: false, secret: Arc::new(signing::Secret::generate()) };
+        // Committed without the server's knowledge; what it publishes next is routed anew before it commits.
+        configurator.create_endpoint(TenantKey::DEFAULT, new).await.unwrap();
+        let answer = client.publish_event(event(&format!("evt-{number}"))).await.unwrap().into_inner();
+        assert_eq!(answer.delivery_count, number + 1);
+        assert_eq!(server.shared().routes.cfg(), i64::from(number) + 2);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_disk_gives_no_false_answer_and_the_server_recovers_by_itself() {
     let directory = tempfile::tempdir().unwrap();
     let arrived = Arrived::default();
     let receiver = receiver(arrived.clone()).await;
     let server = start(&directory, receiver.port()).await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
-    let mut client = WebhookServiceClient::new(channel.connect_lazy());
+    let mut client = client(&server);
     let endpoint = Endpoint { url: format!("http://{receiver}/"), ..Default::default() };
     let request = CreateEndpointRequest { endpoint: Some(endpoint), ..Default::default() };
     client.create_endpoint(request).await.unwrap();

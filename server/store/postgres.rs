@@ -34,9 +34,6 @@ const VERSION_MIN: i64 = 140_000;
 /// How long a unit of work waits for a connection.
 const ACQUIRE_MAX: Duration = Duration::from_secs(10);
 
-/// A connection that nobody has used for so long is tried before it is.
-const IDLE_TRUSTED: Duration = Duration::from_secs(2);
-
 /// A transaction whose server stopped in it is ended before it holds others up for long.
 const COMMON: &str = "SET default_transaction_isolation = 'read committed'; SET statement_timeout = '30s'; \
                       SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '2s'; SET jit = off; \
@@ -77,7 +74,7 @@ impl Postgres {
                 known.met(conn).await
             })
         });
-        let readers = pool(READERS_MAX).after_connect(|conn, _| {
+        let readers = pool(READERS_MAX).test_before_acquire(true).after_connect(|conn, _| {
             Box::pin(async move {
                 conn.execute(COMMON).await?;
                 conn.execute(READER).await.map(drop)
@@ -96,6 +93,14 @@ impl Postgres {
 
     /// The connection that writes, inside a transaction.
     pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+        match self.try_begin().await {
+            // The session may have ended since it was used last; nothing has been asked of it yet.
+            Err(Error::Unavailable(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => self.try_begin().await,
+            tried => tried,
+        }
+    }
+
+    async fn try_begin(&self) -> Result<PoolConnection<sqlx::Postgres>> {
         let mut conn = self.writer.acquire().await?;
         if self.left_open.is_open() {
             // Whatever an abandoned unit left open ends here.
@@ -154,10 +159,6 @@ fn pool(connections_max: u32) -> PgPoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        // A database that was started anew in a quiet hour costs nobody a failed call.
-        .before_acquire(|conn, about| {
-            Box::pin(async move { Ok(about.idle_for < IDLE_TRUSTED || conn.ping().await.is_ok()) })
-        })
 }
 
 async fn migrate(options: &PgConnectOptions) -> Result<()> {

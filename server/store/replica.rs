@@ -34,16 +34,34 @@ pub(crate) struct Pulse {
 pub(crate) async fn begin(tx: &mut Tx, name: &str) -> Result<Incarnation> {
     let incarnation = Incarnation(meta::next_key(tx, "incarnation").await?);
     if matches!(tx.conn, Conn::Postgres(_)) {
-        let fenced: Vec<(i64,)> =
-            fetch_all!(&mut tx.conn, "DELETE FROM replica WHERE name = $1 RETURNING incarnation", name)?;
-        let fenced: Vec<i64> = fenced.into_iter().map(|(incarnation,)| incarnation).collect();
-        fence(tx, &fenced).await?;
+        execute!(&mut tx.conn, "DELETE FROM replica WHERE name = $1", name)?;
         fence_lapsed(tx).await?;
-        execute!(&mut tx.conn, "UPDATE gate SET live = array_append(live, $1) WHERE one = 1", incarnation.0)?;
+        // Those that ended by themselves go too.
+        let sql = "UPDATE gate SET live = array_append(ARRAY(SELECT unnest(live) INTERSECT \
+                   SELECT incarnation FROM replica), $1) WHERE one = 1";
+        execute!(&mut tx.conn, sql, incarnation.0)?;
         let sql = concat!("INSERT INTO replica (incarnation, name, beat, cfg) VALUES ($1, $2, ", clock!(), ", 0)");
         execute!(&mut tx.conn, sql, incarnation.0, name)?;
     }
     Ok(incarnation)
+}
+
+/// The names of the other servers that live.
+pub(crate) async fn others(conn: &mut Conn, present: Incarnation) -> Result<Vec<String>> {
+    if matches!(conn, Conn::Sqlite(_)) {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT name FROM replica WHERE incarnation <> $1 ORDER BY name";
+    let rows: Vec<(String,)> = fetch_all!(conn, sql, present.0)?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
+/// Ends this life of the server: nobody has to wait for its heart to stop.
+pub(crate) async fn end(tx: &mut Tx, incarnation: Incarnation) -> Result<()> {
+    if matches!(tx.conn, Conn::Postgres(_)) {
+        execute!(&mut tx.conn, "DELETE FROM replica WHERE incarnation = $1", incarnation.0)?;
+    }
+    Ok(())
 }
 
 /// Takes over from servers whose hearts have stopped; their leases are released afterwards. Returns how many.
@@ -53,16 +71,10 @@ pub(crate) async fn fence_lapsed(tx: &mut Tx) -> Result<usize> {
     }
     let sql = concat!("DELETE FROM replica WHERE beat < ", clock!(), " - $1 RETURNING incarnation");
     let lapsed: Vec<(i64,)> = fetch_all!(&mut tx.conn, sql, LAPSE_MICROS)?;
-    let lapsed: Vec<i64> = lapsed.into_iter().map(|(incarnation,)| incarnation).collect();
-    fence(tx, &lapsed).await?;
-    Ok(lapsed.len())
-}
-
-async fn fence(tx: &mut Tx, incarnations: &[i64]) -> Result<()> {
-    for incarnation in incarnations {
+    for (incarnation,) in &lapsed {
         execute!(&mut tx.conn, "UPDATE gate SET live = array_remove(live, $1) WHERE one = 1", *incarnation)?;
     }
-    Ok(())
+    Ok(lapsed.len())
 }
 
 impl Db {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings::proto::{GetEventRequest, PublishEventRequest};
+use tidings::proto::{Event, GetEventRequest, PublishEventRequest};
 use tokio::process::Command;
 
 use super::process::{Running, client, refused, tidings};
@@ -21,20 +21,19 @@ fn serve(directory: &std::path::Path, database: &PostgresDatabase, name: &str) -
     command
 }
 
+fn publish(id: &str) -> PublishEventRequest {
+    let (id, r#type) = (id.to_owned(), "a.b".to_owned());
+    let event = Event { id, r#type, payload: "{}".into(), ..Default::default() };
+    PublishEventRequest { event: Some(event), ..Default::default() }
+}
+
 #[tokio::test]
 async fn server_that_starts_ends_the_one_that_had_its_name_and_goes_on() {
     let (directory, database) = (tempfile::tempdir().unwrap(), PostgresDatabase::create().await);
     let start = || Running::of(serve(directory.path(), &database, "one").env("TIDINGS_KEY", KEY));
     let mut first = start();
     let address = first.line("listening on ").await.replace("listening on ", "http://");
-    let event = tidings::proto::Event {
-        id: "kept".to_owned(),
-        r#type: "a.b".to_owned(),
-        payload: "{}".into(),
-        ..Default::default()
-    };
-    let request = PublishEventRequest { event: Some(event), ..Default::default() };
-    client(address).publish_event(request).await.unwrap();
+    client(address).publish_event(publish("kept")).await.unwrap();
 
     let mut second = start();
     let address = second.line("listening on ").await.replace("listening on ", "http://");
@@ -46,6 +45,19 @@ async fn server_that_starts_ends_the_one_that_had_its_name_and_goes_on() {
     assert_eq!(second.stop("TERM", STOP_DEADLINE).await, Some(0));
     let password = database.url().password().map(str::to_owned).expect("the tests' cluster asks for one");
     assert!(!said.contains(&password) && !said.contains(KEY), "{said}");
+}
+
+#[tokio::test]
+async fn server_of_another_name_is_refused_until_the_first_has_stopped() {
+    let (directory, database) = (tempfile::tempdir().unwrap(), PostgresDatabase::create().await);
+    let mut first = Running::of(serve(directory.path(), &database, "one").env("TIDINGS_KEY", KEY));
+    first.line("listening on ").await;
+    let said = refused(serve(directory.path(), &database, "two").env("TIDINGS_KEY", KEY)).await;
+    assert!(said.contains("the server `one` uses it"), "{said}");
+    assert_eq!(first.stop("TERM", STOP_DEADLINE).await, Some(0));
+    let mut second = Running::of(serve(directory.path(), &database, "two").env("TIDINGS_KEY", KEY));
+    second.line("listening on ").await;
+    assert_eq!(second.stop("TERM", STOP_DEADLINE).await, Some(0));
 }
 
 #[tokio::test]

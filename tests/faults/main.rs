@@ -25,6 +25,7 @@ mod held;
 mod isolation;
 mod loss;
 mod retries;
+mod sessions;
 mod storage;
 
 use std::{sync::Arc, time::Duration};

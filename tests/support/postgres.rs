@@ -27,6 +27,7 @@ impl PostgresDatabase {
     }
 
     fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
         let cluster = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!("{VARIABLE} has to name a Postgres cluster: run the tests with `make test` or `make postgres`")
         });

@@ -51,6 +51,17 @@ impl Home {
         Self { directory: tempfile::tempdir().unwrap(), postgres: which::postgres().await, seed }
     }
 
+    /// On Postgres, whatever the run is for.
+    pub(crate) async fn on_postgres(seed: u64) -> Self {
+        let postgres = Some(PostgresDatabase::create().await);
+        Self { directory: tempfile::tempdir().unwrap(), postgres, seed }
+    }
+
+    /// The Postgres database, if it has one.
+    pub(crate) fn postgres(&self) -> &PostgresDatabase {
+        self.postgres.as_ref().expect("it was made on Postgres")
+    }
+
     /// Starts the server and waits until it listens.
     pub(crate) async fn start(&self) -> Process {
         self.start_crashing(None).await.expect("the server ended before it listened")

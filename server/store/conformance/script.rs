@@ -82,7 +82,13 @@ async fn counters(house: &mut House) {
     reads!(house, conn, meta::cfg(conn).await?);
     reads!(house, conn, tenant::all(conn).await?);
     // A life that begins under another name, and the one that is going on.
-    writes!(house, tx, replica::begin(tx, "another").await?);
+    writes!(house, tx, {
+        let another = replica::begin(tx, "another").await?;
+        replica::end(tx, another).await?;
+        another
+    });
+    let owner = house.owner();
+    reads!(house, conn, replica::others(conn, owner).await?);
     writes!(house, tx, replica::fence_lapsed(tx).await?);
 }
 

@@ -23,7 +23,8 @@ fn config(url: &str, replica: &str) -> Config {
 }
 
 async fn server(url: &str, replica: &str) -> Arc<Shared> {
-    Arc::new(Shared::open(&config(url, replica), Clock::manual(NOW)).await.unwrap())
+    // Beside whoever is there: the database is ready for several.
+    Arc::new(Shared::open_if(&config(url, replica), Clock::manual(NOW), |_| Ok(())).await.unwrap())
 }
 
 /// Commits a row of the log that names an endpoint.
@@ -125,6 +126,24 @@ async fn nothing_is_committed_under_an_older_configuration() {
     create_endpoint(&two).await.unwrap();
     assert!(matches!(append(&one.db, 8).await, Err(Error::Outdated)));
     assert_eq!(appended(&two.db).await.len(), 3);
+}
+
+#[tokio::test]
+async fn server_is_refused_while_another_lives() {
+    let database = PostgresDatabase::create().await;
+    let first = Shared::open(&config(database.url().as_str(), "one"), Clock::manual(NOW)).await.unwrap();
+    let second = Shared::open(&config(database.url().as_str(), "two"), Clock::manual(NOW)).await;
+    assert!(matches!(&second, Err(Error::Unsuitable(fault)) if fault.contains("`one`")), "{second:?}");
+    append(&first.db, 1).await.unwrap();
+    first.close().await;
+    let second = Shared::open(&config(database.url().as_str(), "two"), Clock::manual(NOW)).await.unwrap();
+    let live = second.db.read(|conn| {
+        Box::pin(async move {
+            let rows: Vec<(i64,)> = fetch_all!(conn, "SELECT unnest(live) FROM gate")?;
+            Ok(rows)
+        })
+    });
+    assert_eq!(live.await.unwrap(), [(second.incarnation.0,)], "what the first may have left is nobody's");
 }
 
 #[tokio::test]

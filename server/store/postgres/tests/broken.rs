@@ -59,7 +59,7 @@ async fn carry(mut client: TcpStream, mut database: TcpStream, cut: Arc<AtomicU8
                 }
                 database.write_all(&asked[..read]).await.unwrap();
                 if cut == Cut::After as u8 {
-                    database.read(&mut answered).await.unwrap();
+                    assert_ne!(database.read(&mut answered).await.unwrap(), 0);
                     return;
                 }
             }
