@@ -59,7 +59,8 @@ def scripts(log):
     if not ran or int(ran[1]) == 0:
         raise Failed("no test of the scripts ran")
     log.run("node", "--test", "tests/e2e/spans.test.mjs")
-    return int(ran[1]) + 1
+    log.run("node", "tests/e2e/stable.mjs", "--check")
+    return int(ran[1]) + 2
 
 
 def dependencies(log):

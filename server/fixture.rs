@@ -4,13 +4,15 @@ pub(crate) mod database;
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
+
 pub(crate) use self::database::{PostgresDatabase, TestDatabase, twins};
 
 use crate::{
     configure::{Configurator, NewEndpoint},
     model::{
         Attempt, AttemptResult, Clock, DeliveryKey, DeliveryPolicy, DeliveryState, Endpoint, EndpointKey,
-        EndpointSettings, EventKey, FailureKind, LogEntry, TenantKey, Timestamp, TypeFilter,
+        EndpointSettings, EventKey, FailureKind, LogEntry, Style, TenantKey, Timestamp, TypeFilter,
     },
     shared::Shared,
     signing,
@@ -20,6 +22,15 @@ use crate::{
 pub(crate) const TENANT: TenantKey = TenantKey::DEFAULT;
 pub(crate) const OTHER_TENANT: TenantKey = TenantKey(2);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The headers of a message as Standard Webhooks signs it.
+pub(crate) fn signed_headers(secret: &signing::Secret, id: &str, timestamp: Timestamp, body: &[u8]) -> HeaderMap {
+    let signer = signing::Signer { scheme: signing::SchemePreset::Standard.scheme(), secrets: &[secret] };
+    let message = signing::Message { id, timestamp, event_type: "user.created", url: "https://example.com/hook", body };
+    let signed = signing::sign(&[signer], &message);
+    let named = |header: signing::SignedHeader<'_>| (header.name.parse().unwrap(), header.value.parse().unwrap());
+    signed.into_iter().map(named).collect::<HeaderMap>()
+}
 
 pub(crate) struct Fixture {
     pub(crate) shared: Arc<Shared>,
@@ -48,15 +59,8 @@ impl Fixture {
 
     /// An endpoint that wants everything.
     pub(crate) async fn endpoint(&self, disabled: bool) -> Endpoint {
-        let settings = EndpointSettings {
-            display_name: "name".to_owned(),
-            description: String::new(),
-            url: "https://example.com/hook".parse().unwrap(),
-            filter: TypeFilter::default(),
-            policy: DeliveryPolicy::default(),
-        };
-        let new = NewEndpoint { settings, disabled, secret: Arc::new(signing::Secret::generate()) };
-        self.configurator.create_endpoint(TENANT, new).await.unwrap()
+        let new = NewEndpoint { settings: settings(), disabled, secrets: Vec::new(), headers: Vec::new() };
+        self.configurator.create_endpoint(TENANT, new).await.unwrap().0
     }
 
     /// An event of a tenant's with a delivery to each of `endpoints`, in this state after at most one attempt.
@@ -117,6 +121,7 @@ impl Fixture {
             response: "no".into(),
             response_truncated: false,
             detail: "status 500".to_owned(),
+            body_note: None,
         };
         let write = self.shared.db.write(move |tx| {
             Box::pin(async move {
@@ -135,6 +140,19 @@ impl Fixture {
     /// The latest transition.
     pub(crate) async fn last_entry(&self) -> LogEntry {
         self.log().await.pop().unwrap().body.entries.pop().unwrap()
+    }
+}
+
+/// Settings of an endpoint that wants everything.
+pub(crate) fn settings() -> EndpointSettings {
+    EndpointSettings {
+        display_name: "name".to_owned(),
+        description: String::new(),
+        url: "https://example.com/hook".parse().unwrap(),
+        filter: TypeFilter::default(),
+        style: Style::default(),
+        header_names: Vec::new(),
+        policy: DeliveryPolicy::default(),
     }
 }
 

@@ -150,7 +150,9 @@ impl Server {
         let (shared_, stop_) = (shared.clone(), stop.clone());
         keep_up("drift", &stop, move || warn_of_drift(shared_.clone(), stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
-        keep_up("heartbeat", &stop, move || heartbeat::beat(shared_.clone(), engine.clone(), stop_.clone()));
+        if shared.db.is_shared() {
+            keep_up("heartbeat", &stop, move || heartbeat::beat(shared_.clone(), engine.clone(), stop_.clone()));
+        }
 
         Ok(Self { address, shared, dispatcher, calls, askers, engine: stop, broken, grpc, committer: committer_task })
     }

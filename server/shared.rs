@@ -175,6 +175,7 @@ impl Loaded {
             let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
             let (first, last) = (first.key, last.key);
             let mut secrets = store::secret::load(conn, keyring, first, last).await?.into_iter().peekable();
+            let mut headers = store::header::load(conn, keyring, first, last).await?;
             // Both come by endpoint; secrets of endpoints that are not loaded are passed over.
             for endpoint in page {
                 let mut own = Vec::new();
@@ -183,7 +184,8 @@ impl Loaded {
                         own.push(secret);
                     }
                 }
-                endpoints.push(EndpointEntry { endpoint, secrets: own });
+                let headers = headers.remove(&endpoint.key).unwrap_or_default();
+                endpoints.push(EndpointEntry { endpoint, secrets: own, headers });
             }
             after = last.0;
         }

@@ -13,7 +13,10 @@ export * from "./gen/tidings/v1/delivery_pb.js";
 export * from "./gen/tidings/v1/endpoint_pb.js";
 export * from "./gen/tidings/v1/error_pb.js";
 export * from "./gen/tidings/v1/event_pb.js";
+export * from "./gen/tidings/v1/event_type_pb.js";
 export * from "./gen/tidings/v1/secret_pb.js";
+export * from "./gen/tidings/v1/signature_pb.js";
+export * from "./gen/tidings/v1/style_pb.js";
 export * from "./gen/tidings/v1/watch_pb.js";
 export { WebhookService };
 

@@ -78,6 +78,7 @@ fn without_row(row: &DeliveryRow) -> Option<Attempt> {
         response: bytes::Bytes::new(),
         response_truncated: false,
         detail: String::new(),
+        body_note: None,
     };
     match row.state {
         DeliveryState::InFlight => Some(in_flight),

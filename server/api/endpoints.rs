@@ -1,54 +1,51 @@
 //! Endpoints: create, get, list, update, delete, disable, activate, ping.
 
-use std::sync::Arc;
-
-use zeroize::Zeroizing;
-
 use super::{
     WebhookApi, attempts,
     error::{Error, Resource},
-    filter::read_types,
+    imports::Imports,
     mask::EndpointMask,
     page::{List, Place, Scope, read_size},
-    policy::{read_hold, read_max_in_flight, read_policy, read_retry, read_timeout},
-    violation::{Violations, check_text},
+    secrets::shown_text,
+    style::read_style,
+    violation::Violations,
 };
 use crate::{
-    configure::{EndpointPatch, NewEndpoint},
-    model::{Endpoint, EndpointKey, EndpointSettings, EndpointStatus, TenantKey, UrlError},
+    configure::NewEndpoint,
+    model::{Endpoint, EndpointKey, EndpointStatus, TenantKey},
     proto::{
-        self, ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
-        DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse, ErrorReason,
+        ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
+        DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse,
         GetEndpointRequest, GetEndpointResponse, ListEndpointsRequest, ListEndpointsResponse, PingEndpointRequest,
         PingEndpointResponse, UpdateEndpointRequest, UpdateEndpointResponse,
     },
-    signing, store,
+    store,
 };
-
-/// The longest display name and description, in bytes.
-pub(super) const TEXT_BYTES_MAX: usize = 1_024;
-
-/// Ranges of allowed ports that a refusal names at most.
-const PORT_RANGES_SHOWN_MAX: usize = 16;
 
 impl WebhookApi {
     pub(super) async fn create_endpoint(
         &self,
         mut request: CreateEndpointRequest,
     ) -> Result<CreateEndpointResponse, Error> {
-        let given = request.secret.take().map(Zeroizing::new);
+        let given = Imports::take(request.secret.take(), &mut request.secrets);
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let settings = self.read_settings(request.endpoint.as_ref(), &mut violations);
-        let secret = read_secret(given, &mut violations);
+        let Some(endpoint) = &request.endpoint else {
+            violations.add("endpoint", "is required");
+            return Err(Error::Invalid(violations));
+        };
+        let style = read_style(endpoint.style.as_ref(), "endpoint.style", &mut violations);
+        let settings = self.read_settings(endpoint, style.clone(), &mut violations);
+        let secrets = given.read(style.as_ref(), &mut violations);
         violations.check()?;
-        let (Some(settings), Some(secret)) = (settings, secret) else { return Err(unreported()) };
+        let Some((settings, headers)) = settings else { return Err(unreported()) };
 
-        let new = NewEndpoint { settings, disabled: request.disabled, secret: secret.clone() };
-        let endpoint = self.configurator.create_endpoint(tenant.key, new).await?;
+        let new = NewEndpoint { settings, disabled: request.disabled, secrets, headers };
+        let (endpoint, issued) = self.configurator.create_endpoint(tenant.key, new).await?;
         Ok(CreateEndpointResponse {
             endpoint: Some(self.show_endpoint(&tenant, &endpoint)),
-            secret: secret.expose().to_owned(),
+            secret: issued.first().map(shown_text).unwrap_or_default(),
+            issued_secrets: issued.iter().map(|secret| self.issue(secret)).collect(),
         })
     }
 
@@ -81,8 +78,9 @@ impl WebhookApi {
 
     pub(super) async fn update_endpoint(
         &self,
-        request: UpdateEndpointRequest,
+        mut request: UpdateEndpointRequest,
     ) -> Result<UpdateEndpointResponse, Error> {
+        let imports = Imports::take(None, &mut request.secrets);
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let mask = EndpointMask::read(request.update_mask.as_ref(), &mut violations);
@@ -91,13 +89,21 @@ impl WebhookApi {
             return Err(Error::Invalid(violations));
         };
         let key = self.read_endpoint_id(&given.id, "endpoint.id", &mut violations);
-        let patch = self.read_patch(&given, mask, &mut violations);
+        let mut patch = self.read_patch(&given, mask, &mut violations);
+        if !mask.style && !imports.is_empty() {
+            violations.add("secrets", "are for schemes that are new, so `update_mask` must name `style`");
+        } else {
+            patch.secrets = imports.read(patch.style.as_ref(), &mut violations);
+        }
         violations.check()?;
         let key = key.ok_or_else(unreported)?;
 
         let expected = (!given.etag.is_empty()).then_some(given.etag);
-        let endpoint = self.configurator.update_endpoint(tenant.key, key, expected, patch).await?;
-        Ok(UpdateEndpointResponse { endpoint: Some(self.show_endpoint(&tenant, &endpoint)) })
+        let (endpoint, issued) = self.configurator.update_endpoint(tenant.key, key, expected, patch).await?;
+        Ok(UpdateEndpointResponse {
+            endpoint: Some(self.show_endpoint(&tenant, &endpoint)),
+            issued_secrets: issued.iter().map(|secret| self.issue(secret)).collect(),
+        })
     }
 
     pub(super) async fn delete_endpoint(
@@ -165,7 +171,7 @@ impl WebhookApi {
     }
 
     /// Reads the field `endpoint_id` of a request that can have nothing else wrong.
-    fn endpoint_key(&self, id: &str) -> Result<EndpointKey, Error> {
+    pub(super) fn endpoint_key(&self, id: &str) -> Result<EndpointKey, Error> {
         let mut violations = Violations::default();
         self.read_endpoint_id(id, "endpoint_id", &mut violations).ok_or(Error::Invalid(violations))
     }
@@ -175,108 +181,9 @@ impl WebhookApi {
         let endpoint = read.await?.filter(|endpoint| endpoint.status != EndpointStatus::Deleted);
         endpoint.ok_or(Error::NotFound(Resource::Endpoint))
     }
-
-    fn read_settings(
-        &self,
-        endpoint: Option<&proto::Endpoint>,
-        violations: &mut Violations,
-    ) -> Option<EndpointSettings> {
-        let Some(endpoint) = endpoint else {
-            violations.add("endpoint", "is required");
-            return None;
-        };
-        check_texts(endpoint, violations);
-        let filter = read_types(&endpoint.event_types, "endpoint.event_types", violations);
-        let policy = read_policy(endpoint.policy.as_ref(), "endpoint.policy", violations);
-        let url = self.read_url(&endpoint.url, violations)?;
-        Some(EndpointSettings {
-            display_name: endpoint.display_name.clone(),
-            description: endpoint.description.clone(),
-            url,
-            filter,
-            policy,
-        })
-    }
-
-    /// Reads the fields of an endpoint that `mask` names, and looks at no other.
-    fn read_patch(&self, given: &proto::Endpoint, mask: EndpointMask, violations: &mut Violations) -> EndpointPatch {
-        let named = proto::Endpoint {
-            display_name: if mask.display_name { given.display_name.clone() } else { String::new() },
-            description: if mask.description { given.description.clone() } else { String::new() },
-            ..proto::Endpoint::default()
-        };
-        check_texts(&named, violations);
-        let policy = given.policy.as_ref();
-        let retry = policy.and_then(|policy| policy.retry.as_ref());
-        let timeout = policy.and_then(|policy| policy.timeout.as_ref());
-        let max_in_flight = policy.map_or(0, |policy| policy.max_in_flight);
-        let hold = policy.and_then(|policy| policy.hold_duration.as_ref());
-        let field = |part: &str| format!("endpoint.policy.{part}");
-        EndpointPatch {
-            display_name: mask.display_name.then_some(named.display_name),
-            description: mask.description.then_some(named.description),
-            url: if mask.url { self.read_url(&given.url, violations) } else { None },
-            filter: mask.event_types.then(|| read_types(&given.event_types, "endpoint.event_types", violations)),
-            retry: mask.retry.then(|| read_retry(retry, &field("retry"), violations)),
-            timeout: mask.timeout.then(|| read_timeout(timeout, &field("timeout"), violations)),
-            max_in_flight: mask
-                .max_in_flight
-                .then(|| read_max_in_flight(max_in_flight, &field("max_in_flight"), violations)),
-            hold_duration: mask.hold_duration.then(|| read_hold(hold, &field("hold_duration"), violations)),
-        }
-    }
-
-    fn read_url(&self, text: &str, violations: &mut Violations) -> Option<url::Url> {
-        let errors = match self.urls.check(text) {
-            Ok(url) => return Some(url),
-            Err(errors) => errors,
-        };
-        for error in errors {
-            match error {
-                UrlError::Form(_) => violations.add("endpoint.url", error.to_string()),
-                UrlError::BlockedAddress => {
-                    violations.add_for(ErrorReason::UrlBlockedAddress, "endpoint.url", error.to_string());
-                }
-                UrlError::Port => violations.add_for(ErrorReason::UrlPort, "endpoint.url", self.ports_allowed(&error)),
-            }
-        }
-        None
-    }
-
-    fn ports_allowed(&self, error: &UrlError) -> String {
-        let mut ports = self.urls.ports.clone();
-        ports.sort_unstable();
-        ports.dedup();
-        let ranges = ports.chunk_by(|port, next| port + 1 == *next).take(PORT_RANGES_SHOWN_MAX);
-        let ranges: Vec<String> = ranges
-            .map(|range| match range {
-                [port] => port.to_string(),
-                [first, .., last] => format!("{first}-{last}"),
-                [] => String::new(),
-            })
-            .collect();
-        format!("{error}; this server sends to {}", ranges.join(", "))
-    }
-}
-
-/// Reads the field `secret`, or makes a secret if none was given.
-pub(super) fn read_secret(
-    given: Option<Zeroizing<String>>,
-    violations: &mut Violations,
-) -> Option<Arc<signing::Secret>> {
-    let secret = match given {
-        None => Ok(signing::Secret::generate()),
-        Some(text) => signing::Secret::parse(&text).map_err(|error| error.to_string()),
-    };
-    violations.take("secret", secret).map(Arc::new)
 }
 
 /// A conversion gave no value and no reason. Refused without one rather than taken.
 pub(super) fn unreported() -> Error {
     Error::Invalid(Violations::default())
-}
-
-fn check_texts(endpoint: &proto::Endpoint, violations: &mut Violations) {
-    violations.take("endpoint.display_name", check_text(&endpoint.display_name, TEXT_BYTES_MAX));
-    violations.take("endpoint.description", check_text(&endpoint.description, TEXT_BYTES_MAX));
 }

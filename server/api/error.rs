@@ -55,6 +55,7 @@ pub(super) enum Error {
 pub(super) enum Resource {
     Tenant,
     Endpoint,
+    Secret,
     Event,
     Delivery,
     EventType,
@@ -65,6 +66,7 @@ impl Resource {
         match self {
             Self::Tenant => "tenant",
             Self::Endpoint => "endpoint",
+            Self::Secret => "secret",
             Self::Event => "event",
             Self::Delivery => "delivery",
             Self::EventType => "event type",
@@ -129,17 +131,34 @@ fn configure_status(error: configure::Error) -> Status {
             ErrorReason::EtagMismatch,
             "the endpoint changed since its etag was read; read it again and repeat the change",
         ),
-        configure::Error::SecretInUse => {
+        configure::Error::Refused(refusals) => {
             let mut violations = Violations::default();
-            violations.add("secret", "is in use on this endpoint already; give another one, or none to have one made");
+            for refusal in refusals {
+                violations.add(refusal.field, refusal.problem);
+            }
             invalid(violations)
         }
+        configure::Error::SchemeChanged => status(
+            Code::Aborted,
+            ErrorReason::EtagMismatch,
+            "the endpoint's schemes changed during the call; read the endpoint again and repeat the call",
+        ),
+        configure::Error::NoSuchSecret => not_found(Resource::Secret),
         configure::Error::TooManySecrets => {
             let message = format!(
-                "the endpoint has {} live secrets, which is the limit; wait until one expires, or rotate with overlap 0",
+                "the scheme has {} live secrets, which is the limit; wait until one expires, revoke one, or rotate with \
+                 overlap 0",
                 configure::SECRETS_MAX
             );
             precondition(ErrorReason::TooManySecrets, "endpoint", message, None)
+        }
+        configure::Error::SecretStaged => {
+            let message = "the scheme has a secret that does not sign yet; activate or revoke it first".to_owned();
+            precondition(ErrorReason::SecretStaged, "secret", message, None)
+        }
+        configure::Error::LastSecret => {
+            let message = "no other secret of the scheme signs; rotate or activate another first".to_owned();
+            precondition(ErrorReason::LastSecret, "secret", message, None)
         }
         configure::Error::TooManyEventTypes { count } => {
             let message = format!(

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::{
     WebhookApi,
     convert::timestamp,
-    endpoints::TEXT_BYTES_MAX,
     error::{Error, Resource},
     events::check_type,
     page::{List, Scope, read_size},
+    settings::TEXT_BYTES_MAX,
     tenant::Tenant,
     violation::{Violations, check_text},
 };

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     model::{
         DEFAULT_CONTENT_TYPE, DeliveryKey, EVENT_TYPE_BYTES_MAX, EndpointStatus, Event, NewEvent, TenantKey,
-        is_event_type,
+        is_event_type, is_json_media_type,
     },
     proto::{
         self, EventRoute, GetEventRequest, GetEventResponse, PublishEventRequest, PublishEventResponse, RouteReason,
@@ -180,7 +180,7 @@ fn check_payload(payload: &[u8], content_type: &str, limits: Limits) -> Result<(
         return Err(format!("must be at most {max} bytes; it has {}", payload.len()));
     }
     let content_type = if content_type.is_empty() { DEFAULT_CONTENT_TYPE } else { content_type };
-    if json::is_json(content_type) { json::check(payload) } else { Ok(()) }
+    if is_json_media_type(content_type) { json::check(payload) } else { Ok(()) }
 }
 
 fn read_labels(labels: HashMap<String, String>, violations: &mut Violations) -> BTreeMap<String, String> {

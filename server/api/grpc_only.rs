@@ -1,10 +1,11 @@
 //! What is not a gRPC call is told so by HTTP, as the gRPC specification (gRPC over HTTP/2, "Requests") asks: a method
-//! other than POST gets 405, a content type other than gRPC's 415. Nothing is read of their bodies.
+//! other than POST gets 405, a content type other than gRPC's 415, a version of HTTP before 2 gets 505. Nothing is read of
+//! their bodies.
 
 use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use tonic::body::Body;
 use tower::Service;
 
@@ -54,6 +55,10 @@ fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Some(response);
     }
+    if request.version() < Version::HTTP_2 {
+        *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+        return Some(response);
+    }
     None
 }
 
@@ -68,7 +73,11 @@ mod tests {
     use super::*;
 
     fn refused(method: Method, content_type: Option<&str>) -> Option<StatusCode> {
-        let mut request = Request::builder().method(method);
+        refused_over(Version::HTTP_2, method, content_type)
+    }
+
+    fn refused_over(version: Version, method: Method, content_type: Option<&str>) -> Option<StatusCode> {
+        let mut request = Request::builder().version(version).method(method);
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
@@ -84,5 +93,7 @@ mod tests {
         for content_type in [None, Some(""), Some("application/json"), Some("application/grp"), Some(" ")] {
             assert_eq!(refused(Method::POST, content_type), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
+        let over_http1 = refused_over(Version::HTTP_11, Method::POST, Some("application/grpc"));
+        assert_eq!(over_http1, Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED));
     }
 }

@@ -26,10 +26,13 @@ pub(super) struct EndpointMask {
     pub(super) description: bool,
     pub(super) url: bool,
     pub(super) event_types: bool,
+    pub(super) style: bool,
+    pub(super) headers: bool,
     pub(super) retry: bool,
     pub(super) timeout: bool,
     pub(super) max_in_flight: bool,
     pub(super) hold_duration: bool,
+    pub(super) disable_after_dead: bool,
 }
 
 impl EndpointMask {
@@ -54,20 +57,25 @@ impl EndpointMask {
             "description" => self.description = true,
             "url" => self.url = true,
             "event_types" => self.event_types = true,
+            "style" => self.style = true,
+            "headers" => self.headers = true,
             "policy" => {
-                (self.retry, self.timeout, self.max_in_flight, self.hold_duration) = (true, true, true, true);
+                (self.retry, self.timeout, self.max_in_flight) = (true, true, true);
+                (self.hold_duration, self.disable_after_dead) = (true, true);
             }
             "policy.retry" => self.retry = true,
             "policy.timeout" => self.timeout = true,
             "policy.max_in_flight" => self.max_in_flight = true,
             "policy.hold_duration" => self.hold_duration = true,
+            "policy.disable_after_dead" => self.disable_after_dead = true,
             output if OUTPUT_ONLY.contains(&output) => {
                 return Err(format!("`{output}` is output only; leave it out of the mask"));
             }
             unknown => {
                 return Err(format!(
-                    "`{}` is not among `display_name`, `description`, `url`, `event_types`, `policy`, `policy.retry`, \
-                     `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`",
+                    "`{}` is not among `display_name`, `description`, `url`, `event_types`, `style`, `headers`, \
+                     `policy`, `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, \
+                     `policy.disable_after_dead`",
                     echo(unknown)
                 ));
             }
@@ -89,7 +97,13 @@ mod tests {
 
     #[test]
     fn a_policy_names_all_of_its_parts() {
-        let parts = ["policy.retry", "policy.timeout", "policy.max_in_flight", "policy.hold_duration"];
+        let parts = [
+            "policy.retry",
+            "policy.timeout",
+            "policy.max_in_flight",
+            "policy.hold_duration",
+            "policy.disable_after_dead",
+        ];
         assert_eq!(read(&["policy"]), read(&parts));
         assert!(read(&["policy"]).1.is_empty());
         assert_ne!(read(&["policy"]).0, read(&parts[1..]).0);

@@ -31,6 +31,7 @@ pub(super) enum List {
     Attempts = 3,
     /// Its places are names.
     EventTypes = 4,
+    EndpointSecrets = 5,
 }
 
 /// A place in a list: up to two keys.

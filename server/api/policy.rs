@@ -7,7 +7,7 @@ use super::{
     violation::Violations,
 };
 use crate::{
-    model::{DeliveryPolicy, RetrySchedule},
+    model::{DeliveryPolicy, EndpointSettings, RetrySchedule},
     proto::{self, retry_schedule::Schedule},
 };
 
@@ -15,12 +15,13 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const DELAYS_MAX: usize = 999;
 const ATTEMPTS_MAX: i32 = 1_000;
+const DEAD_MAX: i32 = 1_000;
 const MULTIPLIER_DEFAULT: f64 = 2.0;
 const MAX_IN_FLIGHT_MAX: i32 = 1_000;
 const HOLD_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
 
-/// Reads a policy at `field`; what is absent takes its default. What is wrong is noted, and the value then meaningless.
+/// Reads a policy at `field`; what is absent takes its default, or is as the style has it. What is wrong is noted, and the value then meaningless.
 pub(super) fn read_policy(
     policy: Option<&proto::DeliveryPolicy>,
     field: &str,
@@ -32,7 +33,17 @@ pub(super) fn read_policy(
         timeout: read_timeout(policy.timeout.as_ref(), &format!("{field}.timeout"), violations),
         max_in_flight: read_max_in_flight(policy.max_in_flight, &format!("{field}.max_in_flight"), violations),
         hold_duration: read_hold(policy.hold_duration.as_ref(), &format!("{field}.hold_duration"), violations),
+        disable_after_dead: read_dead(policy.disable_after_dead, &format!("{field}.disable_after_dead"), violations),
     }
+}
+
+/// Reads `policy.disable_after_dead`.
+pub(super) fn read_dead(number: Option<i32>, field: &str, violations: &mut Violations) -> Option<u32> {
+    let number = number?;
+    if !(0..=DEAD_MAX).contains(&number) {
+        violations.add(field, "must be from 0 to 1,000; 0 stands for never");
+    }
+    u32::try_from(number).ok()
 }
 
 /// Reads `policy.timeout`.
@@ -40,10 +51,9 @@ pub(super) fn read_timeout(
     timeout: Option<&prost_types::Duration>,
     field: &str,
     violations: &mut Violations,
-) -> Duration {
-    let default = DeliveryPolicy::default().timeout;
+) -> Option<Duration> {
     let read = timeout.map(|timeout| read_duration_in(timeout, TIMEOUT, "from 1 s to 30 s"));
-    read.and_then(|read| violations.take(field, read)).map_or(default, whole_millis)
+    read.and_then(|read| violations.take(field, read)).map(whole_millis)
 }
 
 /// Reads `policy.hold_duration`.
@@ -68,20 +78,24 @@ pub(super) fn read_retry(
     retry: Option<&proto::RetrySchedule>,
     field: &str,
     violations: &mut Violations,
-) -> RetrySchedule {
-    let Some(retry) = retry else { return DeliveryPolicy::default().retry };
-    match &retry.schedule {
-        None => violations.add(field, "must have one of `preset`, `delays` and `exponential`"),
+) -> Option<RetrySchedule> {
+    match &retry?.schedule {
+        None => {
+            violations.add(field, "must have one of `preset`, `delays` and `exponential`");
+            None
+        }
         Some(Schedule::Preset(number)) => match proto::RetryPreset::try_from(*number) {
-            Ok(proto::RetryPreset::Standard) => {}
+            Ok(proto::RetryPreset::Standard) => Some(RetrySchedule::Standard),
+            Ok(proto::RetryPreset::Partylayer) => Some(RetrySchedule::Partylayer),
             Ok(proto::RetryPreset::Unspecified) | Err(_) => {
-                violations.add(format!("{field}.preset"), "must be a schedule of RetryPreset: RETRY_PRESET_STANDARD");
+                let problem = "must be a schedule of RetryPreset: RETRY_PRESET_STANDARD or RETRY_PRESET_PARTYLAYER";
+                violations.add(format!("{field}.preset"), problem);
+                None
             }
         },
-        Some(Schedule::Delays(delays)) => return read_delays(&delays.delays, field, violations),
-        Some(Schedule::Exponential(backoff)) => return read_backoff(backoff, field, violations),
+        Some(Schedule::Delays(delays)) => Some(read_delays(&delays.delays, field, violations)),
+        Some(Schedule::Exponential(backoff)) => Some(read_backoff(backoff, field, violations)),
     }
-    RetrySchedule::Standard
 }
 
 fn read_delays(delays: &[prost_types::Duration], field: &str, violations: &mut Violations) -> RetrySchedule {
@@ -121,10 +135,11 @@ fn read_backoff(backoff: &proto::ExponentialBackoff, field: &str, violations: &m
     RetrySchedule::Exponential { initial, multiplier, max_delay, max_attempts }
 }
 
-/// A policy as the protocol has it, with every field filled in.
-pub(super) fn write_policy(policy: &DeliveryPolicy) -> proto::DeliveryPolicy {
-    let schedule = match &policy.retry {
+/// An endpoint's policy as the protocol has it: with every field filled in, what its style has included.
+pub(super) fn write_policy(settings: &EndpointSettings) -> proto::DeliveryPolicy {
+    let schedule = match settings.retry() {
         RetrySchedule::Standard => Schedule::Preset(proto::RetryPreset::Standard as i32),
+        RetrySchedule::Partylayer => Schedule::Preset(proto::RetryPreset::Partylayer as i32),
         RetrySchedule::Delays(delays) => {
             Schedule::Delays(proto::RetryDelays { delays: delays.iter().copied().map(duration).collect() })
         }
@@ -139,9 +154,10 @@ pub(super) fn write_policy(policy: &DeliveryPolicy) -> proto::DeliveryPolicy {
     };
     proto::DeliveryPolicy {
         retry: Some(proto::RetrySchedule { schedule: Some(schedule) }),
-        timeout: Some(duration(policy.timeout)),
-        max_in_flight: i32::try_from(policy.max_in_flight).unwrap_or(i32::MAX),
-        hold_duration: Some(duration(policy.hold_duration)),
+        timeout: Some(duration(settings.timeout())),
+        max_in_flight: i32::try_from(settings.policy.max_in_flight).unwrap_or(i32::MAX),
+        hold_duration: Some(duration(settings.policy.hold_duration)),
+        disable_after_dead: Some(i32::try_from(settings.disable_after_dead()).unwrap_or(i32::MAX)),
     }
 }
 

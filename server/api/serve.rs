@@ -11,7 +11,7 @@ use tonic::{
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
-use super::{WebhookApi, grpc_only::GrpcOnly, loopback::LoopbackOnly};
+use super::{WebhookApi, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly};
 use crate::proto::{DESCRIPTORS, webhook_service_server::WebhookServiceServer};
 
 /// An idle connection is pinged this often, and given up when it does not answer.
@@ -43,6 +43,12 @@ pub(crate) fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    let shared = api.shared.clone();
+    let layers = ServiceBuilder::new()
+        .layer_fn(LoopbackOnly::new)
+        .layer_fn(move |inner| KeySets::new(shared.clone(), inner))
+        .layer_fn(GrpcOnly::new)
+        .into_inner();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(async move {
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -64,7 +70,9 @@ pub(crate) fn serve(
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_header_list_size(METADATA_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
-            .layer(ServiceBuilder::new().layer_fn(LoopbackOnly::new).layer_fn(GrpcOnly::new).into_inner())
+            // For key sets; calls are refused over it.
+            .accept_http1(true)
+            .layer(layers)
             .add_service(health_service)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)

@@ -85,6 +85,27 @@ impl WebhookService for WebhookApi {
         answer(self.rotate_endpoint_secret(request.into_inner())).await
     }
 
+    async fn activate_endpoint_secret(
+        &self,
+        request: Request<ActivateEndpointSecretRequest>,
+    ) -> Result<Response<ActivateEndpointSecretResponse>, Status> {
+        answer(self.activate_endpoint_secret(request.into_inner())).await
+    }
+
+    async fn list_endpoint_secrets(
+        &self,
+        request: Request<ListEndpointSecretsRequest>,
+    ) -> Result<Response<ListEndpointSecretsResponse>, Status> {
+        answer(self.list_endpoint_secrets(request.into_inner())).await
+    }
+
+    async fn revoke_endpoint_secret(
+        &self,
+        request: Request<RevokeEndpointSecretRequest>,
+    ) -> Result<Response<RevokeEndpointSecretResponse>, Status> {
+        answer(self.revoke_endpoint_secret(request.into_inner())).await
+    }
+
     async fn import_event_types(
         &self,
         request: Request<ImportEventTypesRequest>,

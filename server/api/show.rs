@@ -4,13 +4,14 @@ use super::{
     WebhookApi,
     convert::{duration, timestamp},
     policy::write_policy,
+    style::write_style,
     tenant::Tenant,
 };
 use crate::{
     configure::etag,
     model::{
         Attempt, AttemptId, AttemptResult, Delivery, DisableReason, Endpoint, EndpointStatus, Event, FailureKind,
-        Secret, ShownState,
+        ShownState, envelope::BodyNote,
     },
     proto,
 };
@@ -32,7 +33,7 @@ impl WebhookApi {
             description: endpoint.settings.description.clone(),
             url: endpoint.settings.url.to_string(),
             event_types: endpoint.settings.filter.patterns().to_vec(),
-            policy: Some(write_policy(&endpoint.settings.policy)),
+            policy: Some(write_policy(&endpoint.settings)),
             state: state as i32,
             disable_reason: disable_reason(reason) as i32,
             disable_time: since.map(timestamp),
@@ -40,16 +41,8 @@ impl WebhookApi {
             create_time: Some(timestamp(endpoint.created)),
             update_time: Some(timestamp(endpoint.updated)),
             etag: etag(&self.shared.keys, endpoint),
-        }
-    }
-
-    /// A signing secret: everything but the secret.
-    pub(super) fn show_secret(&self, secret: &Secret) -> proto::EndpointSecret {
-        proto::EndpointSecret {
-            id: self.shared.ids.secret(secret.key),
-            fingerprint: secret.value.fingerprint(),
-            create_time: Some(timestamp(secret.created)),
-            expire_time: secret.expires.map(timestamp),
+            style: Some(write_style(&endpoint.settings.style)),
+            headers: endpoint.settings.header_names.iter().map(|name| show_header(name)).collect(),
         }
     }
 
@@ -61,7 +54,7 @@ impl WebhookApi {
             r#type: event.content.event_type.to_string(),
             payload: event.content.payload,
             content_type: event.content.content_type.to_string(),
-            event_time: Some(timestamp(event.time)),
+            event_time: Some(timestamp(event.content.time)),
             labels: event.labels.into_iter().collect(),
             create_time: Some(timestamp(event.content.created)),
         }
@@ -107,8 +100,14 @@ impl WebhookApi {
             response_body: attempt.response,
             response_truncated: attempt.response_truncated,
             error_detail: attempt.detail,
+            body_note: body_note(attempt.body_note) as i32,
         }
     }
+}
+
+/// A header of an endpoint's own: its name alone, for the value may be a credential.
+fn show_header(name: &str) -> proto::EndpointHeader {
+    proto::EndpointHeader { name: name.to_owned(), value: None }
 }
 
 fn count(number: u32) -> i32 {
@@ -121,6 +120,15 @@ fn disable_reason(reason: Option<DisableReason>) -> proto::DisableReason {
         Some(DisableReason::Requested) => proto::DisableReason::Requested,
         Some(DisableReason::Gone) => proto::DisableReason::Gone,
         Some(DisableReason::Failing) => proto::DisableReason::Failing,
+        Some(DisableReason::DeadInARow) => proto::DisableReason::DeadInARow,
+    }
+}
+
+fn body_note(note: Option<BodyNote>) -> proto::BodyNote {
+    match note {
+        None => proto::BodyNote::Unspecified,
+        Some(BodyNote::NumberKept) => proto::BodyNote::NumberNotStable,
+        Some(BodyNote::RepeatedMemberKept) => proto::BodyNote::MemberRepeated,
     }
 }
 
@@ -136,5 +144,6 @@ fn failure_kind(kind: Option<FailureKind>) -> proto::FailureKind {
         Some(FailureKind::HttpStatus) => proto::FailureKind::HttpStatus,
         Some(FailureKind::LeaseLost) => proto::FailureKind::LeaseLost,
         Some(FailureKind::HeldTooLong) => proto::FailureKind::HeldTooLong,
+        Some(FailureKind::EnvelopeUnsupported) => proto::FailureKind::EnvelopeUnsupported,
     }
 }

@@ -40,6 +40,11 @@ impl Violations {
         result.map_err(|description| self.add(field, description)).ok()
     }
 
+    /// How much is wrong so far.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Succeeds if nothing is wrong.
     pub(super) fn check(self) -> Result<(), super::error::Error> {
         if self.0.is_empty() { Ok(()) } else { Err(super::error::Error::Invalid(self)) }

@@ -116,6 +116,7 @@ impl<'a> Line<'a> {
             DisableReason::Requested => f.write_str("  as requested"),
             DisableReason::Gone => f.write_str("  it answered 410 Gone"),
             DisableReason::Failing => f.write_str("  it failed for too long"),
+            DisableReason::DeadInARow => f.write_str("  too many deliveries in a row died"),
         }
     }
 }
@@ -157,6 +158,8 @@ fn endpoint_word(kind: EndpointTransitionKind) -> (Tone, &'static str) {
         EndpointTransitionKind::Activated => (Tone::Good, "activated"),
         EndpointTransitionKind::Deleted => (Tone::Warning, "deleted"),
         EndpointTransitionKind::SecretRotated => (Tone::Strong, "secret rotated"),
+        EndpointTransitionKind::SecretActivated => (Tone::Strong, "secret activated"),
+        EndpointTransitionKind::SecretRevoked => (Tone::Strong, "secret revoked"),
     }
 }
 
@@ -172,6 +175,7 @@ fn failure_word(kind: FailureKind) -> Option<&'static str> {
         FailureKind::BlockedAddress => Some("address blocked"),
         FailureKind::LeaseLost => Some("lost in a restart"),
         FailureKind::HeldTooLong => Some("held too long"),
+        FailureKind::EnvelopeUnsupported => Some("payload does not fit the style"),
     }
 }
 

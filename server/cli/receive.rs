@@ -29,7 +29,7 @@ use super::{
 use crate::{
     model::Clock,
     receiver::{Answer, Certificate, CertificateError, Receiver, Verifier, Webhook},
-    signing::{Secret, SecretError},
+    signing::{KeyForm, Secret, SecretError},
 };
 
 /// Webhooks that may wait to be printed.
@@ -119,7 +119,8 @@ async fn receive(
     err: &mut impl Write,
     shutdown: CancellationToken,
 ) -> Result<(), ReceiveError> {
-    let secrets = args.secrets.iter().map(|text| Secret::parse(text.trim())).collect::<Result<Vec<_>, _>>()?;
+    let parse = |text: &String| Secret::parse(text.trim(), KeyForm::Base64);
+    let secrets = args.secrets.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let status = StatusCode::from_u16(args.status)?;
     let listener =
         TcpListener::bind(args.listen).await.map_err(|cause| ReceiveError::Listen { address: args.listen, cause })?;
@@ -186,7 +187,8 @@ impl Desk {
             answer.headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             return answer;
         }
-        let verdict = self.verifier.verify(&webhook).map(|verified| self.attempts.count(verified.id));
+        let verdict =
+            self.verifier.verify(&webhook).map(|verified| self.attempts.count(verified.id.unwrap_or_default()));
         let answer = match &verdict {
             Err(error) => Answer::from(error),
             Ok(attempt) if attempt.fails => {

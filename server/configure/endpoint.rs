@@ -1,15 +1,21 @@
 //! Creating, updating and deleting endpoints.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Configurator, Error, commit, disabled_on_request, etag, live, secrets};
+use super::{
+    Configurator, Error, commit, disabled_on_request, entry, etag,
+    header::{self, HeaderPatch},
+    live,
+    scheme::{self, NewSecret, Owner},
+    secrets,
+};
 use crate::{
     model::{
-        Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, SecretKey, TenantKey,
+        CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style, TenantKey,
         TransitionKind, TypeFilter,
     },
     publish::EndpointEntry,
-    signing, store,
+    store,
 };
 
 /// An endpoint to create, checked.
@@ -19,12 +25,14 @@ pub struct NewEndpoint {
     pub settings: EndpointSettings,
     /// It is created disabled.
     pub disabled: bool,
-    /// Its first secret.
-    pub secret: Arc<signing::Secret>,
+    /// Secrets to import for its schemes; the others get new ones.
+    pub secrets: Vec<NewSecret>,
+    /// Its own headers, those that `settings` name.
+    pub headers: Vec<CustomHeader>,
 }
 
 /// What to change of an endpoint, checked; `None` leaves a setting as it is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointPatch {
     /// A name for people.
     pub display_name: Option<String>,
@@ -34,27 +42,40 @@ pub struct EndpointPatch {
     pub url: Option<url::Url>,
     /// Which event types it wants.
     pub filter: Option<TypeFilter>,
-    /// When failed attempts are repeated.
-    pub retry: Option<RetrySchedule>,
-    /// The limit over one whole exchange.
-    pub timeout: Option<Duration>,
+    /// How its webhooks look on the wire.
+    pub style: Option<Style>,
+    /// Secrets to import for schemes that are new with the style.
+    pub secrets: Vec<NewSecret>,
+    /// All of its own headers.
+    pub headers: Option<Vec<HeaderPatch>>,
+    /// When failed attempts are repeated; `Some(None)` as its style has it.
+    pub retry: Option<Option<RetrySchedule>>,
+    /// The limit over one whole exchange; `Some(None)` as its style has it.
+    pub timeout: Option<Option<Duration>>,
     /// Requests in flight at once.
     pub max_in_flight: Option<u32>,
     /// How long a delivery may be held.
     pub hold_duration: Option<Duration>,
+    /// After how many dead deliveries in a row it is disabled; `Some(None)` as its style has it.
+    pub disable_after_dead: Option<Option<u32>>,
 }
 
 impl EndpointPatch {
-    fn apply(self, settings: &mut EndpointSettings) {
-        let Self { display_name, description, url, filter, retry, timeout, max_in_flight, hold_duration } = self;
+    /// Changes the settings; what else there is to change is given back.
+    fn apply(self, settings: &mut EndpointSettings) -> (Vec<NewSecret>, Option<Vec<HeaderPatch>>) {
+        let Self { display_name, description, url, filter, style, secrets, headers, .. } = self;
+        let Self { retry, timeout, max_in_flight, hold_duration, disable_after_dead, .. } = self;
         set(&mut settings.display_name, display_name);
         set(&mut settings.description, description);
         set(&mut settings.url, url);
         set(&mut settings.filter, filter);
+        set(&mut settings.style, style);
         set(&mut settings.policy.retry, retry);
         set(&mut settings.policy.timeout, timeout);
         set(&mut settings.policy.max_in_flight, max_in_flight);
         set(&mut settings.policy.hold_duration, hold_duration);
+        set(&mut settings.policy.disable_after_dead, disable_after_dead);
+        (secrets, headers)
     }
 }
 
@@ -65,11 +86,11 @@ fn set<T>(setting: &mut T, value: Option<T>) {
 }
 
 impl Configurator {
-    /// Creates an endpoint and its first secret.
+    /// Creates an endpoint, and returns it and the first secret of each of its schemes, in their order.
     ///
     /// # Errors
-    /// [`Error::Store`] only.
-    pub async fn create_endpoint(&self, tenant: TenantKey, new: NewEndpoint) -> Result<Endpoint, Error> {
+    /// [`Error::Refused`], [`Error::Store`].
+    pub async fn create_endpoint(&self, tenant: TenantKey, new: NewEndpoint) -> Result<(Endpoint, Vec<Secret>), Error> {
         let shared = self.shared.clone();
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
@@ -85,29 +106,30 @@ impl Configurator {
                     updated: now,
                 };
                 store::endpoint::insert(tx, &endpoint).await?;
-                let key = SecretKey(store::meta::next_key(tx, "secret").await?);
-                let secret = Secret { key, value: new.secret, created: now, expires: None };
-                store::secret::insert(tx, &shared.keyring, tenant, endpoint.key, &secret).await?;
-                let entry = EndpointEntry { endpoint: endpoint.clone(), secrets: vec![secret] };
+                let owner = Owner { tenant, endpoint: endpoint.key, now };
+                let style = &endpoint.settings.style;
+                let issued = scheme::settle(tx, &shared, owner, style, &[], &new.secrets).await?;
+                store::header::replace(tx, &shared.keyring, tenant, endpoint.key, &new.headers).await?;
+                let entry = entry(tx, &shared, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointCreated).await?;
-                Ok(endpoint)
+                Ok((endpoint, issued))
             })
         });
         unit.await
     }
 
-    /// Changes what `patch` names of an endpoint and returns it as it is then. With `expected` the endpoint's present
-    /// [`etag`] must be that.
+    /// Changes what `patch` names of an endpoint, and returns it as it is then and the secrets that schemes got by the change.
+    /// With `expected` the endpoint's present [`etag`] must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`], [`Error::Store`].
     pub async fn update_endpoint(
         &self,
         tenant: TenantKey,
         key: EndpointKey,
         expected: Option<String>,
         patch: EndpointPatch,
-    ) -> Result<Endpoint, Error> {
+    ) -> Result<(Endpoint, Vec<Secret>), Error> {
         let shared = self.shared.clone();
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
@@ -116,7 +138,14 @@ impl Configurator {
                     return Err(Error::Conflict);
                 }
                 let before = endpoint.settings.clone();
-                patch.apply(&mut endpoint.settings);
+                let (imported, headers) = patch.apply(&mut endpoint.settings);
+                if let Some(patches) = headers {
+                    let present = header::stored(tx, &shared, key).await?;
+                    let merged = header::merge(patches, &present)?;
+                    endpoint.settings.header_names = merged.iter().map(|header| header.name.clone()).collect();
+                    store::header::replace(tx, &shared.keyring, tenant, key, &merged).await?;
+                }
+                header::check_free(&endpoint.settings.style, &endpoint.settings.header_names)?;
                 endpoint.version = store::meta::raise_cfg(tx).await?;
                 endpoint.updated = shared.clock.now();
                 store::endpoint::update(tx, &endpoint, endpoint.settings.filter != before.filter).await?;
@@ -124,11 +153,16 @@ impl Configurator {
                     // What is held may have been held for too long already.
                     store::lane::wake(tx, key, endpoint.updated).await?;
                 }
-                let secrets = secrets(tx, &shared, key).await?;
-                let entry = EndpointEntry { endpoint: endpoint.clone(), secrets };
+                let mut issued = Vec::new();
+                if endpoint.settings.style != before.style || !imported.is_empty() {
+                    let present = secrets(tx, &shared, key).await?;
+                    let owner = Owner { tenant, endpoint: key, now: endpoint.updated };
+                    issued = scheme::settle(tx, &shared, owner, &endpoint.settings.style, &present, &imported).await?;
+                }
+                let entry = entry(tx, &shared, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointUpdated).await?;
                 shared.wake.now();
-                Ok(endpoint)
+                Ok((endpoint, issued))
             })
         });
         unit.await
@@ -157,9 +191,10 @@ impl Configurator {
                 endpoint.updated = shared.clock.now();
                 store::endpoint::update(tx, &endpoint, true).await?;
                 store::secret::delete_all(tx, key).await?;
+                store::header::delete(tx, key).await?;
                 store::health::clear(tx, key).await?;
                 store::lane::wake(tx, key, endpoint.updated).await?;
-                let entry = EndpointEntry { endpoint, secrets: Vec::new() };
+                let entry = EndpointEntry { endpoint, secrets: Vec::new(), headers: Vec::new() };
                 commit(tx, &shared, entry, TransitionKind::EndpointDeleted).await?;
                 shared.routes.set_failing(key, None);
                 shared.wake.now();

@@ -8,6 +8,9 @@
 mod catalogue;
 mod endpoint;
 mod etag;
+mod header;
+mod rotation;
+mod scheme;
 mod secret;
 mod state;
 
@@ -17,7 +20,9 @@ pub use self::{
     catalogue::{EVENT_TYPES_MAX, Imported},
     endpoint::{EndpointPatch, NewEndpoint},
     etag::etag,
-    secret::{OVERLAP_DEFAULT, OVERLAP_MAX, SECRETS_MAX},
+    header::HeaderPatch,
+    rotation::{OVERLAP_DEFAULT, OVERLAP_MAX, Rotation, SECRETS_MAX, Takeover},
+    scheme::NewSecret,
 };
 use crate::{
     model::{
@@ -38,12 +43,24 @@ pub enum Error {
     /// Somebody else changed the endpoint since its etag was read; read it again.
     #[error("the endpoint changed since its etag was read")]
     Conflict,
-    /// The secret signs for this endpoint already; give another one.
-    #[error("the secret is in use on this endpoint")]
-    SecretInUse,
-    /// The endpoint has as many secrets that sign as it may; wait until one expires, or rotate without overlap.
-    #[error("the endpoint has {SECRETS_MAX} live secrets, which is the limit")]
+    /// The change does not fit what the endpoint is; all that is wrong with it.
+    #[error("the change does not fit the endpoint: {0:?}")]
+    Refused(Vec<Refusal>),
+    /// The endpoint's schemes changed since they were looked at; try again.
+    #[error("the endpoint's schemes changed meanwhile")]
+    SchemeChanged,
+    /// The endpoint has no such secret.
+    #[error("no such secret")]
+    NoSuchSecret,
+    /// The scheme has as many secrets as it may; wait until one expires, or revoke one.
+    #[error("the scheme has {SECRETS_MAX} live secrets, which is the limit")]
     TooManySecrets,
+    /// The scheme has a secret that waits to take over; activate or revoke it first.
+    #[error("the scheme has a secret that does not sign yet")]
+    SecretStaged,
+    /// No other secret of the scheme signs.
+    #[error("the scheme would be left without a secret that signs")]
+    LastSecret,
     /// The catalogue would hold more event types than it may; import fewer that are new.
     #[error("the catalogue would hold {count} event types; the limit is {EVENT_TYPES_MAX}")]
     TooManyEventTypes {
@@ -53,6 +70,15 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// Why a part of a change does not fit an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The part, by the name that callers know it by.
+    pub field: String,
+    /// What is wrong with it, as the rest of a sentence.
+    pub problem: String,
 }
 
 /// Changes endpoints and their secrets. Cheap to clone.
@@ -80,6 +106,32 @@ async fn live(tx: &mut Tx, tenant: TenantKey, key: EndpointKey) -> Result<Endpoi
 async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<Secret>, Error> {
     let loaded = store::secret::load(tx.conn(), &shared.keyring, key, key).await?;
     Ok(loaded.into_iter().map(|(_, secret)| secret).collect())
+}
+
+/// The endpoint with all that is stored of it.
+async fn entry(tx: &mut Tx, shared: &Shared, endpoint: Endpoint) -> Result<EndpointEntry, Error> {
+    let secrets = secrets(tx, shared, endpoint.key).await?;
+    let headers = header::stored(tx, shared, endpoint.key).await?;
+    Ok(EndpointEntry { endpoint, secrets, headers })
+}
+
+/// Writes that an endpoint's secrets changed: attempts read them, so it is a new version of the endpoint. Returns its live
+/// secrets of `scheme`, newest first.
+async fn commit_secrets(
+    tx: &mut Tx,
+    shared: &Shared,
+    mut endpoint: Endpoint,
+    scheme: &str,
+    kind: TransitionKind,
+) -> Result<Vec<Secret>, Error> {
+    endpoint.version = store::meta::raise_cfg(tx).await?;
+    endpoint.updated = shared.clock.now();
+    store::endpoint::update(tx, &endpoint, false).await?;
+    let entry = entry(tx, shared, endpoint).await?;
+    let now = entry.endpoint.updated;
+    let live = entry.secrets.iter().filter(|secret| &*secret.scheme == scheme && secret.lives(now)).cloned().collect();
+    commit(tx, shared, entry, kind).await?;
+    Ok(live)
 }
 
 /// Appends the transition, commits, and applies what was committed while the write lock is still held.

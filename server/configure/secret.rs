@@ -1,92 +1,107 @@
-//! Rotating secrets of schemes whose header takes several signatures: the old sign beside the new until the overlap ends.
+//! Activating and revoking secrets.
 
-use std::{sync::Arc, time::Duration};
-
-use super::{Configurator, Error, commit, live, secrets};
+use super::{Configurator, Error, commit_secrets, live, secrets};
 use crate::{
-    model::{EndpointKey, Secret, SecretKey, TenantKey, Timestamp, TransitionKind},
-    publish::EndpointEntry,
+    model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp, TransitionKind},
     shared::Shared,
-    signing,
     store::{self, Tx},
 };
 
-/// Secrets that sign for one endpoint at once, at most: each adds a signature to every request's header.
-pub const SECRETS_MAX: usize = 4;
-
-/// How long old secrets sign beside a new one, unless the caller says otherwise.
-pub const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 3600);
-
-/// The longest that old secrets may sign beside a new one.
-pub const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-
 impl Configurator {
-    /// Gives an endpoint a new secret, which signs from now on, and returns all that sign then, newest first.
-    ///
-    /// Secrets that sign now go on for `overlap`, unless they expire earlier; with none they stop at once. Secrets that
-    /// have expired are erased.
+    /// Has a secret sign from now on, in the place of those of its scheme that sign now, and returns the scheme's live
+    /// secrets, newest first. One that signs already changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::SecretInUse`], [`Error::TooManySecrets`], [`Error::Store`].
-    pub async fn rotate_secret(
+    /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::Store`].
+    pub async fn activate_secret(
         &self,
         tenant: TenantKey,
         key: EndpointKey,
-        new: Arc<signing::Secret>,
-        overlap: Duration,
+        secret: SecretKey,
     ) -> Result<Vec<Secret>, Error> {
         let shared = self.shared.clone();
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
-                let mut endpoint = live(tx, tenant, key).await?;
+                let endpoint = live(tx, tenant, key).await?;
                 let now = shared.clock.now();
-                let mut signing = retire(tx, &shared, key, &new, now, overlap).await?;
-                let secret = Secret {
-                    key: SecretKey(store::meta::next_key(tx, "secret").await?),
-                    value: new,
-                    created: now,
-                    expires: None,
-                };
-                store::secret::insert(tx, &shared.keyring, tenant, key, &secret).await?;
-                signing.insert(0, secret);
-                // Attempts read secrets, so a new one is a new version of the endpoint.
-                endpoint.version = store::meta::raise_cfg(tx).await?;
-                endpoint.updated = now;
-                store::endpoint::update(tx, &endpoint, false).await?;
-                let entry = EndpointEntry { endpoint, secrets: signing.clone() };
-                commit(tx, &shared, entry, TransitionKind::SecretRotated).await?;
-                Ok(signing)
+                let Present { chosen, siblings } = present(tx, &shared, key, secret, now).await?;
+                if chosen.signs(now) {
+                    return Ok(in_order(chosen, siblings));
+                }
+                store::secret::set_begin(tx, chosen.key, Begin::At(now)).await?;
+                store::secret::clear_expiry(tx, chosen.key).await?;
+                for other in siblings.iter().filter(|other| other.signs(now)) {
+                    store::secret::delete(tx, other.key).await?;
+                }
+                commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretActivated).await
+            })
+        });
+        unit.await
+    }
+
+    /// Erases a secret and returns the live ones of its scheme that are left, newest first. If all that sign were to make room
+    /// for it, the newest of them goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::LastSecret`], [`Error::Store`].
+    pub async fn revoke_secret(
+        &self,
+        tenant: TenantKey,
+        key: EndpointKey,
+        secret: SecretKey,
+    ) -> Result<Vec<Secret>, Error> {
+        let shared = self.shared.clone();
+        let unit = self.shared.db.write_checked(move |tx| {
+            Box::pin(async move {
+                let endpoint = live(tx, tenant, key).await?;
+                let now = shared.clock.now();
+                let Present { chosen, siblings } = present(tx, &shared, key, secret, now).await?;
+                let newest = siblings.iter().find(|other| other.signs(now));
+                if chosen.signs(now) && newest.is_none() {
+                    return Err(Error::LastSecret);
+                }
+                if let Some(newest) = newest.filter(|_| siblings.iter().all(ends)) {
+                    // It was to make room for the one that is revoked.
+                    store::secret::clear_expiry(tx, newest.key).await?;
+                }
+                store::secret::delete(tx, chosen.key).await?;
+                commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretRevoked).await
             })
         });
         unit.await
     }
 }
 
-/// Sets when the present secrets stop signing, erases those that have stopped, and returns the others, newest first.
-async fn retire(
+/// A live secret and the others of its scheme.
+struct Present {
+    chosen: Secret,
+    /// Newest first.
+    siblings: Vec<Secret>,
+}
+
+async fn present(
     tx: &mut Tx,
     shared: &Shared,
-    key: EndpointKey,
-    new: &signing::Secret,
+    endpoint: EndpointKey,
+    key: SecretKey,
     now: Timestamp,
-    overlap: Duration,
-) -> Result<Vec<Secret>, Error> {
-    let mut present = secrets(tx, shared, key).await?;
-    present.retain(|secret| secret.expires.is_none_or(|expires| now < expires));
-    if present.iter().any(|secret| secret.value.expose() == new.expose()) {
-        return Err(Error::SecretInUse);
-    }
-    let end = now.plus(overlap);
-    for secret in &mut present {
-        if secret.expires.is_none_or(|expires| end < expires) {
-            secret.expires = Some(end);
-            store::secret::set_expiry(tx, secret.key, end).await?;
-        }
-    }
-    store::secret::delete_expired(tx, key, now).await?;
-    present.retain(|secret| secret.expires.is_none_or(|expires| now < expires));
-    if present.len() >= SECRETS_MAX {
-        return Err(Error::TooManySecrets);
-    }
-    Ok(present)
+) -> Result<Present, Error> {
+    let mut present = secrets(tx, shared, endpoint).await?;
+    present.retain(|secret| secret.lives(now));
+    let index = present.iter().position(|secret| secret.key == key).ok_or(Error::NoSuchSecret)?;
+    let chosen = present.remove(index);
+    present.retain(|secret| secret.scheme == chosen.scheme);
+    Ok(Present { chosen, siblings: present })
+}
+
+fn in_order(chosen: Secret, siblings: Vec<Secret>) -> Vec<Secret> {
+    let mut all = siblings;
+    all.push(chosen);
+    all.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.key));
+    all
+}
+
+/// Whether a secret stops signing by itself, or never begins to.
+fn ends(secret: &Secret) -> bool {
+    secret.expires.is_some() || secret.begins == Begin::OnActivation
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Configurator, Error, commit, disabled_on_request, live, secrets};
+use super::{Configurator, Error, commit, disabled_on_request, entry, live};
 use crate::{
     model::{Endpoint, EndpointKey, EndpointStatus, TenantKey, Timestamp, TransitionKind},
-    publish::EndpointEntry,
     shared::Shared,
     store,
 };
@@ -29,8 +28,7 @@ impl Configurator {
                 store::endpoint::update(tx, &endpoint, true).await?;
                 // What is held may reach its age limit before it would have been due.
                 store::lane::wake(tx, key, endpoint.updated).await?;
-                let secrets = secrets(tx, &shared, key).await?;
-                let entry = EndpointEntry { endpoint: endpoint.clone(), secrets };
+                let entry = entry(tx, &shared, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointDisabled).await?;
                 shared.wake.now();
                 Ok(endpoint)
@@ -63,8 +61,7 @@ impl Configurator {
                 store::lane::wake(tx, key, endpoint.updated).await?;
                 let more =
                     store::delivery::make_held_due(tx, key, endpoint.updated, DUE_PER_UNIT).await? == DUE_PER_UNIT;
-                let secrets = secrets(tx, &shared, key).await?;
-                let entry = EndpointEntry { endpoint: endpoint.clone(), secrets };
+                let entry = entry(tx, &shared, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointActivated).await?;
                 shared.wake.now();
                 if more {

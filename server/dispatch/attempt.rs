@@ -1,36 +1,45 @@
 //! One attempt: read the endpoint as it is now, sign, POST, decide.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use std::{sync::Arc, time::Duration};
 
-use super::{Dispatcher, Finished, InFlight, Job, Origin, lanes::Pace};
+use bytes::Bytes;
+
+use super::{
+    Dispatcher, Finished, InFlight, Job, Origin,
+    lanes::Pace,
+    request::{body, request},
+};
 use crate::{
-    egress::Request,
     faults::crash_point,
-    model::{AttemptId, Decision, DeliveryKey, EndpointStatus, FailureKind, Outcome, decide},
+    model::{
+        Decision, DeliveryKey, EndpointStatus, FailureKind, Outcome, decide,
+        envelope::{Body, BodyError},
+    },
     publish::EndpointEntry,
     signal::Wake,
-    signing,
 };
-
-const EVENT_TYPE: HeaderName = HeaderName::from_static("tidings-event-type");
-const ATTEMPT_ID: HeaderName = HeaderName::from_static("tidings-attempt-id");
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Makes the attempt and reports what came of it.
 pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
     let mut slot = Slot::of(&dispatcher, &job);
     let (generation, result) = match begin(&dispatcher, &job).await {
-        Some((entry, request)) => {
+        Begun::Request(entry, body) => {
             crash_point!("before-request");
-            let outcome = dispatcher.egress.post(request).await;
+            let body_note = body.note;
+            let outcome = match request(&dispatcher.shared, &job, &entry, body) {
+                Some(request) => Some(Outcome { body_note, ..dispatcher.egress.post(request).await }),
+                None => None,
+            };
             crash_point!("after-request");
-            slot.pace = pace_of(&outcome);
-            let decision = decide_for(&dispatcher, &job, &entry, &outcome);
-            (entry.endpoint.generation, Some((outcome, decision)))
+            let decided = outcome.map(|outcome| {
+                slot.pace = pace_of(&outcome);
+                let decision = decide_for(&dispatcher, &job, &entry, &outcome);
+                (outcome, decision)
+            });
+            (entry.endpoint.generation, decided)
         }
-        None => (0, None),
+        Begun::Unsupported(error) => (0, Some((unsupported(&error), Decision::Dead))),
+        Begun::Unwanted => (0, None),
     };
     slot.reported = true;
     drop(slot);
@@ -38,52 +47,59 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
     dispatcher.committer.settle(Finished { job, ended, generation, result });
 }
 
-/// The request to be sent, if the endpoint, as it is configured now, is to get it.
-async fn begin(dispatcher: &Dispatcher, job: &Job) -> Option<(std::sync::Arc<EndpointEntry>, Request)> {
-    let ping = job.event.ping_of.is_some();
-    let wanted = || ping || dispatcher.shared.routes.status(job.key.endpoint) == EndpointStatus::Enabled;
-    if job.last_chance && !wanted() {
-        return None;
-    }
-    if job.last_chance && !dispatcher.committer.begin(job.key, job.attempt).await {
-        return None;
-    }
-    let entry = dispatcher.shared.routes.endpoint(job.key.endpoint)?;
-    match entry.endpoint.status {
-        EndpointStatus::Enabled => {}
-        EndpointStatus::Disabled { .. } if ping => {}
-        EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => return None,
-    }
-    let headers = headers(dispatcher, job, &entry)?;
-    let request = Request {
-        url: entry.endpoint.settings.url.clone(),
-        headers,
-        body: job.event.payload.clone(),
-        timeout: entry.endpoint.settings.policy.timeout,
-    };
-    Some((entry, request))
+/// What an attempt begins with.
+enum Begun {
+    /// The endpoint, as it is configured now, is to get this.
+    Request(Arc<EndpointEntry>, Body),
+    /// The payload does not fit into what the endpoint's style makes of it.
+    Unsupported(BodyError),
+    /// The endpoint is not to get it now, or the attempt could not be recorded.
+    Unwanted,
 }
 
-fn headers(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry) -> Option<HeaderMap> {
-    let shared = &dispatcher.shared;
-    let secrets: Vec<&signing::Secret> =
-        entry.signing_secrets(shared.clock.now()).map(|secret| &*secret.value).collect();
-    let signed = signing::sign(&secrets, &job.event.id, shared.clock.wall(), &job.event.payload);
-    let attempt = shared.ids.attempt(AttemptId { delivery: job.key, number: job.attempt });
-    let values = [
-        (CONTENT_TYPE, HeaderValue::from_str(&job.event.content_type)),
-        (EVENT_TYPE, HeaderValue::from_str(&job.event.event_type)),
-        (ATTEMPT_ID, HeaderValue::try_from(attempt)),
-        (WEBHOOK_ID, HeaderValue::try_from(signed.id)),
-        (WEBHOOK_TIMESTAMP, HeaderValue::try_from(signed.timestamp)),
-        (WEBHOOK_SIGNATURE, HeaderValue::try_from(signed.signature)),
-    ];
-    let mut headers = HeaderMap::with_capacity(values.len());
-    for (name, value) in values {
-        // What was checked when the event was published is a valid header value.
-        headers.insert(name, value.ok()?);
+async fn begin(dispatcher: &Dispatcher, job: &Job) -> Begun {
+    match prepare(dispatcher, job) {
+        Begun::Request(..) if job.last_chance => {
+            if !dispatcher.committer.begin(job.key, job.attempt).await {
+                return Begun::Unwanted;
+            }
+            // Recording it took a while: the endpoint is read as it is now.
+            prepare(dispatcher, job)
+        }
+        begun => begun,
     }
-    Some(headers)
+}
+
+fn prepare(dispatcher: &Dispatcher, job: &Job) -> Begun {
+    let Some(entry) = wanting(dispatcher, job) else { return Begun::Unwanted };
+    match body(job, &entry.endpoint.settings.style) {
+        Ok(body) => Begun::Request(entry, body),
+        Err(error) => Begun::Unsupported(error),
+    }
+}
+
+/// The endpoint, if it is to get the delivery now.
+fn wanting(dispatcher: &Dispatcher, job: &Job) -> Option<Arc<EndpointEntry>> {
+    let entry = dispatcher.shared.routes.endpoint(job.key.endpoint)?;
+    match entry.endpoint.status {
+        EndpointStatus::Enabled => Some(entry),
+        EndpointStatus::Disabled { .. } if job.event.ping_of.is_some() => Some(entry),
+        EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => None,
+    }
+}
+
+/// What comes of a delivery whose body cannot be made: an end without a request.
+fn unsupported(error: &BodyError) -> Outcome {
+    Outcome {
+        failure: Some(FailureKind::EnvelopeUnsupported),
+        detail: format!("no request was made: {error}"),
+        http_status: None,
+        retry_after: None,
+        latency: Duration::ZERO,
+        response: Bytes::new(),
+        response_truncated: false,
+        body_note: None,
+    }
 }
 
 fn decide_for(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry, outcome: &Outcome) -> Decision {
@@ -91,8 +107,7 @@ fn decide_for(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry, outcome
         return if outcome.failure.is_none() { Decision::Delivered } else { Decision::Dead };
     }
     let made = job.attempt.saturating_sub(job.base);
-    let retry = &entry.endpoint.settings.policy.retry;
-    decide(retry, outcome, made, dispatcher.shared.clock.now(), rand::random::<f64>())
+    decide(entry.endpoint.settings.retry(), outcome, made, dispatcher.shared.clock.now(), rand::random::<f64>())
 }
 
 fn pace_of(outcome: &Outcome) -> Pace {
@@ -108,7 +123,7 @@ fn pace_of(outcome: &Outcome) -> Pace {
 /// A job's slot in its lane, given back when dropped. If that is because the attempt panicked, the lease is forgotten too,
 /// so that the audit finds it in the database and has it released.
 struct Slot {
-    in_flight: std::sync::Arc<InFlight>,
+    in_flight: Arc<InFlight>,
     wake: Wake,
     key: DeliveryKey,
     attempt: u32,

@@ -10,6 +10,7 @@ mod committer;
 mod held;
 mod lanes;
 mod pacer;
+mod request;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -64,6 +64,7 @@ impl Answer {
             http_status: self.status.map(|status| status.as_u16()),
             retry_after: self.retry_after,
             latency,
+            body_note: None,
             response_truncated: self.read_bytes > self.kept.len(),
             response: Bytes::from(self.kept),
         }

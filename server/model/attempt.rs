@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{DeliveryKey, Timestamp};
+use super::{DeliveryKey, Timestamp, envelope::BodyNote};
 
 /// Why an attempt failed, or a delivery ended without one. The numbers are those of the protocol and of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,10 +28,12 @@ pub enum FailureKind {
     LeaseLost = 8,
     /// The delivery was held for too long.
     HeldTooLong = 9,
+    /// The payload does not fit into the endpoint's envelope or body form; no request was made.
+    EnvelopeUnsupported = 10,
 }
 
 impl FailureKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -41,6 +43,7 @@ impl FailureKind {
         Self::HttpStatus,
         Self::LeaseLost,
         Self::HeldTooLong,
+        Self::EnvelopeUnsupported,
     ];
 
     /// Reads the number; `None` if there is no such kind.
@@ -66,6 +69,8 @@ pub struct Outcome {
     pub response: Bytes,
     /// Whether the answer's body was longer than `response`.
     pub response_truncated: bool,
+    /// Where the body that was sent differs from what the endpoint's style promises.
+    pub body_note: Option<BodyNote>,
 }
 
 /// What came of an attempt.
@@ -112,4 +117,6 @@ pub struct Attempt {
     pub response_truncated: bool,
     /// The failure in words.
     pub detail: String,
+    /// Where the body that was sent differs from what the endpoint's style promises.
+    pub body_note: Option<BodyNote>,
 }

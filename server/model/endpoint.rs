@@ -1,8 +1,8 @@
 //! Endpoints: where a tenant's events go, and on what terms.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{EndpointKey, RetrySchedule, SecretKey, TenantKey, Timestamp, TypeFilter};
+use super::{EndpointKey, RetrySchedule, Style, TenantKey, Timestamp, TypeFilter};
 
 /// An endpoint as it is configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,30 +36,54 @@ pub struct EndpointSettings {
     pub url: url::Url,
     /// Which event types it wants.
     pub filter: TypeFilter,
+    /// How its webhooks look on the wire.
+    pub style: Style,
+    /// The names of its own headers, whose values are sealed.
+    pub header_names: Vec<String>,
     /// Retries, timeout and limits.
     pub policy: DeliveryPolicy,
 }
 
-/// Retries, timeout and limits of an endpoint.
+impl EndpointSettings {
+    /// When failed attempts are repeated.
+    pub fn retry(&self) -> &RetrySchedule {
+        self.policy.retry.as_ref().unwrap_or_else(|| self.style.preset().retry())
+    }
+
+    /// The limit over one whole exchange.
+    pub fn timeout(&self) -> Duration {
+        self.policy.timeout.unwrap_or_else(|| self.style.preset().timeout())
+    }
+
+    /// After how many dead deliveries in a row the endpoint is disabled; 0 for never.
+    pub fn disable_after_dead(&self) -> u32 {
+        self.policy.disable_after_dead.unwrap_or_else(|| self.style.preset().disable_after_dead())
+    }
+}
+
+/// Retries, timeout and limits of an endpoint. What is `None` is as its style has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryPolicy {
     /// When failed attempts are repeated.
-    pub retry: RetrySchedule,
+    pub retry: Option<RetrySchedule>,
     /// The limit over one whole exchange.
-    pub timeout: Duration,
+    pub timeout: Option<Duration>,
     /// Requests in flight at once.
     pub max_in_flight: u32,
     /// How long a delivery may be held.
     pub hold_duration: Duration,
+    /// After how many dead deliveries in a row the endpoint is disabled; 0 for never.
+    pub disable_after_dead: Option<u32>,
 }
 
 impl Default for DeliveryPolicy {
     fn default() -> Self {
         Self {
-            retry: RetrySchedule::Standard,
-            timeout: Duration::from_secs(15),
+            retry: None,
+            timeout: None,
             max_in_flight: 8,
             hold_duration: Duration::from_secs(7 * 24 * 3600),
+            disable_after_dead: None,
         }
     }
 }
@@ -90,24 +114,15 @@ pub enum DisableReason {
     Gone = 2,
     /// It failed for five days without a success.
     Failing = 3,
+    /// Too many of its deliveries in a row ended dead.
+    DeadInARow = 4,
 }
 
 impl DisableReason {
     /// Reads the number; `None` if there is no such reason.
     pub fn from_i64(number: i64) -> Option<Self> {
-        [Self::Requested, Self::Gone, Self::Failing].into_iter().find(|reason| *reason as i64 == number)
+        [Self::Requested, Self::Gone, Self::Failing, Self::DeadInARow]
+            .into_iter()
+            .find(|reason| *reason as i64 == number)
     }
-}
-
-/// A signing secret as it is stored, opened.
-#[derive(Clone, Debug)]
-pub struct Secret {
-    /// Its row.
-    pub key: SecretKey,
-    /// The secret itself, as its owner was shown it.
-    pub value: Arc<crate::signing::Secret>,
-    /// When it was created.
-    pub created: Timestamp,
-    /// When it stops signing; `None` for the newest.
-    pub expires: Option<Timestamp>,
 }

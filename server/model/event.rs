@@ -43,6 +43,8 @@ pub struct EventContent {
     pub content_type: Arc<str>,
     /// Its body.
     pub payload: Bytes,
+    /// When it happened.
+    pub time: Timestamp,
     /// When it was published.
     pub created: Timestamp,
     /// The one endpoint it is for, if it is a ping.
@@ -54,8 +56,6 @@ pub struct EventContent {
 pub struct Event {
     /// What deliveries need of it.
     pub content: EventContent,
-    /// When it happened.
-    pub time: Timestamp,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The configuration version it was routed under.

@@ -99,6 +99,14 @@ impl IdCodec {
         }
     }
 
+    /// Reads `sec_…`.
+    pub fn parse_secret(&self, id: &str) -> Result<SecretKey, IdError> {
+        match self.decode(Kind::Secret, id)? {
+            Fields { first, second: 0, number: 0 } => Ok(SecretKey(first)),
+            Fields { .. } => Err(IdError::Malformed),
+        }
+    }
+
     /// Reads `dlv_…`.
     pub fn parse_delivery(&self, id: &str) -> Result<DeliveryKey, IdError> {
         match self.decode(Kind::Delivery, id)? {

@@ -4,14 +4,20 @@
 
 mod address;
 mod attempt;
+mod custom_header;
 mod delivery;
 mod endpoint;
+pub mod envelope;
 mod event;
 mod event_type;
 mod filter;
+mod header;
 mod id;
 mod key;
+mod media_type;
 mod retry;
+mod secret;
+mod style;
 mod time;
 mod transition;
 mod url;
@@ -19,14 +25,22 @@ mod url;
 pub use self::{
     address::{AddressPolicy, Cidr},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},
+    custom_header::{
+        CustomHeader, HEADERS_BYTES_MAX, HEADERS_MAX, check_custom_header_name, check_custom_header_value,
+        headers_taken,
+    },
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
-    endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, Secret},
+    endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus},
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
     event_type::{EventType, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
+    header::{HEADER_NAME_BYTES_MAX, HeaderNameError, check_header_name},
     id::{AttemptId, IdCodec, IdError},
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
+    media_type::is_json_media_type,
     retry::{Decision, RetrySchedule, decide},
+    secret::{Begin, Secret},
+    style::{ChosenScheme, EndpointScheme, SCHEMES_MAX, SchemeChoice, Style, StyleChoice, StylePreset, StyleViolation},
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},
     url::{UrlError, UrlPolicy},

@@ -20,6 +20,15 @@ const STANDARD_DELAYS: [Duration; 9] = [
     Duration::from_secs(24 * HOUR),
 ];
 
+/// The preset `partylayer`: what passes between its six requests.
+const PARTYLAYER_DELAYS: [Duration; 5] = [
+    Duration::from_secs(MINUTE),
+    Duration::from_secs(5 * MINUTE),
+    Duration::from_secs(30 * MINUTE),
+    Duration::from_secs(2 * HOUR),
+    Duration::from_secs(24 * HOUR),
+];
+
 /// The longest that `Retry-After` can put an attempt off.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * HOUR);
 
@@ -31,6 +40,8 @@ const JITTER_MAX: f64 = 0.2;
 pub enum RetrySchedule {
     /// The preset `standard`.
     Standard,
+    /// The preset `partylayer`.
+    Partylayer,
     /// A list of delays; n of them allow n + 1 requests.
     Delays(Vec<Duration>),
     /// Delays that grow by a factor.
@@ -51,6 +62,7 @@ impl RetrySchedule {
     pub fn max_attempts(&self) -> u32 {
         match self {
             Self::Standard => requests(&STANDARD_DELAYS),
+            Self::Partylayer => requests(&PARTYLAYER_DELAYS),
             Self::Delays(delays) => requests(delays),
             Self::Exponential { max_attempts, .. } => *max_attempts,
         }
@@ -65,6 +77,7 @@ impl RetrySchedule {
         let Some(step) = attempts_made.checked_sub(1) else { return Some(Duration::ZERO) };
         match self {
             Self::Standard => nth(&STANDARD_DELAYS, step),
+            Self::Partylayer => nth(&PARTYLAYER_DELAYS, step),
             Self::Delays(delays) => nth(delays, step),
             Self::Exponential { initial, multiplier, max_delay, .. } => {
                 let exponent = i32::try_from(step).unwrap_or(i32::MAX);
@@ -152,6 +165,7 @@ mod tests {
             latency: Duration::ZERO,
             response: Bytes::new(),
             response_truncated: false,
+            body_note: None,
         }
     }
 
@@ -170,6 +184,15 @@ mod tests {
         assert_eq!(secs, [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]);
         assert_eq!(schedule.delay_after(10), None);
         assert_eq!(schedule.delay_after(u32::MAX), None);
+    }
+
+    #[test]
+    fn partylayer_makes_six_requests() {
+        let schedule = RetrySchedule::Partylayer;
+        assert_eq!(schedule.max_attempts(), 6);
+        let secs: Vec<u64> = (1..6).map(|made| schedule.delay_after(made).unwrap().as_secs()).collect();
+        assert_eq!(secs, [60, 300, 1800, 7200, 86_400]);
+        assert_eq!(schedule.delay_after(6), None);
     }
 
     #[test]

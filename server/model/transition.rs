@@ -99,10 +99,14 @@ pub enum TransitionKind {
     EndpointDeleted = 105,
     /// A secret was rotated.
     SecretRotated = 106,
+    /// A staged secret was activated.
+    SecretActivated = 107,
+    /// A secret was revoked.
+    SecretRevoked = 108,
 }
 
 impl TransitionKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Queued,
         Self::Delivered,
         Self::RetryScheduled,
@@ -117,6 +121,8 @@ impl TransitionKind {
         Self::EndpointActivated,
         Self::EndpointDeleted,
         Self::SecretRotated,
+        Self::SecretActivated,
+        Self::SecretRevoked,
     ];
 
     /// Reads the number; `None` if there is no such kind.

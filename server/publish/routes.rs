@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    model::{Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey, Timestamp},
+    model::{CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey, Timestamp},
     store::Health,
 };
 
@@ -20,6 +20,8 @@ pub struct EndpointEntry {
     pub endpoint: Endpoint,
     /// Its secrets, newest first, those that have expired included until they are erased.
     pub secrets: Vec<Secret>,
+    /// Its own headers.
+    pub headers: Vec<CustomHeader>,
 }
 
 /// The configuration in memory.
@@ -46,9 +48,9 @@ struct TenantRoutes {
 }
 
 impl EndpointEntry {
-    /// The secrets that sign at `now`, newest first.
-    pub fn signing_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        self.secrets.iter().filter(move |secret| secret.expires.is_none_or(|expires| now < expires))
+    /// The secrets with which a scheme signs at `now`, newest first.
+    pub fn signing_secrets<'a>(&'a self, scheme: &'a str, now: Timestamp) -> impl Iterator<Item = &'a Secret> {
+        self.secrets.iter().filter(move |secret| &*secret.scheme == scheme && secret.signs(now))
     }
 }
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     egress::{self, Egress, EgressConfig},
     model::{AddressPolicy, Clock, Outcome, Timestamp},
-    signing::{self, Secret, VerifyError},
+    signing::{KeyForm, Secret, VerifyError},
 };
 
 const PATIENT: Duration = Duration::from_secs(20);
@@ -214,16 +214,11 @@ async fn stopping_abandons_a_handler_that_hangs() {
 #[tokio::test]
 async fn verifier_accepts_what_was_signed_and_says_what_is_wrong_with_the_rest() {
     let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
-    let secret = Secret::generate();
+    let secret = Secret::generate(KeyForm::Base64);
     let verifier = Verifier::new(vec![secret.clone()], clock.clone());
-    let signed = signing::sign(&[&secret], "evt_1", clock.wall(), b"body");
-    let headers = HeaderMap::from_iter([
-        ("webhook-id".parse::<header::HeaderName>().unwrap(), signed.id.parse::<HeaderValue>().unwrap()),
-        ("webhook-timestamp".parse().unwrap(), signed.timestamp.parse().unwrap()),
-        ("webhook-signature".parse().unwrap(), signed.signature.parse().unwrap()),
-    ]);
+    let headers = crate::fixture::signed_headers(&secret, "evt_1", clock.wall(), b"body");
     let webhook = Webhook { method: Method::POST, uri: Uri::default(), headers, body: Bytes::from_static(b"body") };
-    assert_eq!(verifier.verify(&webhook).unwrap().id, "evt_1");
+    assert_eq!(verifier.verify(&webhook).unwrap().id, Some("evt_1"));
 
     let mut changed = webhook.clone();
     changed.body = Bytes::from_static(b"Body");
@@ -231,12 +226,12 @@ async fn verifier_accepts_what_was_signed_and_says_what_is_wrong_with_the_rest()
 
     let mut doubled = webhook.clone();
     doubled.headers.append("webhook-id", HeaderValue::from_static("evt_2"));
-    assert_eq!(verifier.verify(&doubled), Err(VerifyError::MissingHeader("webhook-id")));
+    assert_eq!(verifier.verify(&doubled), Err(VerifyError::MissingHeader("webhook-id".to_owned())));
 
-    verifier.replace_secrets(vec![Secret::generate()]);
+    verifier.replace_secrets(vec![Secret::generate(KeyForm::Base64)]);
     assert_eq!(verifier.verify(&webhook), Err(VerifyError::Mismatch));
-    verifier.replace_secrets(vec![Secret::generate(), secret]);
-    assert_eq!(verifier.verify(&webhook).unwrap().secret_index, 1);
+    verifier.replace_secrets(vec![Secret::generate(KeyForm::Base64), secret]);
+    assert_eq!(verifier.verify(&webhook).unwrap().key_index, 1);
 
     clock.advance(Duration::from_secs(301));
     assert!(matches!(verifier.verify(&webhook), Err(VerifyError::TooOld { .. })));

@@ -10,12 +10,12 @@ use http::StatusCode;
 use super::{Answer, Webhook};
 use crate::{
     model::Clock,
-    signing::{self, DEFAULT_TOLERANCE, MessageHeaders, Secret, Verified, VerifyError},
+    signing::{DEFAULT_TOLERANCE, Received, SchemePreset, Secret, Verified, VerifyError, VerifyingKey},
 };
 
-/// Verifies webhooks by the secrets of one endpoint, which may change while webhooks arrive.
+/// Verifies Standard Webhooks by the secrets of one endpoint, which may change while webhooks arrive.
 pub struct Verifier {
-    secrets: RwLock<Vec<Secret>>,
+    keys: RwLock<Vec<VerifyingKey>>,
     clock: Clock,
     tolerance: Duration,
 }
@@ -23,12 +23,12 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier that accepts timestamps within 300 s of the wall clock, both ways.
     pub fn new(secrets: Vec<Secret>, clock: Clock) -> Self {
-        Self { secrets: RwLock::new(secrets), clock, tolerance: DEFAULT_TOLERANCE }
+        Self { keys: RwLock::new(keys_of(&secrets)), clock, tolerance: DEFAULT_TOLERANCE }
     }
 
     /// Puts other secrets in the place of those before, as a receiver does when a secret is rotated.
     pub fn replace_secrets(&self, secrets: Vec<Secret>) {
-        *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys_of(&secrets);
     }
 
     /// Verifies one webhook.
@@ -36,11 +36,14 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it; the text is meant for whoever sets the receiver up.
     pub fn verify<'a>(&self, webhook: &'a Webhook) -> Result<Verified<'a>, VerifyError> {
-        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
-        let secrets: Vec<&Secret> = secrets.iter().collect();
-        let headers = MessageHeaders::read(|name| webhook.header(name));
-        signing::verify(&secrets, headers, &webhook.body, self.clock.wall(), self.tolerance)
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let received = Received { header: &|name| webhook.header(name), body: &webhook.body, url: None };
+        SchemePreset::Standard.scheme().verify(&keys, &received, self.clock.wall(), self.tolerance)
     }
+}
+
+fn keys_of(secrets: &[Secret]) -> Vec<VerifyingKey> {
+    secrets.iter().map(VerifyingKey::from).collect()
 }
 
 impl From<&VerifyError> for Answer {

@@ -10,13 +10,12 @@ use tonic_types::StatusExt as _;
 use super::*;
 use crate::{
     configure::{Configurator, NewEndpoint},
-    fixture::PostgresDatabase,
-    model::{AddressPolicy, Cidr, DeliveryPolicy, EndpointSettings, TenantKey, TypeFilter},
+    fixture::{PostgresDatabase, settings},
+    model::{AddressPolicy, Cidr, TenantKey},
     proto::{
         CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
     },
     receiver::{Answer, Receiver, Webhook},
-    signing,
     store::{KeySource, Location},
 };
 
@@ -97,14 +96,7 @@ async fn event_goes_where_another_server_has_just_said() {
     let configurator = Configurator::new(Arc::new(other));
     let mut client = client(&server);
     for number in 0..3 {
-        let settings = EndpointSettings {
-            display_name: String::new(),
-            description: String::new(),
-            url: "https://receiver.invalid/".parse().unwrap(),
-            filter: TypeFilter::default(),
-            policy: DeliveryPolicy::default(),
-        };
-        let new = NewEndpoint { settings, disabled: false, secret: Arc::new(signing::Secret::generate()) };
+        let new = NewEndpoint { settings: settings(), disabled: false, secrets: Vec::new(), headers: Vec::new() };
         // Committed without the server's knowledge; what it publishes next is routed anew before it commits.
         configurator.create_endpoint(TenantKey::DEFAULT, new).await.unwrap();
         let answer = client.publish_event(event(&format!("evt-{number}"))).await.unwrap().into_inner();

@@ -6,26 +6,44 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ed25519_dalek::SigningKey;
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-const PREFIX: &str = "whsec_";
+use super::{encoding::push_hex, public_key::PublicKey, scheme::KeyForm};
 
-/// The length of a key, in bytes, as Standard Webhooks has it.
+const BASE64_PREFIX: &str = "whsec_";
+const SEED_PREFIX: &str = "whsk_";
+pub(super) const PUBLIC_PREFIX: &str = "whpk_";
+
+/// The length of a key in base64, in bytes, as Standard Webhooks has it.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The length of the keys made here, in bytes: that of an HMAC-SHA256.
+/// The length of the keys made here, in bytes: that of an HMAC-SHA256, and of an Ed25519 seed.
 const NEW_KEY_BYTES: usize = 32;
 
 /// The longest text that is looked at, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
 
+/// Below this many bytes a text is called weak.
+const STRONG_TEXT_BYTES: usize = 16;
+
 /// A signing secret. Its text never appears in Debug output and is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Secret {
     text: Zeroizing<String>,
-    key: Zeroizing<Vec<u8>>,
+    form: KeyForm,
+    key: Key,
+}
+
+/// What signs.
+#[derive(Clone)]
+pub(super) enum Key {
+    /// For HMAC; never empty.
+    Bytes(Zeroizing<Vec<u8>>),
+    /// For Ed25519. Wipes itself.
+    Seed(Box<SigningKey>),
 }
 
 impl fmt::Debug for Secret {
@@ -34,51 +52,66 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why a secret was refused. Never repeats any of it.
+/// Why a secret was refused, as the rest of a sentence. Never repeats any of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretError(pub String);
 
 impl Secret {
-    /// Reads a Standard Webhooks secret: `whsec_` and base64 (standard alphabet, padded) of 24 to 64 bytes.
-    pub fn parse(text: &str) -> Result<Self, SecretError> {
-        let refused = |problem: &str| Err(SecretError(problem.to_owned()));
+    /// Reads a secret of the given form: any text of 1 to 256 bytes without NUL; `whsec_` and base64 (standard alphabet,
+    /// padded) of 24 to 64 bytes, as Standard Webhooks has it; or `whsk_` and base64 of an Ed25519 seed of 32 bytes.
+    ///
+    /// # Errors
+    /// What is wrong with it. A public key (`whpk_`) is no secret in any form.
+    pub fn parse(text: &str, form: KeyForm) -> Result<Self, SecretError> {
         if text.is_empty() {
             return refused("is empty");
         }
         if text.len() > TEXT_BYTES_MAX {
             return refused("is longer than 256 bytes");
         }
-        if text.starts_with("whpk_") {
-            return refused("is a public key (`whpk_`), which cannot sign; give a secret that starts with `whsec_`");
+        if text.starts_with(PUBLIC_PREFIX) {
+            return refused(match form {
+                KeyForm::Text => "is a public key (`whpk_`), which anybody may know",
+                KeyForm::Base64 => {
+                    "is a public key (`whpk_`), which cannot sign; give a secret that starts with `whsec_`"
+                }
+                KeyForm::Ed25519Seed => {
+                    "is a public key (`whpk_`), which cannot sign; give a secret that starts with `whsk_`"
+                }
+            });
         }
-        if text.starts_with("whsk_") {
-            return refused("is an Ed25519 key (`whsk_`); give a secret that starts with `whsec_`");
-        }
-        let Some(encoded) = text.strip_prefix(PREFIX) else {
-            return refused("must start with `whsec_`");
-        };
-        if encoded.is_empty() {
-            return refused("has nothing after `whsec_`");
-        }
-        let Ok(key) = STANDARD.decode(encoded).map(Zeroizing::new) else {
-            return refused("must be base64 (standard alphabet, with padding) after `whsec_`");
-        };
-        if !KEY_BYTES.contains(&key.len()) {
-            return Err(SecretError(format!("must be 24 to 64 bytes when decoded, but is {}", key.len())));
-        }
-        Ok(Self { text: Zeroizing::new(text.to_owned()), key })
+        let key = match form {
+            KeyForm::Text => text_key(text),
+            KeyForm::Base64 => base64_key(text),
+            KeyForm::Ed25519Seed => seed_key(text),
+        }?;
+        Ok(Self { text: Zeroizing::new(text.to_owned()), form, key })
     }
 
-    /// Makes a new secret of 32 random bytes.
-    pub fn generate() -> Self {
-        let mut key = Zeroizing::new(vec![0; NEW_KEY_BYTES]);
-        rand::rng().fill_bytes(&mut key);
+    /// Makes a new secret of 32 random bytes. As text they are 64 hexadecimal digits.
+    pub fn generate(form: KeyForm) -> Self {
+        let mut random = Zeroizing::new([0; NEW_KEY_BYTES]);
+        rand::rng().fill_bytes(&mut *random);
         // Of the final length from the start: growing would leave a copy behind that nobody wipes.
         let mut text = Zeroizing::new(String::with_capacity(TEXT_BYTES_MAX));
-        text.push_str(PREFIX);
-        STANDARD.encode_string(&*key, &mut text);
-        Self { text, key }
+        let key = match form {
+            KeyForm::Text => {
+                push_hex(&mut text, &*random);
+                Key::Bytes(Zeroizing::new(text.as_bytes().to_vec()))
+            }
+            KeyForm::Base64 => {
+                text.push_str(BASE64_PREFIX);
+                STANDARD.encode_string(*random, &mut text);
+                Key::Bytes(Zeroizing::new(random.to_vec()))
+            }
+            KeyForm::Ed25519Seed => {
+                text.push_str(SEED_PREFIX);
+                STANDARD.encode_string(*random, &mut text);
+                Key::Seed(Box::new(SigningKey::from_bytes(&random)))
+            }
+        };
+        Self { text, form, key }
     }
 
     /// The secret as its owner was shown it. For sealing and for the one answer that shows it.
@@ -86,88 +119,82 @@ impl Secret {
         &self.text
     }
 
-    /// The first 16 hexadecimal digits of the SHA-256 of the secret's text.
-    pub fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(self.text.as_bytes());
-        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    /// How its key is read.
+    pub fn form(&self) -> KeyForm {
+        self.form
     }
 
-    /// The key that signs; 24 to 64 bytes.
-    pub(super) fn key(&self) -> &[u8] {
+    /// What its receivers verify with, if that is not the secret itself.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        match &self.key {
+            Key::Bytes(_) => None,
+            Key::Seed(key) => Some(PublicKey::from(key.verifying_key())),
+        }
+    }
+
+    /// What should be said to whoever brought this secret along, if it is easily guessed.
+    pub fn weakness(&self) -> Option<&'static str> {
+        let weak = self.form == KeyForm::Text && self.text.len() < STRONG_TEXT_BYTES;
+        weak.then_some("is shorter than 16 bytes, so it might be guessed; rotate to a generated one soon")
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of the secret's text.
+    pub fn fingerprint(&self) -> String {
+        let mut text = String::new();
+        push_hex(&mut text, &Sha256::digest(self.text.as_bytes())[..8]);
+        text
+    }
+
+    pub(super) fn key(&self) -> &Key {
         &self.key
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+fn refused<T>(problem: &str) -> Result<T, SecretError> {
+    Err(SecretError(problem.to_owned()))
+}
 
-    use super::*;
-
-    fn encoded(bytes: usize) -> String {
-        format!("whsec_{}", STANDARD.encode(vec![0xab; bytes]))
+fn text_key(text: &str) -> Result<Key, SecretError> {
+    if text.contains('\0') {
+        return refused("must not contain NUL");
     }
+    Ok(Key::Bytes(Zeroizing::new(text.as_bytes().to_vec())))
+}
 
-    #[test]
-    fn keys_of_24_to_64_bytes_are_read() {
-        for bytes in [24, 25, 32, 63, 64] {
-            let text = encoded(bytes);
-            let secret = Secret::parse(&text).unwrap();
-            assert_eq!(secret.expose(), text);
-            assert_eq!(secret.key(), vec![0xab; bytes]);
-        }
+fn base64_key(text: &str) -> Result<Key, SecretError> {
+    if text.starts_with(SEED_PREFIX) {
+        return refused("is an Ed25519 key (`whsk_`); give a secret that starts with `whsec_`");
     }
-
-    #[test]
-    fn everything_else_is_refused_for_its_own_reason_and_not_repeated() {
-        let cases = [
-            (String::new(), "empty"),
-            ("x".repeat(257), "256"),
-            ("whsec_".to_owned(), "nothing after"),
-            (encoded(23), "but is 23"),
-            (encoded(65), "but is 65"),
-            (encoded(32).replace("whsec_", ""), "must start"),
-            (encoded(32).replace("whsec_", "WHSEC_"), "must start"),
-            (encoded(32).replace("whsec_", "whpk_"), "public key"),
-            (encoded(32).replace("whsec_", "whsk_"), "Ed25519"),
-            (encoded(32).replace('=', ""), "base64"),
-            (encoded(32).replace("q6ur", "q-_r"), "base64"),
-            (encoded(32) + "\n", "base64"),
-            (" ".to_owned() + &encoded(32), "must start"),
-        ];
-        for (text, reason) in cases {
-            let error = Secret::parse(&text).unwrap_err();
-            assert!(error.0.contains(reason), "{error} lacks {reason}");
-            assert!(!error.0.contains("q6ur"), "{error}");
-        }
+    let key = decode_after(text, BASE64_PREFIX)?;
+    if !KEY_BYTES.contains(&key.len()) {
+        return Err(SecretError(format!("must be 24 to 64 bytes when decoded, but is {}", key.len())));
     }
+    Ok(Key::Bytes(key))
+}
 
-    #[test]
-    fn generated_secrets_differ_and_can_be_read() {
-        let (one, other) = (Secret::generate(), Secret::generate());
-        assert_ne!(one.expose(), other.expose());
-        let read = Secret::parse(one.expose()).unwrap();
-        assert_eq!(read.key(), one.key());
-        assert_eq!(read.key().len(), 32);
+fn seed_key(text: &str) -> Result<Key, SecretError> {
+    if text.starts_with(BASE64_PREFIX) {
+        return refused("is an HMAC key (`whsec_`); give an Ed25519 key, which starts with `whsk_`");
     }
-
-    #[test]
-    fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Secret::generate()), "Secret(…)");
-    }
-
-    #[test]
-    fn fingerprint_is_the_start_of_the_sha256_of_the_text() {
-        let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        assert_eq!(secret.fingerprint(), "96ad2ccd81462a76");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_without_a_panic(text in "(whsec_)?.{0,90}") {
-            if let Ok(secret) = Secret::parse(&text) {
-                prop_assert_eq!(secret.expose(), text);
-            }
-        }
+    let seed = decode_after(text, SEED_PREFIX)?;
+    match <&[u8; NEW_KEY_BYTES]>::try_from(seed.as_slice()) {
+        Ok(seed) => Ok(Key::Seed(Box::new(SigningKey::from_bytes(seed)))),
+        Err(_) => Err(SecretError(format!("must be 32 bytes when decoded, but is {}", seed.len()))),
     }
 }
+
+pub(super) fn decode_after(text: &str, prefix: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let Some(encoded) = text.strip_prefix(prefix) else {
+        return Err(SecretError(format!("must start with `{prefix}`")));
+    };
+    if encoded.is_empty() {
+        return Err(SecretError(format!("has nothing after `{prefix}`")));
+    }
+    STANDARD
+        .decode(encoded)
+        .map(Zeroizing::new)
+        .map_err(|_| SecretError(format!("must be base64 (standard alphabet, with padding) after `{prefix}`")))
+}
+
+#[cfg(test)]
+mod tests;

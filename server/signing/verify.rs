@@ -5,11 +5,16 @@
 
 use std::time::Duration;
 
+use ed25519_dalek::{Signature, ed25519::signature::MultipartVerifier as _};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{
-    ID_HEADER, SIGNATURE_HEADER, Secret, SignedHeaders, TIMESTAMP_HEADER, VERSION_PREFIX,
-    sign::{ENCODED_LEN, push_signature},
+    public_key::PublicKey,
+    received::{Received, carrier, read},
+    scheme::{Algorithm, Encoding, Part, SchemeDefinition, SignatureScheme, Variable},
+    sign::hmac_sha256,
+    values::{Values, signed_pieces},
+    verifying_key::{KeyMaterial, VerifyingKey},
 };
 use crate::model::Timestamp;
 
@@ -19,39 +24,19 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 /// The most digits a timestamp has: enough for 30,000 years, few enough for microseconds in 64 bits.
 const TIMESTAMP_DIGITS_MAX: usize = 12;
 
-/// The header values that a message is verified by, as they arrived; `None` where there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MessageHeaders<'a> {
-    /// `webhook-id`
-    pub id: Option<&'a str>,
-    /// `webhook-timestamp`
-    pub timestamp: Option<&'a str>,
-    /// `webhook-signature`
-    pub signature: Option<&'a str>,
-}
-
-impl<'a> MessageHeaders<'a> {
-    /// Takes what `value_of` returns for each header's name, which it is given in lower case.
-    pub fn read(mut value_of: impl FnMut(&'static str) -> Option<&'a str>) -> Self {
-        Self { id: value_of(ID_HEADER), timestamp: value_of(TIMESTAMP_HEADER), signature: value_of(SIGNATURE_HEADER) }
-    }
-}
-
-impl<'a> From<&'a SignedHeaders> for MessageHeaders<'a> {
-    fn from(headers: &'a SignedHeaders) -> Self {
-        Self { id: Some(&headers.id), timestamp: Some(&headers.timestamp), signature: Some(&headers.signature) }
-    }
-}
+/// The most signatures that are tried, so that a long header costs little. Senders make two or three, during a rotation.
+const SIGNATURES_MAX: usize = 16;
 
 /// What a message that verified says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified<'a> {
-    /// Its id, by which a receiver recognises a repetition.
-    pub id: &'a str,
-    /// When it was signed.
-    pub signed: Timestamp,
-    /// The first of the receiver's secrets that signed it, from 0.
-    pub secret_index: usize,
+    /// Its id, by which a receiver recognises a repetition; `None` where the scheme has none. As trustworthy as the
+    /// transport where the scheme only carries it, without signing it.
+    pub id: Option<&'a str>,
+    /// When it was signed; `None` where the scheme does not sign a time.
+    pub signed: Option<Timestamp>,
+    /// The first of the receiver's keys that it verified with, from 0.
+    pub key_index: usize,
 }
 
 /// Why a message was refused. Never repeats a header value or any of a secret.
@@ -60,72 +45,140 @@ pub enum VerifyError {
     /// The receiver gave no secret to verify with.
     #[error("there is no secret to verify with")]
     NoSecret,
-    /// A header is missing or empty.
-    #[error("the header `{0}` is missing or empty")]
-    MissingHeader(&'static str),
-    /// The id contains a dot, so that what was signed could be read in two ways.
-    #[error("`webhook-id` contains a dot")]
-    BadId,
+    /// None of the receiver's secrets is of the scheme's form.
+    #[error("the secret is of another kind than the scheme's")]
+    WrongKeyForm,
+    /// The scheme signs the URL, and the receiver gave none.
+    #[error("the URL is signed, but it is not known to what URL the message was sent")]
+    NoUrl,
+    /// A header is missing, empty, or there more than once.
+    #[error("the header `{0}` is missing or empty, or there more than once")]
+    MissingHeader(String),
+    /// A header does not look as the scheme has it.
+    #[error("`{header}` is not of the form `{form}`")]
+    MalformedHeader {
+        /// Its name.
+        header: String,
+        /// What it should look like.
+        form: String,
+    },
+    /// A header says something else than another one, of the same thing.
+    #[error("`{0}` contradicts another header")]
+    Contradiction(String),
+    /// A value contains the character that ends it, so that what was signed could be read in two ways.
+    #[error("`{header}` contains `{mark}`")]
+    Ambiguous {
+        /// The name of the header that carries the value.
+        header: String,
+        /// The character.
+        mark: char,
+    },
     /// The timestamp is not a number of seconds.
-    #[error("`webhook-timestamp` is not a whole number of seconds since 1970")]
-    BadTimestamp,
+    #[error("`{0}` is not a whole number of seconds since 1970")]
+    BadTimestamp(String),
     /// The timestamp is too long ago: a repetition, or a clock that is fast.
     #[error(
-        "`webhook-timestamp` is {by:?} ago, more than the {tolerance:?} allowed; is this an old message, or is the clock wrong?"
+        "`{header}` is {by:?} ago, more than the {tolerance:?} allowed; is this an old message, or is the clock wrong?"
     )]
     TooOld {
+        /// The name of the header that carries it.
+        header: String,
         /// How long ago.
         by: Duration,
         /// What is allowed.
         tolerance: Duration,
     },
     /// The timestamp is too far ahead: a clock that is slow.
-    #[error("`webhook-timestamp` is {by:?} ahead, more than the {tolerance:?} allowed; is the clock wrong?")]
+    #[error("`{header}` is {by:?} ahead, more than the {tolerance:?} allowed; is the clock wrong?")]
     TooNew {
+        /// The name of the header that carries it.
+        header: String,
         /// How far ahead.
         by: Duration,
         /// What is allowed.
         tolerance: Duration,
     },
-    /// There are signatures, but none is `v1`.
-    #[error("`webhook-signature` has no signature of version v1")]
-    UnknownVersion,
-    /// There are `v1` signatures, but none is of the right form; empty ones are among these.
-    #[error("`webhook-signature` has no v1 signature of 32 bytes in base64")]
-    MalformedSignature,
+    /// There are signatures, but none begins as the scheme's do.
+    #[error("`{header}` has no signature that begins with `{prefix}`")]
+    UnknownVersion {
+        /// The name of the header that carries the signatures.
+        header: String,
+        /// What the scheme's signatures begin with.
+        prefix: String,
+    },
+    /// There are signatures that begin as they should, but none is of the right form; empty ones are among these.
+    #[error("`{header}` has no signature of {form}{}", after(.prefix))]
+    MalformedSignature {
+        /// The name of the header that carries the signatures.
+        header: String,
+        /// What the scheme's signatures begin with.
+        prefix: String,
+        /// What should stand after it.
+        form: &'static str,
+    },
+    /// There are more signatures than anybody makes.
+    #[error("`{0}` has more than {SIGNATURES_MAX} signatures")]
+    TooManySignatures(String),
     /// No signature was made with any of the secrets over these bytes.
     #[error("no signature matches: another secret, another id or timestamp, or a body that is not the bytes sent")]
     Mismatch,
 }
 
-/// Verifies a message by any of `secrets`: every `v1` signature in the header is tried against each of them. `body` is
-/// the request's body as it came off the wire, never a re-serialised one. The timestamp may be `tolerance` away from
-/// `now`, both ways; [`DEFAULT_TOLERANCE`] is usual.
-pub fn verify<'a>(
-    secrets: &[&Secret],
-    headers: MessageHeaders<'a>,
-    body: &[u8],
-    now: Timestamp,
-    tolerance: Duration,
-) -> Result<Verified<'a>, VerifyError> {
-    let id = present(headers.id, ID_HEADER)?;
-    let timestamp = present(headers.timestamp, TIMESTAMP_HEADER)?;
-    let signatures = present(headers.signature, SIGNATURE_HEADER)?;
-    if secrets.is_empty() {
-        return Err(VerifyError::NoSecret);
+impl SignatureScheme {
+    /// Verifies a message by any of `keys`: every signature in it is tried against each of them; keys of another form than
+    /// the scheme's are passed over. Where the scheme has a timestamp, it may be `tolerance` away from `now`, both ways;
+    /// [`DEFAULT_TOLERANCE`] is usual.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the message.
+    pub fn verify<'a>(
+        &self,
+        keys: &[VerifyingKey],
+        received: &Received<'_, 'a>,
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<Verified<'a>, VerifyError> {
+        let definition = self.definition();
+        let said = read(definition, received)?;
+        check_keys(definition, keys)?;
+        let mut values: Values<'_> = said.values;
+        if definition.signed.contains(&Part::Variable(Variable::Url)) {
+            values.url = Some(received.url.ok_or(VerifyError::NoUrl)?);
+        }
+        let time = said.values.timestamp.map(|text| check_time(definition, text, now, tolerance)).transpose()?;
+        let candidates = Candidates::read(definition, said.signatures)?;
+        let key_index = candidates.first_key(definition, keys, values, received.body).ok_or(VerifyError::Mismatch)?;
+        let signed = time.filter(|_| definition.signed.contains(&Part::Variable(Variable::Timestamp)));
+        Ok(Verified { id: said.values.id, signed, key_index })
     }
-    if id.contains('.') {
-        return Err(VerifyError::BadId);
-    }
-    let signed = read_timestamp(timestamp).ok_or(VerifyError::BadTimestamp)?;
-    check_age(signed, now, tolerance)?;
-    check_form(signatures)?;
-    let secret_index = matching(secrets, id, timestamp, body, signatures).ok_or(VerifyError::Mismatch)?;
-    Ok(Verified { id, signed, secret_index })
 }
 
-fn present<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a str, VerifyError> {
-    value.filter(|value| !value.trim().is_empty()).ok_or(VerifyError::MissingHeader(name))
+fn check_keys(definition: &SchemeDefinition, keys: &[VerifyingKey]) -> Result<(), VerifyError> {
+    if keys.is_empty() {
+        return Err(VerifyError::NoSecret);
+    }
+    let fits = |key: &VerifyingKey| key.form() == definition.key_form;
+    if keys.iter().any(fits) { Ok(()) } else { Err(VerifyError::WrongKeyForm) }
+}
+
+fn check_time(
+    definition: &SchemeDefinition,
+    text: &str,
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<Timestamp, VerifyError> {
+    let header = || carrier(definition, Variable::Timestamp).unwrap_or_default().to_owned();
+    let signed = read_timestamp(text).ok_or_else(|| VerifyError::BadTimestamp(header()))?;
+    // Whole seconds are compared, as the sender wrote them.
+    let now = Timestamp::from_micros(now.as_secs().saturating_mul(1_000_000));
+    let (ago, ahead) = (now.since(signed), signed.since(now));
+    if ago > tolerance {
+        return Err(VerifyError::TooOld { header: header(), by: ago, tolerance });
+    }
+    if ahead > tolerance {
+        return Err(VerifyError::TooNew { header: header(), by: ahead, tolerance });
+    }
+    Ok(signed)
 }
 
 fn read_timestamp(text: &str) -> Option<Timestamp> {
@@ -135,50 +188,97 @@ fn read_timestamp(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(text.parse::<i64>().ok()? * 1_000_000))
 }
 
-/// Compares whole seconds, as the sender wrote them.
-fn check_age(signed: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), VerifyError> {
-    let now = Timestamp::from_micros(now.as_secs().saturating_mul(1_000_000));
-    let (ago, ahead) = (now.since(signed), signed.since(now));
-    if ago > tolerance {
-        return Err(VerifyError::TooOld { by: ago, tolerance });
-    }
-    if ahead > tolerance {
-        return Err(VerifyError::TooNew { by: ahead, tolerance });
-    }
-    Ok(())
+/// The signatures of a message that are of the scheme's form.
+enum Candidates {
+    Hmac(Vec<[u8; 32]>),
+    Ed25519(Vec<[u8; 64]>),
 }
 
-fn known(signatures: &str) -> impl Iterator<Item = &str> {
-    signatures.split(' ').filter_map(|signature| signature.strip_prefix(VERSION_PREFIX))
-}
-
-fn check_form(signatures: &str) -> Result<(), VerifyError> {
-    if known(signatures).next().is_none() {
-        return Err(VerifyError::UnknownVersion);
-    }
-    if !known(signatures).any(|signature| signature.len() == ENCODED_LEN) {
-        return Err(VerifyError::MalformedSignature);
-    }
-    Ok(())
-}
-
-/// The first secret under which any of the signatures was made. Every secret is tried with every signature, so that the
-/// time taken says nothing of which one matched or how far.
-fn matching(secrets: &[&Secret], id: &str, timestamp: &str, body: &[u8], signatures: &str) -> Option<usize> {
-    let mut expected = String::with_capacity(ENCODED_LEN);
-    let mut first = None;
-    for (index, secret) in secrets.iter().enumerate() {
-        expected.clear();
-        push_signature(&mut expected, secret, id, timestamp, body);
-        let any = known(signatures).fold(Choice::from(0), |any, signature| {
-            // Of different lengths, slices are unequal; no byte of them is read.
-            any | expected.as_bytes().ct_eq(signature.as_bytes())
-        });
-        if bool::from(any) && first.is_none() {
-            first = Some(index);
+impl Candidates {
+    fn read(definition: &SchemeDefinition, signatures: &str) -> Result<Self, VerifyError> {
+        match definition.algorithm {
+            Algorithm::HmacSha256 => decode(definition, signatures).map(Self::Hmac),
+            Algorithm::Ed25519 => decode(definition, signatures).map(Self::Ed25519),
         }
     }
-    first
+
+    /// The first key that made any of the signatures.
+    fn first_key(
+        &self,
+        definition: &SchemeDefinition,
+        keys: &[VerifyingKey],
+        values: Values<'_>,
+        body: &[u8],
+    ) -> Option<usize> {
+        let mut first = None;
+        for (index, key) in keys.iter().enumerate() {
+            if key.form() != definition.key_form {
+                continue;
+            }
+            let pieces = signed_pieces(definition, values, body);
+            let matches = match (self, key.material()) {
+                (Self::Hmac(signatures), KeyMaterial::Secret(key)) => is_any(signatures, &hmac_sha256(key, pieces)),
+                (Self::Ed25519(signatures), KeyMaterial::Public(key)) => {
+                    let pieces: Vec<&[u8]> = pieces.collect();
+                    signatures.iter().any(|signature| is_signed_by(key, &pieces, signature))
+                }
+                (Self::Hmac(_), KeyMaterial::Public(_)) | (Self::Ed25519(_), KeyMaterial::Secret(_)) => false,
+            };
+            // Goes on, so that the time taken says nothing of which key matched.
+            if matches && first.is_none() {
+                first = Some(index);
+            }
+        }
+        first
+    }
+}
+
+/// Reads those signatures that begin with the scheme's prefix; others are of versions that are not known here.
+fn decode<const N: usize>(definition: &SchemeDefinition, signatures: &str) -> Result<Vec<[u8; N]>, VerifyError> {
+    let header = || carrier(definition, Variable::Signature).unwrap_or_default().to_owned();
+    let prefix = definition.signature_prefix.as_str();
+    let all: Vec<&str> = match &definition.signature_separator {
+        Some(separator) => signatures.split(separator.as_str()).collect(),
+        None => vec![signatures],
+    };
+    let known: Vec<&str> = all.into_iter().filter_map(|signature| signature.strip_prefix(prefix)).collect();
+    if known.is_empty() {
+        return Err(VerifyError::UnknownVersion { header: header(), prefix: prefix.to_owned() });
+    }
+    let read: Vec<_> = known.into_iter().filter_map(|text| definition.encoding.read(text)).collect();
+    match read.len() {
+        0 => {
+            Err(VerifyError::MalformedSignature { header: header(), prefix: prefix.to_owned(), form: form(definition) })
+        }
+        1..=SIGNATURES_MAX => Ok(read),
+        _ => Err(VerifyError::TooManySignatures(header())),
+    }
+}
+
+fn after(prefix: &str) -> String {
+    if prefix.is_empty() { String::new() } else { format!(" after `{prefix}`") }
+}
+
+fn form(definition: &SchemeDefinition) -> &'static str {
+    match (definition.algorithm, definition.encoding) {
+        (Algorithm::HmacSha256, Encoding::Base64) => "32 bytes in base64",
+        (Algorithm::HmacSha256, Encoding::Hex) => "32 bytes in hexadecimal",
+        (Algorithm::Ed25519, Encoding::Base64) => "64 bytes in base64",
+        (Algorithm::Ed25519, Encoding::Hex) => "64 bytes in hexadecimal",
+    }
+}
+
+/// Whether `expected` is among `signatures`; takes the same time wherever it is and however far others agree.
+fn is_any(signatures: &[[u8; 32]], expected: &[u8; 32]) -> bool {
+    signatures.iter().fold(Choice::from(0), |any, signature| any | signature.ct_eq(expected)).into()
+}
+
+/// Strict verification (as ed25519-dalek's `verify_strict`, but of a message in pieces): neither the key nor the
+/// signature's point R may be of small order. Keys were refused for it when they were read.
+fn is_signed_by(key: &PublicKey, pieces: &[&[u8]], signature: &[u8; 64]) -> bool {
+    let signature = Signature::from_bytes(signature);
+    let point = ed25519_dalek::VerifyingKey::from_bytes(signature.r_bytes());
+    point.is_ok_and(|point| !point.is_weak()) && key.key().multipart_verify(pieces, &signature).is_ok()
 }
 
 #[cfg(test)]

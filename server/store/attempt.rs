@@ -6,16 +6,18 @@ use super::{
     Conn, Error, Result, Tx,
     sql::{MultiRow, column, execute, fetch_all, fetch_optional, pieces},
 };
-use crate::model::{Attempt, AttemptResult, DeliveryKey, FailureKind, Timestamp};
+use crate::model::{Attempt, AttemptResult, DeliveryKey, FailureKind, Timestamp, envelope::BodyNote};
 
 const INSERT: MultiRow = MultiRow {
     head: "INSERT INTO attempt \
-           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response)",
+           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response, note)",
     tail: " ON CONFLICT (event, endpoint, n) DO UPDATE SET result = excluded.result, status = excluded.status, \
             latency = excluded.latency, kind = excluded.kind, ended = excluded.ended, \
-            truncated = excluded.truncated, detail = excluded.detail, response = excluded.response",
+            truncated = excluded.truncated, detail = excluded.detail, response = excluded.response, \
+            note = excluded.note",
     columns: &[
         "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "text", "bytea",
+        "bigint",
     ],
 };
 
@@ -41,7 +43,8 @@ pub(crate) async fn upsert(tx: &mut Tx, attempts: &[Attempt]) -> Result<()> {
                         .bind(ended(attempt))
                         .bind(i64::from(attempt.response_truncated))
                         .bind(attempt.detail.as_str())
-                        .bind(attempt.response.to_vec());
+                        .bind(attempt.response.to_vec())
+                        .bind(note(attempt));
                 }
                 query.execute(&mut **conn).await?;
             }
@@ -59,6 +62,7 @@ pub(crate) async fn upsert(tx: &mut Tx, attempts: &[Attempt]) -> Result<()> {
                 .bind(column(attempts, |attempt| i64::from(attempt.response_truncated)))
                 .bind(column(attempts, |attempt| attempt.detail.as_str()))
                 .bind(column(attempts, |attempt| &attempt.response[..]))
+                .bind(column(attempts, note))
                 .execute(&mut **conn)
                 .await?;
         }
@@ -80,6 +84,10 @@ fn kind(attempt: &Attempt) -> i64 {
 
 fn ended(attempt: &Attempt) -> i64 {
     attempt.ended.map_or(0, Timestamp::as_micros)
+}
+
+fn note(attempt: &Attempt) -> i64 {
+    attempt.body_note.map_or(0, note_number)
 }
 
 /// Records that an attempt begins, before its request is sent.
@@ -107,13 +115,13 @@ pub(crate) async fn was_begun(conn: &mut Conn, delivery: DeliveryKey, number: u3
 
 /// The attempts of a delivery that have a row, after number `after`, in order.
 pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, limit: i64) -> Result<Vec<Attempt>> {
-    let sql = "SELECT n, result, status, latency, kind, ended, truncated, detail, response FROM attempt \
+    let sql = "SELECT n, result, status, latency, kind, ended, truncated, detail, response, note FROM attempt \
                WHERE event = $1 AND endpoint = $2 AND n > $3 ORDER BY n LIMIT $4";
-    type Row = (i64, i64, i64, i64, i64, i64, i64, String, Vec<u8>);
+    type Row = (i64, i64, i64, i64, i64, i64, i64, String, Vec<u8>, i64);
     let (event, endpoint) = (delivery.event.0, delivery.endpoint.0);
     let rows: Vec<Row> = fetch_all!(conn, sql, event, endpoint, i64::from(after), limit)?;
     rows.into_iter()
-        .map(|(number, result, status, latency, kind, ended, truncated, detail, response)| {
+        .map(|(number, result, status, latency, kind, ended, truncated, detail, response, note)| {
             Ok(Attempt {
                 delivery,
                 number: u32::try_from(number).unwrap_or(u32::MAX),
@@ -126,6 +134,9 @@ pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, lim
                 response: response.into(),
                 response_truncated: truncated != 0,
                 detail,
+                body_note: [BodyNote::NumberKept, BodyNote::RepeatedMemberKept]
+                    .into_iter()
+                    .find(|kind| note_number(*kind) == note),
             })
         })
         .collect()
@@ -134,4 +145,11 @@ pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, lim
 /// Whole microseconds, as they are stored.
 pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn note_number(note: BodyNote) -> i64 {
+    match note {
+        BodyNote::NumberKept => 1,
+        BodyNote::RepeatedMemberKept => 2,
+    }
 }

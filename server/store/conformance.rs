@@ -15,12 +15,13 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     ("attempt", include_str!("attempt.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
     ("event", include_str!("event.rs")),
     ("event_type", include_str!("event_type.rs")),
+    ("header", include_str!("header.rs")),
     ("health", include_str!("health.rs")),
     ("hot", include_str!("hot/publish.rs")),
     ("hot", include_str!("hot/settle.rs")),

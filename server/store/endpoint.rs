@@ -1,23 +1,21 @@
 //! Endpoints and the history of what routing reads of them.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Conn, Error, Result, Tx,
+    policy::{policy_text, read_policy},
     sql::{execute, fetch_all, fetch_optional},
 };
 use crate::model::{
-    DeliveryPolicy, DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, TenantKey,
-    Timestamp, TypeFilter,
+    DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, Style, TenantKey, Timestamp, TypeFilter,
 };
 
 const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
 
-type Row = (i64, i64, String, String, String, String, String, i64, i64, i64, i64, i64, i64, i64);
+type Row = (i64, i64, String, String, String, String, String, i64, i64, i64, i64, i64, i64, i64, String, String);
 
 /// A version of what routing reads of an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,29 +28,12 @@ pub struct EndpointVersion {
     pub status: EndpointStatus,
 }
 
-/// A [`DeliveryPolicy`] as it is written: JSON, units in the names.
-#[derive(Deserialize, Serialize)]
-struct PolicyText {
-    retry: RetryText,
-    timeout_ms: u64,
-    max_in_flight: u32,
-    hold_secs: u64,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum RetryText {
-    Standard,
-    DelaysMs(Vec<u64>),
-    Exponential { initial_ms: u64, multiplier: f64, max_delay_ms: u64, max_attempts: u32 },
-}
-
 /// Writes a new endpoint and its first version.
 pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "INSERT INTO endpoint (key, tenant, display_name, description, url, filter, policy, state, reason, since, \
-               generation, version, created, updated) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+               generation, version, created, updated, style, header_names) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     execute!(
         &mut tx.conn,
         sql,
@@ -70,6 +51,8 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         endpoint.version,
         endpoint.created.as_micros(),
         endpoint.updated.as_micros(),
+        json_text(endpoint.settings.style.choice())?,
+        json_text(&endpoint.settings.header_names)?,
     )?;
     insert_version(tx, endpoint).await
 }
@@ -78,7 +61,8 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bool) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "UPDATE endpoint SET display_name = $2, description = $3, url = $4, filter = $5, policy = $6, state = $7, \
-               reason = $8, since = $9, generation = $10, version = $11, updated = $12 WHERE key = $1";
+               reason = $8, since = $9, generation = $10, version = $11, updated = $12, style = $13, header_names = $14 \
+               WHERE key = $1";
     execute!(
         &mut tx.conn,
         sql,
@@ -94,6 +78,8 @@ pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bo
         endpoint.generation,
         endpoint.version,
         endpoint.updated.as_micros(),
+        json_text(endpoint.settings.style.choice())?,
+        json_text(&endpoint.settings.header_names)?,
     )?;
     if routing_changed { insert_version(tx, endpoint).await } else { Ok(()) }
 }
@@ -110,14 +96,14 @@ async fn insert_version(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 /// An endpoint of a tenant's, tombstones included.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: EndpointKey) -> Result<Option<Endpoint>> {
     let sql = "SELECT key, tenant, display_name, description, url, filter, policy, state, reason, since, generation, \
-               version, created, updated FROM endpoint WHERE tenant = $1 AND key = $2";
+               version, created, updated, style, header_names FROM endpoint WHERE tenant = $1 AND key = $2";
     fetch_optional!(conn, sql, tenant.0, key.0)?.map(read).transpose()
 }
 
 /// A tenant's endpoints after `after`, oldest first, without tombstones.
 pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: i64) -> Result<Vec<Endpoint>> {
     let sql = "SELECT key, tenant, display_name, description, url, filter, policy, state, reason, since, generation, \
-               version, created, updated FROM endpoint \
+               version, created, updated, style, header_names FROM endpoint \
                WHERE tenant = $1 AND key > $2 AND state <> 3 ORDER BY key LIMIT $3";
     fetch_all!(conn, sql, tenant.0, after, limit)?.into_iter().map(read).collect()
 }
@@ -125,7 +111,7 @@ pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: 
 /// Endpoints of all tenants after `after`, by key, tombstones included while deliveries wait behind them.
 pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Endpoint>> {
     let sql = "SELECT key, tenant, display_name, description, url, filter, policy, state, reason, since, generation, \
-               version, created, updated FROM endpoint WHERE key > $1 \
+               version, created, updated, style, header_names FROM endpoint WHERE key > $1 \
                AND (state <> 3 OR EXISTS (SELECT 1 FROM lane WHERE lane.endpoint = endpoint.key)) \
                ORDER BY key LIMIT $2";
     fetch_all!(conn, sql, after, limit)?.into_iter().map(read).collect()
@@ -154,11 +140,14 @@ pub(crate) async fn versions_at(
 }
 
 fn read(row: Row) -> Result<Endpoint> {
-    let (key, tenant, display_name, description, url, filter, policy, state, reason, since, ..) = row;
-    let (generation, version, created, updated) = (row.10, row.11, row.12, row.13);
-    let url = url::Url::parse(&url).map_err(|_| Error::Corrupt(format!("URL of endpoint {key}")))?;
-    let policy: PolicyText =
-        serde_json::from_str(&policy).map_err(|_| Error::Corrupt(format!("policy of endpoint {key}")))?;
+    let (key, tenant, display_name, description, url, filter, policy, state, reason, since) =
+        (row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, row.9);
+    let (generation, version, created, updated, style, header_names) = (row.10, row.11, row.12, row.13, row.14, row.15);
+    let corrupt = |what: &str| Error::Corrupt(format!("{what} of endpoint {key}"));
+    let url = url::Url::parse(&url).map_err(|_| corrupt("URL"))?;
+    let style = serde_json::from_str(&style).map_err(|_| corrupt("style"))?;
+    let style = Style::new(style).map_err(|_| corrupt("style"))?;
+    let header_names = serde_json::from_str(&header_names).map_err(|_| corrupt("header names"))?;
     Ok(Endpoint {
         key: EndpointKey(key),
         tenant: TenantKey(tenant),
@@ -167,7 +156,9 @@ fn read(row: Row) -> Result<Endpoint> {
             description,
             url,
             filter: read_filter(&filter)?,
-            policy: policy.into(),
+            style,
+            header_names,
+            policy: read_policy(&policy).ok_or_else(|| corrupt("policy"))?,
         },
         status: read_status(state, reason, since)?,
         generation,
@@ -195,60 +186,15 @@ fn read_status(state: i64, reason: i64, since: i64) -> Result<EndpointStatus> {
 }
 
 fn filter_text(filter: &TypeFilter) -> Result<String> {
-    serde_json::to_string(filter.patterns()).map_err(|error| Error::Corrupt(error.to_string()))
+    json_text(filter.patterns())
+}
+
+fn json_text<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
 fn read_filter(text: &str) -> Result<TypeFilter> {
     let patterns: Vec<String> =
         serde_json::from_str(text).map_err(|_| Error::Corrupt("an endpoint's filter".to_owned()))?;
     TypeFilter::parse(&patterns).map_err(|_| Error::Corrupt("an endpoint's filter".to_owned()))
-}
-
-fn policy_text(policy: &DeliveryPolicy) -> Result<String> {
-    let retry = match &policy.retry {
-        RetrySchedule::Standard => RetryText::Standard,
-        RetrySchedule::Delays(delays) => RetryText::DelaysMs(delays.iter().copied().map(millis).collect()),
-        RetrySchedule::Exponential { initial, multiplier, max_delay, max_attempts } => RetryText::Exponential {
-            initial_ms: millis(*initial),
-            multiplier: *multiplier,
-            max_delay_ms: millis(*max_delay),
-            max_attempts: *max_attempts,
-        },
-    };
-    let text = PolicyText {
-        retry,
-        timeout_ms: millis(policy.timeout),
-        max_in_flight: policy.max_in_flight,
-        hold_secs: policy.hold_duration.as_secs(),
-    };
-    serde_json::to_string(&text).map_err(|error| Error::Corrupt(error.to_string()))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl From<PolicyText> for DeliveryPolicy {
-    fn from(text: PolicyText) -> Self {
-        let retry = match text.retry {
-            RetryText::Standard => RetrySchedule::Standard,
-            RetryText::DelaysMs(delays) => {
-                RetrySchedule::Delays(delays.into_iter().map(Duration::from_millis).collect())
-            }
-            RetryText::Exponential { initial_ms, multiplier, max_delay_ms, max_attempts } => {
-                RetrySchedule::Exponential {
-                    initial: Duration::from_millis(initial_ms),
-                    multiplier,
-                    max_delay: Duration::from_millis(max_delay_ms),
-                    max_attempts,
-                }
-            }
-        };
-        Self {
-            retry,
-            timeout: Duration::from_millis(text.timeout_ms),
-            max_in_flight: text.max_in_flight,
-            hold_duration: Duration::from_secs(text.hold_secs),
-        }
-    }
 }

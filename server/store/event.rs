@@ -34,7 +34,7 @@ pub struct EventHeading {
 
 const CONTENTS: MultiRow = MultiRow {
     head: "WITH k (key) AS (",
-    tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of \
+    tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time \
             FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c \
             WHERE e.key = k.key AND t.key = e.type AND c.key = e.content_type",
     columns: &["bigint"],
@@ -64,8 +64,8 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<
     let Some((key, tenant, id, event_type, content_type, payload, created, ping_of, time, labels, cfg)) = row else {
         return Ok(None);
     };
-    let content = read_content((key, tenant, id, event_type, content_type, payload, created, ping_of));
-    Ok(Some(Event { content, time: Timestamp::from_micros(time), labels: read_labels(&labels)?, cfg }))
+    let content = read_content((key, tenant, id, event_type, content_type, payload, created, ping_of, time));
+    Ok(Some(Event { content, labels: read_labels(&labels)?, cfg }))
 }
 
 /// What deliveries need of the events `keys`, in no order.
@@ -115,10 +115,10 @@ pub(crate) async fn headings(tx: &mut Tx, keys: &[EventKey]) -> Result<Vec<Event
     Ok(rows.into_iter().map(read).collect())
 }
 
-type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64);
+type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64, i64);
 
 fn read_content(row: ContentRow) -> EventContent {
-    let (key, tenant, id, event_type, content_type, payload, created, ping_of) = row;
+    let (key, tenant, id, event_type, content_type, payload, created, ping_of, time) = row;
     EventContent {
         key: EventKey(key),
         tenant: TenantKey(tenant),
@@ -126,6 +126,7 @@ fn read_content(row: ContentRow) -> EventContent {
         event_type: event_type.into(),
         content_type: content_type.into(),
         payload: payload.into(),
+        time: Timestamp::from_micros(time),
         created: Timestamp::from_micros(created),
         ping_of: (ping_of != 0).then_some(EndpointKey(ping_of)),
     }

@@ -23,7 +23,11 @@ macro_rules! step {
 }
 
 /// All steps, in order. A step that was released is never changed.
-const STEPS: &[Step] = &[step!("first light", "0001_first_light.sql"), step!("event types", "0002_event_types.sql")];
+const STEPS: &[Step] = &[
+    step!("first light", "0001_first_light.sql"),
+    step!("event types", "0002_event_types.sql"),
+    step!("styles", "0003_styles.sql"),
+];
 
 /// What brings a SQLite database to the newest schema.
 pub(super) fn sqlite() -> Migrator {
@@ -41,4 +45,24 @@ fn migrator(sql: impl Fn(&Step) -> &'static str) -> Migrator {
         Migration::new(version, description, MigrationType::Simple, sql, false)
     });
     Migrator::with_migrations(steps.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_step_that_is_written_is_taken_on_both_databases() {
+        for (folder, migrator) in [("sqlite", sqlite()), ("postgres", postgres())] {
+            let folder = format!("{}/server/store/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let written: BTreeSet<String> = std::fs::read_dir(&folder)
+                .unwrap()
+                .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+                .collect();
+            let taken: BTreeSet<String> = migrator.iter().map(|step| step.sql.as_str().to_owned()).collect();
+            assert_eq!(written, taken, "{folder}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub(crate) mod endpoint;
 mod error;
 pub(crate) mod event;
 pub(crate) mod event_type;
+pub(crate) mod header;
 pub(crate) mod health;
 pub(crate) mod hot;
 pub(crate) mod lane;
@@ -21,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod meta;
 mod migrate;
 pub(crate) mod name;
+mod policy;
 mod postgres;
 pub(crate) mod replica;
 mod seal;
@@ -87,6 +89,11 @@ impl Db {
             Location::Sqlite(path) => Kind::Sqlite(Sqlite::open(path).await?),
             Location::Postgres(url) => Kind::Postgres(Postgres::open(url).await?),
         })))
+    }
+
+    /// Whether several servers can use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&*self.0, Kind::Postgres(_))
     }
 
     /// From now on commits are those of `incarnation`, made under configuration `cfg`; the log reaches to row `seq` at

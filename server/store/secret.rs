@@ -8,8 +8,8 @@ use super::{
     sql::{execute, fetch_all},
 };
 use crate::{
-    model::{EndpointKey, Secret, SecretKey, TenantKey, Timestamp},
-    signing,
+    model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp},
+    signing::{self, KeyForm},
 };
 
 /// Writes a secret, sealed.
@@ -21,16 +21,45 @@ pub(crate) async fn insert(
     secret: &Secret,
 ) -> Result<()> {
     let sealed = keyring.seal(place(tenant, secret.key), secret.value.expose().as_bytes());
-    let expires = secret.expires.map(Timestamp::as_micros);
-    let sql = "INSERT INTO secret (key, tenant, endpoint, sealed, created, expires) VALUES ($1, $2, $3, $4, $5, $6)";
-    let created = secret.created.as_micros();
-    execute!(&mut tx.conn, sql, secret.key.0, tenant.0, endpoint.0, sealed, created, expires)?;
+    let sql = "INSERT INTO secret (key, tenant, endpoint, sealed, created, expires, scheme, form, begins) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    execute!(
+        &mut tx.conn,
+        sql,
+        secret.key.0,
+        tenant.0,
+        endpoint.0,
+        sealed,
+        secret.created.as_micros(),
+        secret.expires.map(Timestamp::as_micros),
+        &*secret.scheme,
+        form_number(secret.value.form()),
+        begins_column(secret.begins),
+    )?;
     Ok(())
 }
 
 /// Sets when a secret stops signing.
 pub(crate) async fn set_expiry(tx: &mut Tx, key: SecretKey, expires: Timestamp) -> Result<()> {
     execute!(&mut tx.conn, "UPDATE secret SET expires = $2 WHERE key = $1", key.0, expires.as_micros())?;
+    Ok(())
+}
+
+/// Sets when a secret begins to sign.
+pub(crate) async fn set_begin(tx: &mut Tx, key: SecretKey, begins: Begin) -> Result<()> {
+    execute!(&mut tx.conn, "UPDATE secret SET begins = $2 WHERE key = $1", key.0, begins_column(begins))?;
+    Ok(())
+}
+
+/// Lets a secret sign without end.
+pub(crate) async fn clear_expiry(tx: &mut Tx, key: SecretKey) -> Result<()> {
+    execute!(&mut tx.conn, "UPDATE secret SET expires = NULL WHERE key = $1", key.0)?;
+    Ok(())
+}
+
+/// Erases a secret.
+pub(crate) async fn delete(tx: &mut Tx, key: SecretKey) -> Result<()> {
+    execute!(&mut tx.conn, "DELETE FROM secret WHERE key = $1", key.0)?;
     Ok(())
 }
 
@@ -54,15 +83,18 @@ pub(crate) async fn load(
     first: EndpointKey,
     last: EndpointKey,
 ) -> Result<Vec<(EndpointKey, Secret)>> {
-    let sql = "SELECT key, tenant, endpoint, sealed, created, expires FROM secret \
+    let sql = "SELECT key, tenant, endpoint, sealed, created, expires, scheme, form, begins FROM secret \
                WHERE endpoint BETWEEN $1 AND $2 ORDER BY endpoint, key DESC";
-    type Row = (i64, i64, i64, Vec<u8>, i64, Option<i64>);
+    type Row = (i64, i64, i64, Vec<u8>, i64, Option<i64>, String, i64, Option<i64>);
     let rows: Vec<Row> = fetch_all!(conn, sql, first.0, last.0)?;
     rows.into_iter()
-        .map(|(key, tenant, endpoint, sealed, created, expires)| {
+        .map(|(key, tenant, endpoint, sealed, created, expires, scheme, form, begins)| {
+            let form = read_form(form).ok_or_else(|| Error::Corrupt(format!("form of secret {key}")))?;
             let secret = Secret {
                 key: SecretKey(key),
-                value: Arc::new(open(keyring, TenantKey(tenant), SecretKey(key), &sealed)?),
+                scheme: scheme.into(),
+                value: Arc::new(open(keyring, TenantKey(tenant), SecretKey(key), form, &sealed)?),
+                begins: read_begins(begins),
                 created: Timestamp::from_micros(created),
                 expires: expires.map(Timestamp::from_micros),
             };
@@ -71,13 +103,41 @@ pub(crate) async fn load(
         .collect()
 }
 
-fn open(keyring: &Keyring, tenant: TenantKey, key: SecretKey, sealed: &[u8]) -> Result<signing::Secret> {
+fn open(keyring: &Keyring, tenant: TenantKey, key: SecretKey, form: KeyForm, sealed: &[u8]) -> Result<signing::Secret> {
     let opened = keyring.open(place(tenant, key), sealed).map_err(|error| Error::Key(error.to_string()))?;
     let unreadable = || Error::Corrupt(format!("secret {}", key.0));
     let text = std::str::from_utf8(&opened).map_err(|_| unreadable())?;
-    signing::Secret::parse(text).map_err(|_| unreadable())
+    signing::Secret::parse(text, form).map_err(|_| unreadable())
 }
 
 fn place(tenant: TenantKey, key: SecretKey) -> Place<'static> {
     Place { table: "secret", tenant: tenant.0, row: key.0, column: "sealed" }
+}
+
+fn form_number(form: KeyForm) -> i64 {
+    match form {
+        KeyForm::Text => 1,
+        KeyForm::Base64 => 2,
+        KeyForm::Ed25519Seed => 3,
+    }
+}
+
+fn read_form(number: i64) -> Option<KeyForm> {
+    [KeyForm::Text, KeyForm::Base64, KeyForm::Ed25519Seed].into_iter().find(|form| form_number(*form) == number)
+}
+
+fn begins_column(begins: Begin) -> Option<i64> {
+    match begins {
+        Begin::Created => None,
+        Begin::At(time) => Some(time.as_micros()),
+        Begin::OnActivation => Some(i64::MAX),
+    }
+}
+
+fn read_begins(column: Option<i64>) -> Begin {
+    match column {
+        None => Begin::Created,
+        Some(i64::MAX) => Begin::OnActivation,
+        Some(micros) => Begin::At(Timestamp::from_micros(micros)),
+    }
 }

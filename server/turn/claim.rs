@@ -125,7 +125,7 @@ impl Turn<'_> {
             else {
                 continue;
             };
-            let last_chance = attempt.saturating_sub(base) > entry.endpoint.settings.policy.retry.max_attempts();
+            let last_chance = attempt.saturating_sub(base) > entry.endpoint.settings.retry().max_attempts();
             self.engine.in_flight.lanes().reserve_claimed(key.endpoint, event.payload.len() as u64);
             self.hold(Job { key, event: event.clone(), attempt, base, origin: Origin::Backlog, last_chance });
         }

@@ -80,6 +80,7 @@ impl Turn<'_> {
                 event_type: event.event_type.clone(),
                 content_type,
                 payload: event.payload.clone(),
+                time: event.time.unwrap_or(self.now),
                 created: self.now,
                 ping_of,
             });
@@ -89,7 +90,7 @@ impl Turn<'_> {
                 tenant: event.tenant,
                 id: content.id.clone(),
                 event_type: self.engine.names.key(self.tx, &content.event_type).await?,
-                time: event.time.unwrap_or(self.now),
+                time: content.time,
                 created: self.now,
                 cfg,
                 content_type: self.engine.names.key(self.tx, &content.content_type).await?,

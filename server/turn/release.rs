@@ -85,9 +85,7 @@ impl Turn<'_> {
         let (to, uncounted) = match entry {
             _ if lease.ping => (DeliveryState::Dead, false),
             None => (DeliveryState::Cancelled, false),
-            Some(entry) if made <= entry.endpoint.settings.policy.retry.max_attempts() => {
-                (DeliveryState::Pending, false)
-            }
+            Some(entry) if made <= entry.endpoint.settings.retry().max_attempts() => (DeliveryState::Pending, false),
             // It was the one more: over if its request had begun, and otherwise as if it had not been claimed.
             Some(_) if store::attempt::was_begun(self.tx.conn(), claimed.key, claimed.attempt).await? => {
                 (DeliveryState::Dead, false)
@@ -116,6 +114,7 @@ impl Turn<'_> {
             response: bytes::Bytes::new(),
             response_truncated: false,
             detail: "the server stopped before the outcome was recorded".to_owned(),
+            body_note: None,
         })
     }
 

@@ -13,7 +13,7 @@ use crate::{
     dispatch::Finished,
     model::{
         Attempt, AttemptResult, Decision, DeliveryKey, DeliveryState, DisableReason, EndpointKey, EndpointStatus,
-        TransitionKind,
+        FailureKind, Timestamp, TransitionKind,
     },
     publish::EndpointEntry,
     store::{self, Health, LaneRow, Result, Settled, Settlement},
@@ -153,25 +153,33 @@ impl Turn<'_> {
             let Some((outcome, decision)) = one.result.as_ref().filter(|_| one.job.event.ping_of.is_none()) else {
                 continue;
             };
+            if outcome.failure == Some(FailureKind::EnvelopeUnsupported) {
+                // The endpoint was not asked.
+                continue;
+            }
             let Some(entry) = self.engine.shared.routes.endpoint(endpoint) else { continue };
             let present = entry.endpoint.generation == one.generation;
             if !present || entry.endpoint.status != EndpointStatus::Enabled || disabled.contains(&endpoint) {
                 continue;
             }
             let known = health.get(&endpoint).copied().unwrap_or_else(|| self.engine.shared.routes.failing(endpoint));
+            let dead = u32::from(matches!(decision, Decision::Dead | Decision::DeadAndGone));
             let failing = match (outcome.failure, known) {
                 (None, None) => continue,
                 (None, Some(_)) => None,
-                (Some(_), Some(known)) => Some(known),
-                (Some(_), None) => Some(Health { generation: one.generation, failing_since: one.ended }),
+                (Some(_), Some(known)) => Some(Health { dead_in_row: known.dead_in_row.saturating_add(dead), ..known }),
+                (Some(_), None) => {
+                    Some(Health { generation: one.generation, failing_since: one.ended, dead_in_row: dead })
+                }
             };
             if failing != known {
                 health.insert(endpoint, failing);
             }
-            let for_too_long = failing.is_some_and(|health| one.ended.since(health.failing_since) >= FAILING_MAX);
             let reason = match decision {
                 Decision::DeadAndGone => Some(DisableReason::Gone),
-                _ => for_too_long.then_some(DisableReason::Failing),
+                Decision::Delivered | Decision::RetryAt(_) | Decision::Dead => {
+                    failing.and_then(|health| verdict(&health, entry.endpoint.settings.disable_after_dead(), one.ended))
+                }
             };
             if let Some(reason) = reason {
                 disabled.insert(endpoint);
@@ -198,9 +206,17 @@ impl Turn<'_> {
         self.note_due(self.now);
         self.log.endpoint(endpoint.tenant, endpoint.key, TransitionKind::EndpointDisabled, Some(reason));
         tracing::info!(endpoint = endpoint.key.0, ?reason, "an endpoint was disabled");
-        self.done.disabled.push(EndpointEntry { endpoint, secrets: entry.secrets.clone() });
+        self.done.disabled.push(EndpointEntry { endpoint, ..entry.clone() });
         Ok(())
     }
+}
+
+/// Whether an endpoint that fails is to be disabled, and why.
+fn verdict(health: &Health, disable_after_dead: u32, now: Timestamp) -> Option<DisableReason> {
+    if disable_after_dead > 0 && health.dead_in_row >= disable_after_dead {
+        return Some(DisableReason::DeadInARow);
+    }
+    (now.since(health.failing_since) >= FAILING_MAX).then_some(DisableReason::Failing)
 }
 
 /// The answer to a successful attempt, if it is small enough to live in the delivery's row.
@@ -215,8 +231,9 @@ fn inline_response(finished: &Finished) -> Option<Bytes> {
 fn attempt_row(finished: &Finished) -> Option<Attempt> {
     let (outcome, decision) = finished.result.as_ref()?;
     let delivered = *decision == Decision::Delivered;
-    // An attempt that was recorded as begun takes its row over.
-    if delivered && inline_response(finished).is_some() && !finished.job.last_chance {
+    // An attempt that was recorded as begun takes its row over, and what is to be said of a body has no other place.
+    let plain = !finished.job.last_chance && outcome.body_note.is_none();
+    if delivered && plain && inline_response(finished).is_some() {
         return None;
     }
     Some(Attempt {
@@ -230,5 +247,6 @@ fn attempt_row(finished: &Finished) -> Option<Attempt> {
         response: outcome.response.clone(),
         response_truncated: outcome.response_truncated,
         detail: outcome.detail.clone(),
+        body_note: outcome.body_note,
     })
 }

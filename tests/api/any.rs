@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Calls every method that takes an endpoint's id, and returns what each answered.
-async fn with_endpoint_id(api: &Api, id: &str) -> Vec<(&'static str, &'static str, Status)> {
+async fn with_endpoint_id(api: &Api, id: &str, secret_id: &str) -> Vec<(&'static str, &'static str, Status)> {
     let mut client = api.client.clone();
     macro_rules! call {
         ($method:ident, $request:ident) => {{
@@ -24,13 +24,33 @@ async fn with_endpoint_id(api: &Api, id: &str) -> Vec<(&'static str, &'static st
         call!(activate_endpoint, ActivateEndpointRequest),
         call!(ping_endpoint, PingEndpointRequest),
         call!(rotate_endpoint_secret, RotateEndpointSecretRequest),
+        call!(list_endpoint_secrets, ListEndpointSecretsRequest),
     ];
+    macro_rules! call_with_secret {
+        ($method:ident, $request:ident) => {{
+            let request =
+                $request { endpoint_id: id.to_owned(), secret_id: secret_id.to_owned(), ..Default::default() };
+            (stringify!($method), "endpoint_id", client.$method(request).await.expect_err(stringify!($method)))
+        }};
+    }
+    answers.push(call_with_secret!(activate_endpoint_secret, ActivateEndpointSecretRequest));
+    answers.push(call_with_secret!(revoke_endpoint_secret, RevokeEndpointSecretRequest));
     let endpoint = Endpoint { id: id.to_owned(), ..Default::default() };
     let update_mask = Some(prost_types::FieldMask { paths: vec!["description".to_owned()] });
     let request = UpdateEndpointRequest { endpoint: Some(endpoint), update_mask, ..Default::default() };
     let update = client.update_endpoint(request).await.expect_err("update_endpoint");
     answers.push(("update_endpoint", "endpoint.id", update));
     answers
+}
+
+/// The id of a secret that is no longer.
+async fn secret_like(api: &Api) -> String {
+    let mut client = api.client.clone();
+    let endpoint_id = created(api, "").await.id;
+    let request = ListEndpointSecretsRequest { endpoint_id: endpoint_id.clone(), ..Default::default() };
+    let secrets = client.list_endpoint_secrets(request).await.unwrap().into_inner().secrets;
+    client.delete_endpoint(DeleteEndpointRequest { endpoint_id, ..Default::default() }).await.unwrap();
+    secrets[0].id.clone()
 }
 
 /// Lists the deliveries to an endpoint that the tenant does not have.
@@ -61,11 +81,12 @@ async fn with_delivery_id(api: &Api, id: &str) -> Vec<(&'static str, &'static st
 async fn malformed_ids_are_invalid_everywhere() {
     let api = Api::start().await;
     let real = created(&api, "").await.id;
+    let secret = secret_like(&api).await;
     let before = api.written().await;
     let delivery_like = real.replacen("ep_", "dlv_", 1);
     for id in ["", "x", "ep_", "' OR 1=1", "ep_00000000000000000000000000", delivery_like.as_str(), "EP_x", "ep_é"] {
         let list = ("list_deliveries", "filter.endpoint_ids[0]", list_with_endpoint_id(&api, id).await);
-        for (method, field, status) in with_endpoint_id(&api, id).await.into_iter().chain([list]) {
+        for (method, field, status) in with_endpoint_id(&api, id, &secret).await.into_iter().chain([list]) {
             let answer = async { Err::<tonic::Response<()>, _>(status) };
             api.refuses(&format!("{method} {id:?}"), answer, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
         }
@@ -86,12 +107,13 @@ async fn another_tenants_endpoint_is_as_good_as_none() {
     let gone = created(&api, "").await.id;
     let request = DeleteEndpointRequest { endpoint_id: gone.clone(), ..Default::default() };
     api.client.clone().delete_endpoint(request).await.unwrap();
+    let secret = secret_like(&api).await;
     let before = api.written().await;
-    let nobody = with_endpoint_id(&api, &gone).await;
+    let nobody = with_endpoint_id(&api, &gone, &secret).await;
     // The deliveries to a deleted endpoint may still be listed, so there the one answer stands alone.
     let list = list_with_endpoint_id(&api, &foreign).await;
     assert_eq!(shown(&list), shown(&nobody[0].2));
-    for ((method, _, foreign), (_, _, nobody)) in with_endpoint_id(&api, &foreign).await.iter().zip(&nobody) {
+    for ((method, _, foreign), (_, _, nobody)) in with_endpoint_id(&api, &foreign, &secret).await.iter().zip(&nobody) {
         assert_eq!(foreign.code(), Code::NotFound, "{method}");
         assert_eq!(shown(foreign), shown(nobody), "{method}");
         assert_eq!(foreign.details(), nobody.details(), "{method}");
@@ -121,6 +143,9 @@ async fn unknown_tenant_is_not_found_everywhere() {
             activate_endpoint ActivateEndpointRequest,
             ping_endpoint PingEndpointRequest,
             rotate_endpoint_secret RotateEndpointSecretRequest,
+            activate_endpoint_secret ActivateEndpointSecretRequest,
+            list_endpoint_secrets ListEndpointSecretsRequest,
+            revoke_endpoint_secret RevokeEndpointSecretRequest,
             import_event_types ImportEventTypesRequest,
             get_event_type GetEventTypeRequest,
             list_event_types ListEventTypesRequest,

@@ -8,8 +8,10 @@ mod deliveries;
 mod endpoints;
 mod event_types;
 mod events;
+mod jwks;
 mod reflection;
 mod secrets;
+mod styles;
 mod watch;
 mod wire;
 

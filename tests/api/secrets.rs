@@ -94,3 +94,119 @@ async fn rotation_that_cannot_be_is_refused() {
     let call = client.rotate_endpoint_secret(rotate(&endpoint, None));
     api.refuses("deleted", call, Code::NotFound, "NOT_FOUND", &[]).await;
 }
+
+fn in_style(preset: StylePreset) -> CreateEndpointRequest {
+    let mut request = create("");
+    request.endpoint.as_mut().unwrap().style = Some(EndpointStyle { preset: preset as i32, ..Default::default() });
+    request
+}
+
+fn listing(endpoint: &Endpoint) -> ListEndpointSecretsRequest {
+    ListEndpointSecretsRequest { endpoint_id: endpoint.id.clone(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn staged_rotation_is_announced_activated_and_revoked() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let endpoint = client.create_endpoint(in_style(StylePreset::Github)).await.unwrap().into_inner().endpoint.unwrap();
+    let staged = client.rotate_endpoint_secret(rotate(&endpoint, None)).await.unwrap().into_inner();
+    let [new, old] = staged.secrets.as_slice() else { panic!("{:?}", staged.secrets) };
+    assert_eq!((new.state(), old.state()), (SecretState::Staged, SecretState::Active));
+    assert_eq!((new.activate_time, old.expire_time), (None, None));
+    let issued = staged.issued_secret.unwrap();
+    assert_eq!((issued.secret_id.as_str(), issued.secret.as_str()), (new.id.as_str(), staged.secret.as_str()));
+    assert_eq!(issued.scheme, "github");
+
+    let mut refusing = api.client.clone();
+    let again = refusing.rotate_endpoint_secret(rotate(&endpoint, None));
+    api.refuses("staged", again, Code::FailedPrecondition, "SECRET_STAGED", &[]).await;
+    let revoke = |id: &str| RevokeEndpointSecretRequest {
+        endpoint_id: endpoint.id.clone(),
+        secret_id: id.to_owned(),
+        ..Default::default()
+    };
+    let mut refusing = api.client.clone();
+    let last = refusing.revoke_endpoint_secret(revoke(&old.id));
+    api.refuses("last", last, Code::FailedPrecondition, "LAST_SECRET", &[]).await;
+
+    let activate = ActivateEndpointSecretRequest {
+        endpoint_id: endpoint.id.clone(),
+        secret_id: new.id.clone(),
+        ..Default::default()
+    };
+    let active = client.activate_endpoint_secret(activate.clone()).await.unwrap().into_inner().secrets;
+    let [only] = active.as_slice() else { panic!("{active:?}") };
+    assert_eq!((&only.id, only.state()), (&new.id, SecretState::Active));
+    assert!(only.activate_time.is_some());
+    assert_eq!(client.list_endpoint_secrets(listing(&endpoint)).await.unwrap().into_inner().secrets, active);
+    let mut refusing = api.client.clone();
+    let gone = refusing.revoke_endpoint_secret(revoke(&old.id));
+    api.refuses("gone", gone, Code::NotFound, "NOT_FOUND", &[]).await;
+    assert_eq!(client.activate_endpoint_secret(activate).await.unwrap().into_inner().secrets, active);
+
+    let api = api.restart().await;
+    let mut client = api.client.clone();
+    assert_eq!(client.list_endpoint_secrets(listing(&endpoint)).await.unwrap().into_inner().secrets, active);
+}
+
+#[tokio::test]
+async fn takeover_fits_the_scheme_or_is_refused() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let standard = created(&api, "").await;
+    let github = client.create_endpoint(in_style(StylePreset::Github)).await.unwrap().into_inner().endpoint.unwrap();
+    let now = github.create_time.unwrap().seconds;
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let cases = [
+        (&standard, None, at(now + 3_600), "activate_time"),
+        (&github, Some(span(3_600, 0)), None, "overlap"),
+        (&github, None, at(now - 3_600), "activate_time"),
+        (&github, None, at(now + 91 * 86_400), "activate_time"),
+        (&github, None, at(i64::MAX), "activate_time"),
+    ];
+    for (endpoint, overlap, activate_time, field) in cases {
+        let request = RotateEndpointSecretRequest { overlap, activate_time, ..rotate(endpoint, None) };
+        let mut refusing = api.client.clone();
+        let call = refusing.rotate_endpoint_secret(request);
+        api.refuses(field, call, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
+    }
+    let request = RotateEndpointSecretRequest { scheme: "none".to_owned(), ..rotate(&standard, None) };
+    let mut refusing = api.client.clone();
+    let call = refusing.rotate_endpoint_secret(request);
+    api.refuses("scheme", call, Code::InvalidArgument, "INVALID_REQUEST", &["scheme"]).await;
+
+    let request = RotateEndpointSecretRequest { activate_time: at(now + 3_600), ..rotate(&github, None) };
+    let secrets = client.rotate_endpoint_secret(request).await.unwrap().into_inner().secrets;
+    assert_eq!((secrets[0].activate_time, secrets[1].expire_time), (at(now + 3_600), at(now + 3_600)));
+    assert_eq!((secrets[0].state(), secrets[1].state()), (SecretState::Staged, SecretState::Active));
+}
+
+#[tokio::test]
+async fn secrets_page_through() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let endpoint = created(&api, "").await;
+    for _ in 0..3 {
+        client.rotate_endpoint_secret(rotate(&endpoint, None)).await.unwrap();
+    }
+    let all = client.list_endpoint_secrets(listing(&endpoint)).await.unwrap().into_inner();
+    assert_eq!((all.secrets.len(), all.next_page_token.as_str()), (4, ""));
+    let mut paged = Vec::new();
+    let mut request = ListEndpointSecretsRequest { page_size: 3, ..listing(&endpoint) };
+    for size in [3, 1] {
+        let page = client.list_endpoint_secrets(request.clone()).await.unwrap().into_inner();
+        assert_eq!(page.secrets.len(), size);
+        paged.extend(page.secrets);
+        assert_eq!(page.next_page_token.is_empty(), size == 1);
+        if size == 3 {
+            request.page_token = page.next_page_token;
+        }
+    }
+    assert_eq!(paged, all.secrets);
+    let other = created(&api, "").await;
+    let stolen = ListEndpointSecretsRequest { endpoint_id: other.id, ..request };
+    let mut refusing = api.client.clone();
+    let call = refusing.list_endpoint_secrets(stolen);
+    api.refuses("stolen", call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &["page_token"]).await;
+}

@@ -6,7 +6,11 @@ use std::{
 };
 
 use http::StatusCode;
-use tidings::{proto::*, receiver::Answer, signing::Secret};
+use tidings::{
+    proto::*,
+    receiver::Answer,
+    signing::{KeyForm, Secret},
+};
 
 use crate::{
     delays, endpoint,
@@ -27,7 +31,7 @@ async fn rotation_under_load_never_leaves_a_request_unverifiable() {
     let publishers = load.publish(u64::MAX, 4);
     sink.until_count(50).await;
 
-    let secret = Arc::new(Secret::generate());
+    let secret = Arc::new(Secret::generate(KeyForm::Base64));
     // Told to the receiver first, as an imported secret is: no request may be one that it cannot verify.
     sink.expect_secret("/a", secret.clone());
     let request = RotateEndpointSecretRequest {
@@ -78,7 +82,7 @@ async fn changed_url_gets_every_attempt_that_begins_after_the_change() {
     let publishers = load.publish(u64::MAX, 4);
     sink.until_count(100).await;
 
-    let secret = Arc::new(Secret::generate());
+    let secret = Arc::new(Secret::generate(KeyForm::Base64));
     sink.expect_secret("/new", secret.clone());
     let request = RotateEndpointSecretRequest {
         endpoint_id: endpoint.id.clone(),

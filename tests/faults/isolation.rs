@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tidings::{proto::*, receiver::Answer, signing::Secret};
+use tidings::{
+    proto::*,
+    receiver::Answer,
+    signing::{KeyForm, Secret},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -87,7 +91,7 @@ async fn bad_endpoint(client: &Client, bad: Bad) {
     });
     let second = Duration::from_secs(1);
     let policy = DeliveryPolicy { timeout: Some(span(second)), retry: delays(&[second; 3]), ..Default::default() };
-    let secret = Some(Secret::generate().expose().to_owned());
+    let secret = Some(Secret::generate(KeyForm::Base64).expose().to_owned());
     let endpoint = Endpoint { url, policy: Some(policy), ..Default::default() };
     let request = CreateEndpointRequest { endpoint: Some(endpoint), secret, ..Default::default() };
     client.clone().create_endpoint(request).await.unwrap();

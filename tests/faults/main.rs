@@ -27,16 +27,20 @@ mod loss;
 mod retries;
 mod sessions;
 mod storage;
+mod styles;
 
 use std::{sync::Arc, time::Duration};
 
-use tidings::{proto::*, signing::Secret};
+use tidings::{
+    proto::*,
+    signing::{KeyForm, Secret},
+};
 
 use crate::{process::Client, sink::Sink};
 
 /// Creates an endpoint at `path` that wants everything, with a secret that the sink knows.
 async fn endpoint(client: &Client, sink: &Sink, path: &str, policy: Option<DeliveryPolicy>) -> Endpoint {
-    let secret = Arc::new(Secret::generate());
+    let secret = Arc::new(Secret::generate(KeyForm::Base64));
     sink.expect_secret(path, secret.clone());
     let endpoint = Endpoint { url: sink.url(path), policy, ..Default::default() };
     let secret = Some(secret.expose().to_owned());

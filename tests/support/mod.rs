@@ -33,7 +33,8 @@ const ADD_TENANT: &str = "INSERT INTO tenant VALUES (2, 'other', 0)";
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
-                       (SELECT count(*) FROM event_type), (SELECT CAST(sum(value) AS BIGINT) FROM counter)";
+                       (SELECT count(*) FROM event_type), (SELECT count(*) FROM endpoint_header), \
+                       (SELECT CAST(sum(value) AS BIGINT) FROM counter)";
 
 /// A test that waits this long for an answer has failed.
 const SOON: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use http::StatusCode;
 use tidings::{
     model::Clock,
     receiver::{Answer, Receiver, Webhook},
-    signing::{self, DEFAULT_TOLERANCE, MessageHeaders, Secret},
+    signing::{DEFAULT_TOLERANCE, Received as Request, SchemePreset, Secret, VerifyingKey},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -182,8 +182,10 @@ impl Seen {
         let (id, attempt) = (header("webhook-id"), header("tidings-attempt-id"));
         let timestamp = header("webhook-timestamp").parse().unwrap_or_default();
         let verifies = |secret: &Arc<Secret>| {
-            let headers = MessageHeaders::read(|name| webhook.header(name));
-            signing::verify(&[secret], headers, &webhook.body, Clock::system().wall(), DEFAULT_TOLERANCE).is_ok()
+            let request = Request { header: &|name| webhook.header(name), body: &webhook.body, url: None };
+            let keys = [VerifyingKey::from(&**secret)];
+            let scheme = SchemePreset::Standard.scheme();
+            scheme.verify(&keys, &request, Clock::system().wall(), DEFAULT_TOLERANCE).is_ok()
         };
         let verified_by: Vec<bool> =
             records.secrets.get(path).map(|secrets| secrets.iter().map(verifies).collect()).unwrap_or_default();

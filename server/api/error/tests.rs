@@ -4,6 +4,7 @@ use super::*;
 fn cases() -> Vec<(Error, Code, &'static str)> {
     let mut violations = Violations::default();
     violations.add("field", "is wrong");
+    let refusal = configure::Refusal { field: "secret".to_owned(), problem: "is in use".to_owned() };
     let sqlx = || sqlx::Error::Protocol("SELECT secret FROM table".to_owned());
     let disabled = EndpointStatus::Disabled {
         reason: crate::model::DisableReason::Gone,
@@ -14,7 +15,11 @@ fn cases() -> Vec<(Error, Code, &'static str)> {
         (Error::NotFound(Resource::Event), Code::NotFound, "NOT_FOUND"),
         (configure::Error::NotFound.into(), Code::NotFound, "NOT_FOUND"),
         (configure::Error::Conflict.into(), Code::Aborted, "ETAG_MISMATCH"),
-        (configure::Error::SecretInUse.into(), Code::InvalidArgument, "INVALID_REQUEST"),
+        (configure::Error::Refused(vec![refusal]).into(), Code::InvalidArgument, "INVALID_REQUEST"),
+        (configure::Error::SchemeChanged.into(), Code::Aborted, "ETAG_MISMATCH"),
+        (configure::Error::NoSuchSecret.into(), Code::NotFound, "NOT_FOUND"),
+        (configure::Error::SecretStaged.into(), Code::FailedPrecondition, "SECRET_STAGED"),
+        (configure::Error::LastSecret.into(), Code::FailedPrecondition, "LAST_SECRET"),
         (configure::Error::TooManySecrets.into(), Code::FailedPrecondition, "TOO_MANY_SECRETS"),
         (
             configure::Error::TooManyEventTypes { count: 10_001 }.into(),

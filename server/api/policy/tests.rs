@@ -1,4 +1,8 @@
 use super::*;
+use crate::{
+    fixture::settings,
+    model::{Style, StyleChoice, StylePreset},
+};
 
 fn span(seconds: i64, nanos: i32) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos }
@@ -37,6 +41,7 @@ fn an_absent_or_empty_policy_is_the_default() {
 fn policies_come_back_as_they_were() {
     let schedules = [
         Schedule::Preset(proto::RetryPreset::Standard as i32),
+        Schedule::Preset(proto::RetryPreset::Partylayer as i32),
         Schedule::Delays(proto::RetryDelays { delays: vec![] }),
         Schedule::Delays(proto::RetryDelays { delays: vec![span(0, 0), span(2_592_000, 0), span(0, 1_000_000)] }),
         Schedule::Exponential(backoff()),
@@ -46,10 +51,11 @@ fn policies_come_back_as_they_were() {
         policy.timeout = Some(span(1, 0));
         policy.max_in_flight = 1_000;
         policy.hold_duration = Some(span(7_776_000, 0));
+        policy.disable_after_dead = Some(1_000);
         let mut violations = Violations::default();
         let read = read_policy(Some(&policy), "policy", &mut violations);
         assert_eq!(violations, Violations::default());
-        assert_eq!(write_policy(&read), policy);
+        assert_eq!(write_policy(&EndpointSettings { policy: read, ..settings() }), policy);
     }
 }
 
@@ -61,8 +67,34 @@ fn durations_are_kept_as_finely_as_they_are_stored() {
         ..proto::DeliveryPolicy::default()
     };
     let read = read_policy(Some(&policy), "policy", &mut Violations::default());
-    assert_eq!(read.timeout, Duration::from_millis(1_001));
+    assert_eq!(read.timeout, Some(Duration::from_millis(1_001)));
     assert_eq!(read.hold_duration, Duration::from_secs(5));
+}
+
+#[test]
+fn what_a_policy_leaves_out_is_as_the_style_has_it() {
+    let shown = |preset, policy: DeliveryPolicy| {
+        let choice = StyleChoice { preset, api_version: Some("2026".to_owned()), ..StyleChoice::default() };
+        let choice = match preset {
+            StylePreset::PartyLayer => choice,
+            _ => StyleChoice { api_version: None, app_id: Some("app".to_owned()), ..choice },
+        };
+        write_policy(&EndpointSettings { policy, style: Style::new(choice).unwrap(), ..settings() })
+    };
+    let partylayer = shown(StylePreset::PartyLayer, DeliveryPolicy::default());
+    assert_eq!(
+        partylayer,
+        proto::DeliveryPolicy {
+            timeout: Some(span(30, 0)),
+            disable_after_dead: Some(0),
+            max_in_flight: 8,
+            hold_duration: Some(span(604_800, 0)),
+            ..with(Schedule::Preset(proto::RetryPreset::Partylayer as i32))
+        }
+    );
+    assert_eq!(shown(StylePreset::ErudikaPara, DeliveryPolicy::default()).disable_after_dead, Some(10));
+    let never = DeliveryPolicy { disable_after_dead: Some(0), ..DeliveryPolicy::default() };
+    assert_eq!(shown(StylePreset::ErudikaPara, never).disable_after_dead, Some(0));
 }
 
 #[test]
@@ -71,7 +103,7 @@ fn absent_parts_of_a_backoff_take_their_defaults() {
     let longest = |backoff: &proto::ExponentialBackoff| {
         let policy = with(Schedule::Exponential(*backoff));
         match read_policy(Some(&policy), "policy", &mut Violations::default()).retry {
-            RetrySchedule::Exponential { multiplier, max_delay, .. } => (multiplier, max_delay),
+            Some(RetrySchedule::Exponential { multiplier, max_delay, .. }) => (multiplier, max_delay),
             other => panic!("{other:?}"),
         }
     };
@@ -97,6 +129,8 @@ fn what_is_out_of_range_is_refused() {
         (proto::DeliveryPolicy { max_in_flight: 1_001, ..policy() }, "policy.max_in_flight"),
         (proto::DeliveryPolicy { hold_duration: Some(span(0, 5)), ..policy() }, "policy.hold_duration"),
         (proto::DeliveryPolicy { hold_duration: Some(span(7_776_001, 0)), ..policy() }, "policy.hold_duration"),
+        (proto::DeliveryPolicy { disable_after_dead: Some(-1), ..policy() }, "policy.disable_after_dead"),
+        (proto::DeliveryPolicy { disable_after_dead: Some(1_001), ..policy() }, "policy.disable_after_dead"),
         (proto::DeliveryPolicy { retry: Some(proto::RetrySchedule::default()), ..policy() }, "policy.retry"),
         (with(Schedule::Preset(0)), "policy.retry.preset"),
         (with(Schedule::Preset(999)), "policy.retry.preset"),

@@ -18,7 +18,7 @@ use crate::{
         CreateEndpointRequest, DeliveryPolicy, Endpoint, RetryDelays, RetrySchedule, RotateEndpointSecretRequest,
         retry_schedule::Schedule,
     },
-    signing::{ID_HEADER, Secret},
+    signing::{ID_HEADER, KeyForm, Secret},
 };
 
 /// Both endpoints' schedule: three requests, then the delivery is dead.
@@ -126,7 +126,7 @@ impl Teller<'_> {
         let request = CreateEndpointRequest { endpoint: Some(endpoint), ..CreateEndpointRequest::default() };
         let created = self.stage.client.clone().create_endpoint(request).await;
         let created = created.map_err(|status| anyhow!("an endpoint was refused: {}", status.message()))?.into_inner();
-        let secret = Secret::parse(&created.secret)?;
+        let secret = Secret::parse(&created.secret, KeyForm::Base64)?;
         site.verifier.replace_secrets(vec![secret.clone()]);
         Ok((created.endpoint.context("an endpoint was created without an id")?.id, secret))
     }
@@ -151,7 +151,7 @@ impl Teller<'_> {
         };
         let rotated = self.stage.client.clone().rotate_endpoint_secret(request).await;
         let rotated = rotated.map_err(|status| anyhow!("the rotation was refused: {}", status.message()))?;
-        let secret = Secret::parse(&rotated.into_inner().secret)?;
+        let secret = Secret::parse(&rotated.into_inner().secret, KeyForm::Base64)?;
         self.stream.configured(3).await?;
 
         let before = self.story.told.len();

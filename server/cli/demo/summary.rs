@@ -209,10 +209,13 @@ fn per_second(count: usize, duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Method};
+    use http::Method;
 
     use super::*;
-    use crate::{receiver::Webhook, signing::Secret};
+    use crate::{
+        receiver::Webhook,
+        signing::{KeyForm, Secret},
+    };
 
     fn story() -> Story {
         let now = Instant::now();
@@ -228,15 +231,7 @@ mod tests {
     fn desk(signer: &Secret, secret: &Secret, body: &'static str) -> Desk {
         let desk = Desk::new();
         desk.archive.verifier.replace_secrets(vec![secret.clone()]);
-        let signed = crate::signing::sign(&[signer], "e-1", Clock::system().wall(), body.as_bytes());
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            (ID_HEADER, &signed.id),
-            (crate::signing::TIMESTAMP_HEADER, &signed.timestamp),
-            (crate::signing::SIGNATURE_HEADER, &signed.signature),
-        ] {
-            headers.insert(name, value.parse().unwrap());
-        }
+        let headers = crate::fixture::signed_headers(signer, "e-1", Clock::system().wall(), body.as_bytes());
         let uri = "/archive".parse().unwrap();
         desk.take(Webhook { method: Method::POST, uri, headers, body: body.into() });
         desk
@@ -248,13 +243,13 @@ mod tests {
 
     #[test]
     fn what_arrived_as_published_and_verified_is_no_problem() {
-        let secret = Secret::generate();
+        let secret = Secret::generate(KeyForm::Base64);
         assert_eq!(problems(&desk(&secret, &secret, "{}"), delivered()), Vec::<String>::new());
     }
 
     #[test]
     fn whatever_else_happened_is_a_problem() {
-        let (secret, other) = (Secret::generate(), Secret::generate());
+        let (secret, other) = (Secret::generate(KeyForm::Base64), Secret::generate(KeyForm::Base64));
         let told = |desk: &Desk, tally| problems(desk, tally).join("; ");
         assert_eq!(told(&Desk::new(), delivered()), "e-1 arrived at /archive 0 times instead of 1");
         assert!(told(&desk(&other, &secret, "{}"), delivered()).contains("does not verify"));

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::Parser;
-use http::HeaderMap;
 
 use super::*;
 use crate::{
@@ -71,11 +70,7 @@ async fn send(address: SocketAddr, secret: &Secret, id: &str, now: Timestamp) ->
     let addresses = AddressPolicy { allowed: vec!["127.0.0.1/32".parse().unwrap()] };
     let config = EgressConfig { allow_http: true, ports: vec![address.port()], addresses, ..EgressConfig::default() };
     let egress = Egress::new(EgressConfig { only_extra_roots: true, ..config }).unwrap();
-    let signed = signing::sign(&[secret], id, now, b"{\"a\":1}");
-    let mut headers = HeaderMap::new();
-    headers.insert("webhook-id", signed.id.parse().unwrap());
-    headers.insert("webhook-timestamp", signed.timestamp.parse().unwrap());
-    headers.insert("webhook-signature", signed.signature.parse().unwrap());
+    let mut headers = crate::fixture::signed_headers(secret, id, now, b"{\"a\":1}");
     headers.insert("tidings-event-type", "user.created".parse().unwrap());
     let url = format!("http://{address}/").parse().unwrap();
     egress.post(egress::Request { url, headers, body: "{\"a\":1}".into(), timeout: Duration::from_secs(20) }).await
@@ -83,7 +78,7 @@ async fn send(address: SocketAddr, secret: &Secret, id: &str, now: Timestamp) ->
 
 #[tokio::test]
 async fn verified_webhook_is_answered_and_printed() {
-    let secret = Secret::generate();
+    let secret = Secret::generate(KeyForm::Base64);
     let output = with_receiver(&secret, &["--status", "202"], async |address| {
         let outcome = send(address, &secret, "evt_1", Clock::system().wall()).await;
         assert_eq!(outcome.http_status, Some(202));
@@ -97,9 +92,9 @@ async fn verified_webhook_is_answered_and_printed() {
 
 #[tokio::test]
 async fn refused_webhook_is_answered_401_and_both_sides_learn_why() {
-    let secret = Secret::generate();
+    let secret = Secret::generate(KeyForm::Base64);
     let output = with_receiver(&secret, &[], async |address| {
-        let outcome = send(address, &Secret::generate(), "evt_1", Clock::system().wall()).await;
+        let outcome = send(address, &Secret::generate(KeyForm::Base64), "evt_1", Clock::system().wall()).await;
         assert_eq!(outcome.http_status, Some(401));
         assert_eq!(outcome.response, format!("{}\n", signing::VerifyError::Mismatch));
         assert_eq!(send(address, &secret, "evt_2", Timestamp::from_micros(0)).await.http_status, Some(401));
@@ -114,7 +109,7 @@ async fn refused_webhook_is_answered_401_and_both_sides_learn_why() {
 
 #[tokio::test]
 async fn first_attempts_fail_on_purpose() {
-    let secret = Secret::generate();
+    let secret = Secret::generate(KeyForm::Base64);
     let output = with_receiver(&secret, &["--fail-first", "1", "-v"], async |address| {
         let mut statuses = Vec::new();
         for id in ["evt_1", "evt_1", "evt_2"] {
@@ -132,7 +127,7 @@ async fn first_attempts_fail_on_purpose() {
 #[tokio::test]
 async fn anything_but_post_is_refused_and_not_printed() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let output = with_receiver(&Secret::generate(), &[], async |address| {
+    let output = with_receiver(&Secret::generate(KeyForm::Base64), &[], async |address| {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
@@ -154,7 +149,7 @@ async fn closed_output_ends_the_command_without_an_error() {
             Ok(())
         }
     }
-    let secret = Secret::generate();
+    let secret = Secret::generate(KeyForm::Base64);
     let args = Cli::parse_from(["receive", "--listen", "127.0.0.1:0", "--secret", secret.expose()]).args;
     let (told, announced) = tokio::sync::oneshot::channel();
     let mut err = Announced { told: Some(told), text: Vec::new() };

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use super::House;
 use crate::{
     model::{
-        Attempt, AttemptResult, DeliveryKey, DeliveryPolicy, DeliveryState, DisableReason, Endpoint, EndpointKey,
-        EndpointSettings, EndpointStatus, EventKey, EventTypeSettings, FailureKind, LogBody, LogEntry, RetrySchedule,
-        Secret, SecretKey, TenantKey, Timestamp, TypeFilter,
+        Attempt, AttemptResult, Begin, CustomHeader, DeliveryKey, DeliveryPolicy, DeliveryState, DisableReason,
+        Endpoint, EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventTypeSettings, FailureKind, LogBody,
+        LogEntry, RetrySchedule, Secret, SecretKey, Style, TenantKey, Timestamp, TypeFilter, envelope::BodyNote,
     },
-    signing,
+    signing::{self, KeyForm},
     store::{
         DeliveryInsert, EventInsert, Health, LaneRow, Position, Settlement, attempt, delivery, endpoint, event,
-        event_type, health, hot, lane, lease, log, meta, name::Names, replica, secret, tenant,
+        event_type, header, health, hot, lane, lease, log, meta, name::Names, replica, secret, tenant,
     },
 };
 
@@ -111,7 +111,9 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
             description: text.repeat(3),
             url: "https://example.com/h?x=%00&y=ä".parse().unwrap(),
             filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
-            policy: DeliveryPolicy { retry, ..DeliveryPolicy::default() },
+            style: Style::default(),
+            header_names: TEXTS[3..].iter().map(|text| (*text).to_owned()).collect(),
+            policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() },
         },
         status,
         generation: number,
@@ -145,9 +147,9 @@ async fn endpoints(house: &mut House) {
     }
     reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, 2).await?);
 
-    let failing = Health { generation: 1, failing_since: at(5) };
+    let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0 };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), failing).await?);
-    let again = Health { generation: 2, failing_since: at(6) };
+    let again = Health { generation: 2, failing_since: at(6), dead_in_row: 7 };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), again).await?);
     writes!(house, tx, health::set_failing(tx, EndpointKey(2), failing).await?);
     writes!(house, tx, health::clear(tx, EndpointKey(2)).await?);
@@ -155,15 +157,17 @@ async fn endpoints(house: &mut House) {
 }
 
 async fn secrets(house: &mut House) {
-    let value = Arc::new(signing::Secret::generate());
+    let value = Arc::new(signing::Secret::generate(KeyForm::Base64));
     for (number, expires) in [(1, Some(at(10))), (2, Some(at(20))), (3, None)] {
         let (keyring, value) = (house.shared.keyring.clone(), value.clone());
-        let new = Secret { key: SecretKey(number), value, created: at(number), expires };
+        let begins = if number == 2 { Begin::OnActivation } else { Begin::Created };
+        let new = Secret { key: SecretKey(number), scheme: "ä".into(), value, created: at(number), begins, expires };
         writes!(house, tx, secret::insert(tx, &keyring, TENANT, EndpointKey(1 + number / 3), &new).await?);
     }
     let load = |first, last| (house.shared.keyring.clone(), EndpointKey(first), EndpointKey(last), value.clone());
     let (all, second) = (load(0, 9), load(2, 2));
     writes!(house, tx, secret::set_expiry(tx, SecretKey(2), at(30)).await?);
+    writes!(house, tx, secret::set_begin(tx, SecretKey(3), Begin::At(at(40))).await?);
     for (keyring, first, last, value) in [all.clone(), second] {
         reads!(house, conn, {
             let found = secret::load(conn, &keyring, first, last).await?;
@@ -172,9 +176,31 @@ async fn secrets(house: &mut House) {
         });
     }
     writes!(house, tx, secret::delete_expired(tx, EndpointKey(1), at(10)).await?);
+    writes!(house, tx, secret::clear_expiry(tx, SecretKey(2)).await?);
+    let (keyring, first, last, _) = all.clone();
+    reads!(house, conn, secret::load(conn, &keyring, first, last).await?);
+    writes!(house, tx, secret::delete(tx, SecretKey(2)).await?);
     writes!(house, tx, secret::delete_all(tx, EndpointKey(2)).await?);
     let (keyring, first, last, _) = all;
     reads!(house, conn, secret::load(conn, &keyring, first, last).await?);
+    headers(house).await;
+}
+
+async fn headers(house: &mut House) {
+    let headers = TEXTS.map(|text| CustomHeader { name: format!("x-{text}"), value: text.to_owned().into() }).to_vec();
+    for (number, count) in [(1, 2), (2, 6), (1, 1), (3, 3), (3, 0)] {
+        let (keyring, some) = (house.shared.keyring.clone(), headers[..count].to_vec());
+        writes!(house, tx, header::replace(tx, &keyring, TENANT, EndpointKey(number), &some).await?);
+    }
+    writes!(house, tx, header::delete(tx, EndpointKey(9)).await?);
+    let keyring = house.shared.keyring.clone();
+    reads!(house, conn, {
+        let loaded = header::load(conn, &keyring, EndpointKey(1), EndpointKey(9)).await?;
+        let plain = |(key, headers): (EndpointKey, Vec<CustomHeader>)| {
+            (key, headers.into_iter().map(|header| (header.name, header.value.to_string())).collect::<Vec<_>>())
+        };
+        sorted(loaded.into_iter().map(plain).collect())
+    });
 }
 
 async fn catalogue(house: &mut House) {
@@ -358,6 +384,7 @@ async fn attempts(house: &mut House) {
         response: vec![0, 255, 1].into(),
         response_truncated: number == 2,
         detail: TEXTS[3].to_owned(),
+        body_note: (number == 2).then_some(BodyNote::RepeatedMemberKept),
     };
     writes!(house, tx, attempt::insert_begun(tx, key(1, 1), 3).await?);
     writes!(house, tx, attempt::insert_begun(tx, key(1, 1), 3).await?);

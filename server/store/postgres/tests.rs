@@ -7,12 +7,9 @@ use std::sync::Arc;
 
 use crate::{
     configure::{Configurator, NewEndpoint},
-    fixture::{PostgresDatabase, TENANT},
-    model::{
-        Clock, DeliveryPolicy, EndpointKey, EndpointSettings, EndpointStatus, LogBody, LogEntry, Timestamp, TypeFilter,
-    },
+    fixture::{PostgresDatabase, TENANT, settings},
+    model::{Clock, EndpointKey, EndpointStatus, LogBody, LogEntry, Timestamp},
     shared::Shared,
-    signing,
     store::{self, Config, Conn, Db, Error, KeySource, Kind, Location, Result, fetch_all, fetch_optional},
 };
 
@@ -53,15 +50,8 @@ async fn appended(db: &Db) -> Vec<i64> {
 }
 
 async fn create_endpoint(shared: &Arc<Shared>) -> std::result::Result<EndpointKey, crate::configure::Error> {
-    let settings = EndpointSettings {
-        display_name: String::new(),
-        description: String::new(),
-        url: "https://example.com/".parse().unwrap(),
-        filter: TypeFilter::default(),
-        policy: DeliveryPolicy::default(),
-    };
-    let new = NewEndpoint { settings, disabled: false, secret: Arc::new(signing::Secret::generate()) };
-    Ok(Configurator::new(shared.clone()).create_endpoint(TENANT, new).await?.key)
+    let new = NewEndpoint { settings: settings(), disabled: false, secrets: Vec::new(), headers: Vec::new() };
+    Ok(Configurator::new(shared.clone()).create_endpoint(TENANT, new).await?.0.key)
 }
 
 #[tokio::test]

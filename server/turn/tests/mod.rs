@@ -16,13 +16,12 @@ use super::{
 use crate::{
     configure::{Configurator, NewEndpoint},
     dispatch::{Finished, InFlight, Job, Room},
-    fixture::{TestDatabase, twins},
+    fixture::{TestDatabase, settings, twins},
     model::{
         Clock, Decision, DeliveryKey, DeliveryPolicy, DeliveryState, EndpointKey, EndpointSettings, FailureKind,
         LogEntry, NewEvent, Outcome, RetrySchedule, TenantKey, Timestamp, TransitionKind, TypeFilter,
     },
     shared::Shared,
-    signing,
     store::{self, DeliveryRow},
 };
 
@@ -68,17 +67,10 @@ impl Fixture {
     }
 
     async fn endpoint_with(&self, policy: DeliveryPolicy, change: impl FnOnce(&mut EndpointSettings)) -> EndpointKey {
-        let mut settings = EndpointSettings {
-            display_name: String::new(),
-            description: String::new(),
-            url: "https://example.com/".parse().unwrap(),
-            filter: TypeFilter::default(),
-            policy,
-        };
+        let mut settings = EndpointSettings { policy, ..settings() };
         change(&mut settings);
-        let secret = Arc::new(signing::Secret::generate());
-        let new = NewEndpoint { settings, disabled: false, secret };
-        Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().key
+        let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
+        Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().0.key
     }
 
     async fn turn(&self, batch: Batch) -> store::Result<Done> {
@@ -170,6 +162,7 @@ fn delivered() -> Option<(Outcome, Decision)> {
         latency: Duration::from_millis(3),
         response: Bytes::from_static(b"ok"),
         response_truncated: false,
+        body_note: None,
     };
     Some((outcome, Decision::Delivered))
 }
@@ -182,5 +175,5 @@ fn failed(decision: Decision) -> Option<(Outcome, Decision)> {
 
 fn policy(requests: usize, max_in_flight: u32) -> DeliveryPolicy {
     let retry = RetrySchedule::Delays(vec![Duration::from_secs(10); requests - 1]);
-    DeliveryPolicy { retry, max_in_flight, ..DeliveryPolicy::default() }
+    DeliveryPolicy { retry: Some(retry), max_in_flight, ..DeliveryPolicy::default() }
 }

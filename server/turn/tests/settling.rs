@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{AttemptResult, DisableReason, EndpointStatus};
+use crate::model::{AttemptResult, DisableReason, EndpointStatus, envelope::BodyNote};
 
 #[tokio::test]
 async fn success_lives_in_the_deliverys_row() {
@@ -108,6 +108,61 @@ async fn endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts_th
 }
 
 #[tokio::test]
+async fn endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row() {
+    let fixture = Fixture::new().await;
+    let limit = DeliveryPolicy { disable_after_dead: Some(3), ..policy(30, 100) };
+    let endpoint = fixture.endpoint(limit).await;
+    let at = fixture.now();
+    let jobs = fixture.publish(events(12)).await.jobs;
+    // Two in a row, a retry between them, and a success that begins anew.
+    fixture.settle(&jobs[0], failed(Decision::Dead)).await;
+    fixture.settle(&jobs[1], failed(Decision::RetryAt(at))).await;
+    fixture.settle(&jobs[2], failed(Decision::Dead)).await;
+    fixture.settle(&jobs[3], delivered()).await;
+    fixture.settle(&jobs[4], failed(Decision::Dead)).await;
+    fixture.settle(&jobs[5], failed(Decision::Dead)).await;
+    // What never went out says nothing of the endpoint.
+    let (outcome, decision) = failed(Decision::Dead).unwrap();
+    let unsent = Outcome { failure: Some(FailureKind::EnvelopeUnsupported), ..outcome };
+    fixture.settle(&jobs[6], Some((unsent, decision))).await;
+    assert_eq!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
+    assert_eq!(fixture.number("SELECT dead_in_row FROM endpoint_health").await, 2);
+
+    // The next life of the server counts on.
+    let fixture = fixture.crashed().await;
+    assert_eq!(fixture.shared.routes.failing(endpoint).map(|health| health.dead_in_row), Some(2));
+    let done = fixture.publish(events(1)).await;
+    fixture.settle(&done.jobs[0], failed(Decision::Dead)).await;
+    let disabled = EndpointStatus::Disabled { reason: DisableReason::DeadInARow, since: fixture.now() };
+    assert_eq!(fixture.shared.routes.status(endpoint), disabled);
+    let reason = fixture.log().await.last().unwrap().disable_reason;
+    assert_eq!(reason, DisableReason::DeadInARow as i32);
+}
+
+#[tokio::test]
+async fn dead_deliveries_alone_disable_nothing_by_default() {
+    let fixture = Fixture::new().await;
+    let endpoint = fixture.endpoint(policy(30, 100)).await;
+    for job in &fixture.publish(events(50)).await.jobs {
+        fixture.settle(job, failed(Decision::Dead)).await;
+    }
+    assert_eq!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
+}
+
+#[tokio::test]
+async fn note_on_a_body_is_kept_with_its_attempt() {
+    let fixture = Fixture::new().await;
+    fixture.endpoint(policy(3, 2)).await;
+    let done = fixture.publish(events(1)).await;
+    let (outcome, decision) = delivered().unwrap();
+    let body_note = Some(BodyNote::RepeatedMemberKept);
+    fixture.settle(&done.jobs[0], Some((Outcome { body_note, ..outcome }, decision))).await;
+    let attempts = fixture.attempts(done.jobs[0].key).await;
+    assert_eq!((attempts.len(), attempts[0].result), (1, AttemptResult::Succeeded));
+    assert_eq!(attempts[0].body_note, body_note);
+}
+
+#[tokio::test]
 async fn cancellation_in_flight_takes_effect_with_the_attempt() {
     let fixture = Fixture::new().await;
     fixture.endpoint(policy(3, 2)).await;
@@ -133,6 +188,9 @@ twins!(
         stale_outcome_changes_nothing_and_leaves_no_trace,
         gone_endpoint_is_disabled_and_its_others_are_held,
         endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts_the_time_anew,
+        endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row,
+        dead_deliveries_alone_disable_nothing_by_default,
+        note_on_a_body_is_kept_with_its_attempt,
         cancellation_in_flight_takes_effect_with_the_attempt,
     ]
 );

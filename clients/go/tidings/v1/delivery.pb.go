@@ -119,33 +119,37 @@ const (
 	FailureKind_FAILURE_KIND_LEASE_LOST FailureKind = 8
 	// The delivery was held at a disabled endpoint for longer than the endpoint's `hold_duration`.
 	FailureKind_FAILURE_KIND_HELD_TOO_LONG FailureKind = 9
+	// The payload is not JSON, which the endpoint's envelope or body form needs. No request was made, and none will be.
+	FailureKind_FAILURE_KIND_ENVELOPE_UNSUPPORTED FailureKind = 10
 )
 
 // Enum value maps for FailureKind.
 var (
 	FailureKind_name = map[int32]string{
-		0: "FAILURE_KIND_UNSPECIFIED",
-		1: "FAILURE_KIND_DNS",
-		2: "FAILURE_KIND_CONNECT",
-		3: "FAILURE_KIND_TLS",
-		4: "FAILURE_KIND_TIMEOUT",
-		5: "FAILURE_KIND_PROTOCOL",
-		6: "FAILURE_KIND_BLOCKED_ADDRESS",
-		7: "FAILURE_KIND_HTTP_STATUS",
-		8: "FAILURE_KIND_LEASE_LOST",
-		9: "FAILURE_KIND_HELD_TOO_LONG",
+		0:  "FAILURE_KIND_UNSPECIFIED",
+		1:  "FAILURE_KIND_DNS",
+		2:  "FAILURE_KIND_CONNECT",
+		3:  "FAILURE_KIND_TLS",
+		4:  "FAILURE_KIND_TIMEOUT",
+		5:  "FAILURE_KIND_PROTOCOL",
+		6:  "FAILURE_KIND_BLOCKED_ADDRESS",
+		7:  "FAILURE_KIND_HTTP_STATUS",
+		8:  "FAILURE_KIND_LEASE_LOST",
+		9:  "FAILURE_KIND_HELD_TOO_LONG",
+		10: "FAILURE_KIND_ENVELOPE_UNSUPPORTED",
 	}
 	FailureKind_value = map[string]int32{
-		"FAILURE_KIND_UNSPECIFIED":     0,
-		"FAILURE_KIND_DNS":             1,
-		"FAILURE_KIND_CONNECT":         2,
-		"FAILURE_KIND_TLS":             3,
-		"FAILURE_KIND_TIMEOUT":         4,
-		"FAILURE_KIND_PROTOCOL":        5,
-		"FAILURE_KIND_BLOCKED_ADDRESS": 6,
-		"FAILURE_KIND_HTTP_STATUS":     7,
-		"FAILURE_KIND_LEASE_LOST":      8,
-		"FAILURE_KIND_HELD_TOO_LONG":   9,
+		"FAILURE_KIND_UNSPECIFIED":          0,
+		"FAILURE_KIND_DNS":                  1,
+		"FAILURE_KIND_CONNECT":              2,
+		"FAILURE_KIND_TLS":                  3,
+		"FAILURE_KIND_TIMEOUT":              4,
+		"FAILURE_KIND_PROTOCOL":             5,
+		"FAILURE_KIND_BLOCKED_ADDRESS":      6,
+		"FAILURE_KIND_HTTP_STATUS":          7,
+		"FAILURE_KIND_LEASE_LOST":           8,
+		"FAILURE_KIND_HELD_TOO_LONG":        9,
+		"FAILURE_KIND_ENVELOPE_UNSUPPORTED": 10,
 	}
 )
 
@@ -174,6 +178,59 @@ func (x FailureKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use FailureKind.Descriptor instead.
 func (FailureKind) EnumDescriptor() ([]byte, []int) {
 	return file_tidings_v1_delivery_proto_rawDescGZIP(), []int{1}
+}
+
+// Where a body differs from what the endpoint's style promises.
+type BodyNote int32
+
+const (
+	// Nowhere.
+	BodyNote_BODY_NOTE_UNSPECIFIED BodyNote = 0
+	// The payload was sent as published rather than as stable JSON, which would have changed the value of a number.
+	BodyNote_BODY_NOTE_NUMBER_NOT_STABLE BodyNote = 1
+	// The payload was sent as published rather than as stable JSON, which would have dropped a repeated member.
+	BodyNote_BODY_NOTE_MEMBER_REPEATED BodyNote = 2
+)
+
+// Enum value maps for BodyNote.
+var (
+	BodyNote_name = map[int32]string{
+		0: "BODY_NOTE_UNSPECIFIED",
+		1: "BODY_NOTE_NUMBER_NOT_STABLE",
+		2: "BODY_NOTE_MEMBER_REPEATED",
+	}
+	BodyNote_value = map[string]int32{
+		"BODY_NOTE_UNSPECIFIED":       0,
+		"BODY_NOTE_NUMBER_NOT_STABLE": 1,
+		"BODY_NOTE_MEMBER_REPEATED":   2,
+	}
+)
+
+func (x BodyNote) Enum() *BodyNote {
+	p := new(BodyNote)
+	*p = x
+	return p
+}
+
+func (x BodyNote) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BodyNote) Descriptor() protoreflect.EnumDescriptor {
+	return file_tidings_v1_delivery_proto_enumTypes[2].Descriptor()
+}
+
+func (BodyNote) Type() protoreflect.EnumType {
+	return &file_tidings_v1_delivery_proto_enumTypes[2]
+}
+
+func (x BodyNote) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BodyNote.Descriptor instead.
+func (BodyNote) EnumDescriptor() ([]byte, []int) {
+	return file_tidings_v1_delivery_proto_rawDescGZIP(), []int{2}
 }
 
 // What came of an attempt.
@@ -221,11 +278,11 @@ func (x AttemptOutcome) String() string {
 }
 
 func (AttemptOutcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_delivery_proto_enumTypes[2].Descriptor()
+	return file_tidings_v1_delivery_proto_enumTypes[3].Descriptor()
 }
 
 func (AttemptOutcome) Type() protoreflect.EnumType {
-	return &file_tidings_v1_delivery_proto_enumTypes[2]
+	return &file_tidings_v1_delivery_proto_enumTypes[3]
 }
 
 func (x AttemptOutcome) Number() protoreflect.EnumNumber {
@@ -234,7 +291,7 @@ func (x AttemptOutcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AttemptOutcome.Descriptor instead.
 func (AttemptOutcome) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_delivery_proto_rawDescGZIP(), []int{2}
+	return file_tidings_v1_delivery_proto_rawDescGZIP(), []int{3}
 }
 
 // What CancelDelivery did.
@@ -274,11 +331,11 @@ func (x CancelResult) String() string {
 }
 
 func (CancelResult) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_delivery_proto_enumTypes[3].Descriptor()
+	return file_tidings_v1_delivery_proto_enumTypes[4].Descriptor()
 }
 
 func (CancelResult) Type() protoreflect.EnumType {
-	return &file_tidings_v1_delivery_proto_enumTypes[3]
+	return &file_tidings_v1_delivery_proto_enumTypes[4]
 }
 
 func (x CancelResult) Number() protoreflect.EnumNumber {
@@ -287,7 +344,7 @@ func (x CancelResult) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CancelResult.Descriptor instead.
 func (CancelResult) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_delivery_proto_rawDescGZIP(), []int{3}
+	return file_tidings_v1_delivery_proto_rawDescGZIP(), []int{4}
 }
 
 // One event on its way to one endpoint.
@@ -478,7 +535,9 @@ type Attempt struct {
 	// Output only. The answer's body was longer than what is kept.
 	ResponseTruncated bool `protobuf:"varint,10,opt,name=response_truncated,json=responseTruncated,proto3" json:"response_truncated,omitempty"`
 	// Output only. What went wrong, in words. For people; may change.
-	ErrorDetail   string `protobuf:"bytes,11,opt,name=error_detail,json=errorDetail,proto3" json:"error_detail,omitempty"`
+	ErrorDetail string `protobuf:"bytes,11,opt,name=error_detail,json=errorDetail,proto3" json:"error_detail,omitempty"`
+	// Output only. Where the body differs from what the endpoint's style promises.
+	BodyNote      BodyNote `protobuf:"varint,12,opt,name=body_note,json=bodyNote,proto3,enum=tidings.v1.BodyNote" json:"body_note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -588,6 +647,13 @@ func (x *Attempt) GetErrorDetail() string {
 		return x.ErrorDetail
 	}
 	return ""
+}
+
+func (x *Attempt) GetBodyNote() BodyNote {
+	if x != nil {
+		return x.BodyNote
+	}
+	return BodyNote_BODY_NOTE_UNSPECIFIED
 }
 
 // Selects deliveries. Conditions are combined with AND, the values of one condition with OR. An empty filter selects
@@ -1252,7 +1318,7 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xc8\x03\n" +
+	"updateTime\"\xfb\x03\n" +
 	"\aAttempt\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
@@ -1267,7 +1333,8 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\rresponse_body\x18\t \x01(\fR\fresponseBody\x12-\n" +
 	"\x12response_truncated\x18\n" +
 	" \x01(\bR\x11responseTruncated\x12!\n" +
-	"\ferror_detail\x18\v \x01(\tR\verrorDetail\"\x87\x01\n" +
+	"\ferror_detail\x18\v \x01(\tR\verrorDetail\x121\n" +
+	"\tbody_note\x18\f \x01(\x0e2\x14.tidings.v1.BodyNoteR\bbodyNote\"\x87\x01\n" +
 	"\x0eDeliveryFilter\x12!\n" +
 	"\fendpoint_ids\x18\x01 \x03(\tR\vendpointIds\x12\x1f\n" +
 	"\vevent_types\x18\x02 \x03(\tR\n" +
@@ -1320,7 +1387,7 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x18DELIVERY_STATE_DELIVERED\x10\x03\x12\x17\n" +
 	"\x13DELIVERY_STATE_DEAD\x10\x04\x12\x1c\n" +
 	"\x18DELIVERY_STATE_CANCELLED\x10\x05\x12\x17\n" +
-	"\x13DELIVERY_STATE_HELD\x10\x06*\xa3\x02\n" +
+	"\x13DELIVERY_STATE_HELD\x10\x06*\xca\x02\n" +
 	"\vFailureKind\x12\x1c\n" +
 	"\x18FAILURE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FAILURE_KIND_DNS\x10\x01\x12\x18\n" +
@@ -1331,7 +1398,13 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x1cFAILURE_KIND_BLOCKED_ADDRESS\x10\x06\x12\x1c\n" +
 	"\x18FAILURE_KIND_HTTP_STATUS\x10\a\x12\x1b\n" +
 	"\x17FAILURE_KIND_LEASE_LOST\x10\b\x12\x1e\n" +
-	"\x1aFAILURE_KIND_HELD_TOO_LONG\x10\t*\xa5\x01\n" +
+	"\x1aFAILURE_KIND_HELD_TOO_LONG\x10\t\x12%\n" +
+	"!FAILURE_KIND_ENVELOPE_UNSUPPORTED\x10\n" +
+	"*e\n" +
+	"\bBodyNote\x12\x19\n" +
+	"\x15BODY_NOTE_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bBODY_NOTE_NUMBER_NOT_STABLE\x10\x01\x12\x1d\n" +
+	"\x19BODY_NOTE_MEMBER_REPEATED\x10\x02*\xa5\x01\n" +
 	"\x0eAttemptOutcome\x12\x1f\n" +
 	"\x1bATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ATTEMPT_OUTCOME_IN_FLIGHT\x10\x01\x12\x1d\n" +
@@ -1355,53 +1428,55 @@ func file_tidings_v1_delivery_proto_rawDescGZIP() []byte {
 	return file_tidings_v1_delivery_proto_rawDescData
 }
 
-var file_tidings_v1_delivery_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tidings_v1_delivery_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_tidings_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tidings_v1_delivery_proto_goTypes = []any{
 	(DeliveryState)(0),             // 0: tidings.v1.DeliveryState
 	(FailureKind)(0),               // 1: tidings.v1.FailureKind
-	(AttemptOutcome)(0),            // 2: tidings.v1.AttemptOutcome
-	(CancelResult)(0),              // 3: tidings.v1.CancelResult
-	(*Delivery)(nil),               // 4: tidings.v1.Delivery
-	(*Attempt)(nil),                // 5: tidings.v1.Attempt
-	(*DeliveryFilter)(nil),         // 6: tidings.v1.DeliveryFilter
-	(*GetDeliveryRequest)(nil),     // 7: tidings.v1.GetDeliveryRequest
-	(*GetDeliveryResponse)(nil),    // 8: tidings.v1.GetDeliveryResponse
-	(*ListDeliveriesRequest)(nil),  // 9: tidings.v1.ListDeliveriesRequest
-	(*ListDeliveriesResponse)(nil), // 10: tidings.v1.ListDeliveriesResponse
-	(*ListAttemptsRequest)(nil),    // 11: tidings.v1.ListAttemptsRequest
-	(*ListAttemptsResponse)(nil),   // 12: tidings.v1.ListAttemptsResponse
-	(*RetryDeliveryRequest)(nil),   // 13: tidings.v1.RetryDeliveryRequest
-	(*RetryDeliveryResponse)(nil),  // 14: tidings.v1.RetryDeliveryResponse
-	(*CancelDeliveryRequest)(nil),  // 15: tidings.v1.CancelDeliveryRequest
-	(*CancelDeliveryResponse)(nil), // 16: tidings.v1.CancelDeliveryResponse
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
+	(BodyNote)(0),                  // 2: tidings.v1.BodyNote
+	(AttemptOutcome)(0),            // 3: tidings.v1.AttemptOutcome
+	(CancelResult)(0),              // 4: tidings.v1.CancelResult
+	(*Delivery)(nil),               // 5: tidings.v1.Delivery
+	(*Attempt)(nil),                // 6: tidings.v1.Attempt
+	(*DeliveryFilter)(nil),         // 7: tidings.v1.DeliveryFilter
+	(*GetDeliveryRequest)(nil),     // 8: tidings.v1.GetDeliveryRequest
+	(*GetDeliveryResponse)(nil),    // 9: tidings.v1.GetDeliveryResponse
+	(*ListDeliveriesRequest)(nil),  // 10: tidings.v1.ListDeliveriesRequest
+	(*ListDeliveriesResponse)(nil), // 11: tidings.v1.ListDeliveriesResponse
+	(*ListAttemptsRequest)(nil),    // 12: tidings.v1.ListAttemptsRequest
+	(*ListAttemptsResponse)(nil),   // 13: tidings.v1.ListAttemptsResponse
+	(*RetryDeliveryRequest)(nil),   // 14: tidings.v1.RetryDeliveryRequest
+	(*RetryDeliveryResponse)(nil),  // 15: tidings.v1.RetryDeliveryResponse
+	(*CancelDeliveryRequest)(nil),  // 16: tidings.v1.CancelDeliveryRequest
+	(*CancelDeliveryResponse)(nil), // 17: tidings.v1.CancelDeliveryResponse
+	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 19: google.protobuf.Duration
 }
 var file_tidings_v1_delivery_proto_depIdxs = []int32{
 	0,  // 0: tidings.v1.Delivery.state:type_name -> tidings.v1.DeliveryState
-	17, // 1: tidings.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	18, // 1: tidings.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: tidings.v1.Delivery.failure_kind:type_name -> tidings.v1.FailureKind
-	18, // 3: tidings.v1.Delivery.latency:type_name -> google.protobuf.Duration
-	17, // 4: tidings.v1.Delivery.create_time:type_name -> google.protobuf.Timestamp
-	17, // 5: tidings.v1.Delivery.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 6: tidings.v1.Attempt.outcome:type_name -> tidings.v1.AttemptOutcome
+	19, // 3: tidings.v1.Delivery.latency:type_name -> google.protobuf.Duration
+	18, // 4: tidings.v1.Delivery.create_time:type_name -> google.protobuf.Timestamp
+	18, // 5: tidings.v1.Delivery.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 6: tidings.v1.Attempt.outcome:type_name -> tidings.v1.AttemptOutcome
 	1,  // 7: tidings.v1.Attempt.failure_kind:type_name -> tidings.v1.FailureKind
-	18, // 8: tidings.v1.Attempt.latency:type_name -> google.protobuf.Duration
-	17, // 9: tidings.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 10: tidings.v1.DeliveryFilter.states:type_name -> tidings.v1.DeliveryState
-	4,  // 11: tidings.v1.GetDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
-	6,  // 12: tidings.v1.ListDeliveriesRequest.filter:type_name -> tidings.v1.DeliveryFilter
-	4,  // 13: tidings.v1.ListDeliveriesResponse.deliveries:type_name -> tidings.v1.Delivery
-	5,  // 14: tidings.v1.ListAttemptsResponse.attempts:type_name -> tidings.v1.Attempt
-	4,  // 15: tidings.v1.RetryDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
-	3,  // 16: tidings.v1.CancelDeliveryResponse.result:type_name -> tidings.v1.CancelResult
-	4,  // 17: tidings.v1.CancelDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	19, // 8: tidings.v1.Attempt.latency:type_name -> google.protobuf.Duration
+	18, // 9: tidings.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 10: tidings.v1.Attempt.body_note:type_name -> tidings.v1.BodyNote
+	0,  // 11: tidings.v1.DeliveryFilter.states:type_name -> tidings.v1.DeliveryState
+	5,  // 12: tidings.v1.GetDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
+	7,  // 13: tidings.v1.ListDeliveriesRequest.filter:type_name -> tidings.v1.DeliveryFilter
+	5,  // 14: tidings.v1.ListDeliveriesResponse.deliveries:type_name -> tidings.v1.Delivery
+	6,  // 15: tidings.v1.ListAttemptsResponse.attempts:type_name -> tidings.v1.Attempt
+	5,  // 16: tidings.v1.RetryDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
+	4,  // 17: tidings.v1.CancelDeliveryResponse.result:type_name -> tidings.v1.CancelResult
+	5,  // 18: tidings.v1.CancelDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_delivery_proto_init() }
@@ -1414,7 +1489,7 @@ func file_tidings_v1_delivery_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidings_v1_delivery_proto_rawDesc), len(file_tidings_v1_delivery_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -92,6 +92,8 @@ const (
 	DisableReason_DISABLE_REASON_GONE DisableReason = 2
 	// The endpoint failed for five days without one success.
 	DisableReason_DISABLE_REASON_FAILING DisableReason = 3
+	// As many deliveries in a row ended DEAD as `policy.disable_after_dead` says.
+	DisableReason_DISABLE_REASON_DEAD_IN_A_ROW DisableReason = 4
 )
 
 // Enum value maps for DisableReason.
@@ -101,12 +103,14 @@ var (
 		1: "DISABLE_REASON_REQUESTED",
 		2: "DISABLE_REASON_GONE",
 		3: "DISABLE_REASON_FAILING",
+		4: "DISABLE_REASON_DEAD_IN_A_ROW",
 	}
 	DisableReason_value = map[string]int32{
-		"DISABLE_REASON_UNSPECIFIED": 0,
-		"DISABLE_REASON_REQUESTED":   1,
-		"DISABLE_REASON_GONE":        2,
-		"DISABLE_REASON_FAILING":     3,
+		"DISABLE_REASON_UNSPECIFIED":   0,
+		"DISABLE_REASON_REQUESTED":     1,
+		"DISABLE_REASON_GONE":          2,
+		"DISABLE_REASON_FAILING":       3,
+		"DISABLE_REASON_DEAD_IN_A_ROW": 4,
 	}
 )
 
@@ -145,6 +149,8 @@ const (
 	RetryPreset_RETRY_PRESET_UNSPECIFIED RetryPreset = 0
 	// At once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h: ten requests.
 	RetryPreset_RETRY_PRESET_STANDARD RetryPreset = 1
+	// At once, then after 1 min, 5 min, 30 min, 2 h and 24 h: six requests.
+	RetryPreset_RETRY_PRESET_PARTYLAYER RetryPreset = 2
 )
 
 // Enum value maps for RetryPreset.
@@ -152,10 +158,12 @@ var (
 	RetryPreset_name = map[int32]string{
 		0: "RETRY_PRESET_UNSPECIFIED",
 		1: "RETRY_PRESET_STANDARD",
+		2: "RETRY_PRESET_PARTYLAYER",
 	}
 	RetryPreset_value = map[string]int32{
 		"RETRY_PRESET_UNSPECIFIED": 0,
 		"RETRY_PRESET_STANDARD":    1,
+		"RETRY_PRESET_PARTYLAYER":  2,
 	}
 )
 
@@ -222,7 +230,11 @@ type Endpoint struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Output only. Changes whenever the endpoint's configuration or state does. Pass it to UpdateEndpoint or
 	// DeleteEndpoint to have the call fail with ABORTED if somebody else changed the endpoint since it was read.
-	Etag          string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How the endpoint's webhooks look on the wire. Default: Standard Webhooks.
+	Style *EndpointStyle `protobuf:"bytes,15,opt,name=style,proto3" json:"style,omitempty"`
+	// Headers that every request to the endpoint bears besides. At most 20, and 4 KiB in all. Their values are not returned.
+	Headers       []*EndpointHeader `protobuf:"bytes,16,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,21 +367,38 @@ func (x *Endpoint) GetEtag() string {
 	return ""
 }
 
+func (x *Endpoint) GetStyle() *EndpointStyle {
+	if x != nil {
+		return x.Style
+	}
+	return nil
+}
+
+func (x *Endpoint) GetHeaders() []*EndpointHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
 // How deliveries to an endpoint are retried, timed and limited.
 type DeliveryPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When failed attempts are repeated. Default: the preset RETRY_PRESET_STANDARD.
+	// When failed attempts are repeated. Default: as the style has it, which is RETRY_PRESET_STANDARD for most.
 	Retry *RetrySchedule `protobuf:"bytes,1,opt,name=retry,proto3" json:"retry,omitempty"`
 	// The limit for one attempt: connecting, sending, and reading headers and body together. From 1 s to 30 s.
-	// Default: 15 s. Kept to the millisecond.
+	// Default: as the style has it, which is 15 s for most. Kept to the millisecond.
 	Timeout *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// How many requests may be in flight to this endpoint at once. From 1 to 1,000. Default (0 or absent): 8.
 	MaxInFlight int32 `protobuf:"varint,3,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	// How long a delivery may be held while the endpoint is disabled before it ends DEAD. From 1 s to 90 days.
 	// Default: 7 days. Kept to the second.
-	HoldDuration  *durationpb.Duration `protobuf:"bytes,4,opt,name=hold_duration,json=holdDuration,proto3" json:"hold_duration,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HoldDuration *durationpb.Duration `protobuf:"bytes,4,opt,name=hold_duration,json=holdDuration,proto3" json:"hold_duration,omitempty"`
+	// After how many deliveries in a row that ended DEAD the endpoint is disabled. From 0 to 1,000; 0: never. Default: as the
+	// style has it, which is 0 for most. Pings and deliveries without a request do not count.
+	DisableAfterDead *int32 `protobuf:"varint,5,opt,name=disable_after_dead,json=disableAfterDead,proto3,oneof" json:"disable_after_dead,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *DeliveryPolicy) Reset() {
@@ -428,6 +457,13 @@ func (x *DeliveryPolicy) GetHoldDuration() *durationpb.Duration {
 		return x.HoldDuration
 	}
 	return nil
+}
+
+func (x *DeliveryPolicy) GetDisableAfterDead() int32 {
+	if x != nil && x.DisableAfterDead != nil {
+		return *x.DisableAfterDead
+	}
+	return 0
 }
 
 // When failed attempts are repeated. Every delay counts from the end of the attempt before it, and up to 20 % of jitter
@@ -664,9 +700,11 @@ type CreateEndpointRequest struct {
 	Endpoint *Endpoint `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// Create the endpoint disabled, to be activated later.
 	Disabled bool `protobuf:"varint,3,opt,name=disabled,proto3" json:"disabled,omitempty"`
-	// Input only. The signing secret, to import one that receivers already hold: `whsec_` and base64 of 24 to 64 bytes.
-	// Absent: a new secret of 32 random bytes is made.
-	Secret        *string `protobuf:"bytes,4,opt,name=secret,proto3,oneof" json:"secret,omitempty"`
+	// Input only. The signing secret of the first scheme, to import one that receivers already hold, in the scheme's key form:
+	// `whsec_` and base64 of 24 to 64 bytes for Standard Webhooks. Absent: a new secret of 32 random bytes is made.
+	Secret *string `protobuf:"bytes,4,opt,name=secret,proto3,oneof" json:"secret,omitempty"`
+	// Input only. Signing secrets to import, for an endpoint with several schemes; those left out are made.
+	Secrets       []*ImportedSecret `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -729,13 +767,23 @@ func (x *CreateEndpointRequest) GetSecret() string {
 	return ""
 }
 
+func (x *CreateEndpointRequest) GetSecrets() []*ImportedSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
 // What CreateEndpoint answers.
 type CreateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint as created.
 	Endpoint *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// The signing secret. It is shown here and never again.
-	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The signing secret of the first scheme. It is shown here and never again. Empty if it signs with Ed25519: receivers need
+	// the public key only.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The signing secrets of all schemes, in their order.
+	IssuedSecrets []*IssuedSecret `protobuf:"bytes,3,rep,name=issued_secrets,json=issuedSecrets,proto3" json:"issued_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -782,6 +830,13 @@ func (x *CreateEndpointResponse) GetSecret() string {
 		return x.Secret
 	}
 	return ""
+}
+
+func (x *CreateEndpointResponse) GetIssuedSecrets() []*IssuedSecret {
+	if x != nil {
+		return x.IssuedSecrets
+	}
+	return nil
 }
 
 // What GetEndpoint takes.
@@ -1012,10 +1067,13 @@ type UpdateEndpointRequest struct {
 	// Required. The endpoint's id in `id`, and the new values. A set `etag` must match the stored one, or the call is
 	// ABORTED.
 	Endpoint *Endpoint `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// Required. Which fields to change: `display_name`, `description`, `url`, `event_types`, `policy`, or one of
-	// `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`. A field that is named here and
-	// absent above goes back to its default. Other paths are refused.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Required. Which fields to change: `display_name`, `description`, `url`, `event_types`, `style`, `headers`, `policy`, or
+	// one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, `policy.disable_after_dead`. A
+	// field that is named here and absent above goes back to its default. Other paths are refused.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Input only. Signing secrets to import for schemes that are new, or that read keys in another form than before; for those
+	// left out new ones are made. A scheme that keeps its name and its key form keeps its secrets and is refused here.
+	Secrets       []*ImportedSecret `protobuf:"bytes,4,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,11 +1129,20 @@ func (x *UpdateEndpointRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateEndpointRequest) GetSecrets() []*ImportedSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
 // What UpdateEndpoint answers.
 type UpdateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint after the change. No attempt that starts after this answer uses the old configuration.
-	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Endpoint *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// The signing secrets of schemes that got one by this change, in the schemes' order. They are shown here and never again.
+	IssuedSecrets []*IssuedSecret `protobuf:"bytes,2,rep,name=issued_secrets,json=issuedSecrets,proto3" json:"issued_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1113,6 +1180,13 @@ func (*UpdateEndpointResponse) Descriptor() ([]byte, []int) {
 func (x *UpdateEndpointResponse) GetEndpoint() *Endpoint {
 	if x != nil {
 		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *UpdateEndpointResponse) GetIssuedSecrets() []*IssuedSecret {
+	if x != nil {
+		return x.IssuedSecrets
 	}
 	return nil
 }
@@ -1535,7 +1609,7 @@ var File_tidings_v1_endpoint_proto protoreflect.FileDescriptor
 const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
 	"\x19tidings/v1/endpoint.proto\x12\n" +
-	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\"\xed\x04\n" +
+	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\xd4\x05\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\ttenant_id\x18\x02 \x01(\tR\btenantId\x12!\n" +
@@ -1554,12 +1628,16 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x0e \x01(\tR\x04etag\"\xda\x01\n" +
+	"\x04etag\x18\x0e \x01(\tR\x04etag\x12/\n" +
+	"\x05style\x18\x0f \x01(\v2\x19.tidings.v1.EndpointStyleR\x05style\x124\n" +
+	"\aheaders\x18\x10 \x03(\v2\x1a.tidings.v1.EndpointHeaderR\aheaders\"\xa4\x02\n" +
 	"\x0eDeliveryPolicy\x12/\n" +
 	"\x05retry\x18\x01 \x01(\v2\x19.tidings.v1.RetryScheduleR\x05retry\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\"\n" +
 	"\rmax_in_flight\x18\x03 \x01(\x05R\vmaxInFlight\x12>\n" +
-	"\rhold_duration\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fholdDuration\"\xc5\x01\n" +
+	"\rhold_duration\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fholdDuration\x121\n" +
+	"\x12disable_after_dead\x18\x05 \x01(\x05H\x00R\x10disableAfterDead\x88\x01\x01B\x15\n" +
+	"\x13_disable_after_dead\"\xc5\x01\n" +
 	"\rRetrySchedule\x121\n" +
 	"\x06preset\x18\x01 \x01(\x0e2\x17.tidings.v1.RetryPresetH\x00R\x06preset\x121\n" +
 	"\x06delays\x18\x02 \x01(\v2\x17.tidings.v1.RetryDelaysH\x00R\x06delays\x12B\n" +
@@ -1574,16 +1652,18 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"multiplier\x18\x02 \x01(\x01R\n" +
 	"multiplier\x126\n" +
 	"\tmax_delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bmaxDelay\x12!\n" +
-	"\fmax_attempts\x18\x04 \x01(\x05R\vmaxAttempts\"\xaa\x01\n" +
+	"\fmax_attempts\x18\x04 \x01(\x05R\vmaxAttempts\"\xe0\x01\n" +
 	"\x15CreateEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x120\n" +
 	"\bendpoint\x18\x02 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12\x1a\n" +
 	"\bdisabled\x18\x03 \x01(\bR\bdisabled\x12\x1b\n" +
-	"\x06secret\x18\x04 \x01(\tH\x00R\x06secret\x88\x01\x01B\t\n" +
-	"\a_secret\"b\n" +
+	"\x06secret\x18\x04 \x01(\tH\x00R\x06secret\x88\x01\x01\x124\n" +
+	"\asecrets\x18\x05 \x03(\v2\x1a.tidings.v1.ImportedSecretR\asecretsB\t\n" +
+	"\a_secret\"\xa3\x01\n" +
 	"\x16CreateEndpointResponse\x120\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"R\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12?\n" +
+	"\x0eissued_secrets\x18\x03 \x03(\v2\x18.tidings.v1.IssuedSecretR\rissuedSecrets\"R\n" +
 	"\x12GetEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
@@ -1597,14 +1677,16 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"s\n" +
 	"\x15ListEndpointsResponse\x122\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x14.tidings.v1.EndpointR\tendpoints\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd9\x01\n" +
 	"\x15UpdateEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x120\n" +
 	"\bendpoint\x18\x02 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"J\n" +
+	"updateMask\x124\n" +
+	"\asecrets\x18\x04 \x03(\v2\x1a.tidings.v1.ImportedSecretR\asecrets\"\x8b\x01\n" +
 	"\x16UpdateEndpointResponse\x120\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"i\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12?\n" +
+	"\x0eissued_secrets\x18\x02 \x03(\v2\x18.tidings.v1.IssuedSecretR\rissuedSecrets\"i\n" +
 	"\x15DeleteEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
@@ -1633,15 +1715,17 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\rEndpointState\x12\x1e\n" +
 	"\x1aENDPOINT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ENDPOINT_STATE_ENABLED\x10\x01\x12\x1b\n" +
-	"\x17ENDPOINT_STATE_DISABLED\x10\x02*\x82\x01\n" +
+	"\x17ENDPOINT_STATE_DISABLED\x10\x02*\xa4\x01\n" +
 	"\rDisableReason\x12\x1e\n" +
 	"\x1aDISABLE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DISABLE_REASON_REQUESTED\x10\x01\x12\x17\n" +
 	"\x13DISABLE_REASON_GONE\x10\x02\x12\x1a\n" +
-	"\x16DISABLE_REASON_FAILING\x10\x03*F\n" +
+	"\x16DISABLE_REASON_FAILING\x10\x03\x12 \n" +
+	"\x1cDISABLE_REASON_DEAD_IN_A_ROW\x10\x04*c\n" +
 	"\vRetryPreset\x12\x1c\n" +
 	"\x18RETRY_PRESET_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15RETRY_PRESET_STANDARD\x10\x01B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"\x15RETRY_PRESET_STANDARD\x10\x01\x12\x1b\n" +
+	"\x17RETRY_PRESET_PARTYLAYER\x10\x02B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_endpoint_proto_rawDescOnce sync.Once
@@ -1683,10 +1767,14 @@ var file_tidings_v1_endpoint_proto_goTypes = []any{
 	(*PingEndpointRequest)(nil),      // 22: tidings.v1.PingEndpointRequest
 	(*PingEndpointResponse)(nil),     // 23: tidings.v1.PingEndpointResponse
 	(*timestamppb.Timestamp)(nil),    // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 25: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),    // 26: google.protobuf.FieldMask
-	(*Delivery)(nil),                 // 27: tidings.v1.Delivery
-	(*Attempt)(nil),                  // 28: tidings.v1.Attempt
+	(*EndpointStyle)(nil),            // 25: tidings.v1.EndpointStyle
+	(*EndpointHeader)(nil),           // 26: tidings.v1.EndpointHeader
+	(*durationpb.Duration)(nil),      // 27: google.protobuf.Duration
+	(*ImportedSecret)(nil),           // 28: tidings.v1.ImportedSecret
+	(*IssuedSecret)(nil),             // 29: tidings.v1.IssuedSecret
+	(*fieldmaskpb.FieldMask)(nil),    // 30: google.protobuf.FieldMask
+	(*Delivery)(nil),                 // 31: tidings.v1.Delivery
+	(*Attempt)(nil),                  // 32: tidings.v1.Attempt
 }
 var file_tidings_v1_endpoint_proto_depIdxs = []int32{
 	4,  // 0: tidings.v1.Endpoint.policy:type_name -> tidings.v1.DeliveryPolicy
@@ -1696,31 +1784,37 @@ var file_tidings_v1_endpoint_proto_depIdxs = []int32{
 	24, // 4: tidings.v1.Endpoint.failing_since_time:type_name -> google.protobuf.Timestamp
 	24, // 5: tidings.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
 	24, // 6: tidings.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 7: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
-	25, // 8: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
-	25, // 9: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
-	2,  // 10: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
-	6,  // 11: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
-	7,  // 12: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
-	25, // 13: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
-	25, // 14: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
-	25, // 15: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
-	3,  // 16: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 17: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 18: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 19: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
-	3,  // 20: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	26, // 21: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 22: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 23: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 24: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	27, // 25: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
-	28, // 26: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	25, // 7: tidings.v1.Endpoint.style:type_name -> tidings.v1.EndpointStyle
+	26, // 8: tidings.v1.Endpoint.headers:type_name -> tidings.v1.EndpointHeader
+	5,  // 9: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
+	27, // 10: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	27, // 11: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
+	2,  // 12: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
+	6,  // 13: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
+	7,  // 14: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
+	27, // 15: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
+	27, // 16: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
+	27, // 17: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
+	3,  // 18: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	28, // 19: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	3,  // 20: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	29, // 21: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	3,  // 22: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	3,  // 23: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
+	3,  // 24: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	30, // 25: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 26: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	3,  // 27: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	29, // 28: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	3,  // 29: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	3,  // 30: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	31, // 31: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
+	32, // 32: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_endpoint_proto_init() }
@@ -1729,6 +1823,9 @@ func file_tidings_v1_endpoint_proto_init() {
 		return
 	}
 	file_tidings_v1_delivery_proto_init()
+	file_tidings_v1_secret_proto_init()
+	file_tidings_v1_style_proto_init()
+	file_tidings_v1_endpoint_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tidings_v1_endpoint_proto_msgTypes[2].OneofWrappers = []any{
 		(*RetrySchedule_Preset)(nil),
 		(*RetrySchedule_Delays)(nil),

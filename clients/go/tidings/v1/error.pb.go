@@ -72,6 +72,10 @@ const (
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 20
 	// FAILED_PRECONDITION: the catalogue would hold more event types than it may.
 	ErrorReason_ERROR_REASON_TOO_MANY_EVENT_TYPES ErrorReason = 21
+	// FAILED_PRECONDITION: the scheme has a secret that waits for activation; activate or revoke it first.
+	ErrorReason_ERROR_REASON_SECRET_STAGED ErrorReason = 22
+	// FAILED_PRECONDITION: the scheme would be left without a secret that signs.
+	ErrorReason_ERROR_REASON_LAST_SECRET ErrorReason = 23
 )
 
 // Enum value maps for ErrorReason.
@@ -99,6 +103,8 @@ var (
 		19: "ERROR_REASON_SLOW_CONSUMER",
 		20: "ERROR_REASON_INTERNAL",
 		21: "ERROR_REASON_TOO_MANY_EVENT_TYPES",
+		22: "ERROR_REASON_SECRET_STAGED",
+		23: "ERROR_REASON_LAST_SECRET",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -123,6 +129,8 @@ var (
 		"ERROR_REASON_SLOW_CONSUMER":        19,
 		"ERROR_REASON_INTERNAL":             20,
 		"ERROR_REASON_TOO_MANY_EVENT_TYPES": 21,
+		"ERROR_REASON_SECRET_STAGED":        22,
+		"ERROR_REASON_LAST_SECRET":          23,
 	}
 )
 
@@ -158,7 +166,7 @@ var File_tidings_v1_error_proto protoreflect.FileDescriptor
 const file_tidings_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/error.proto\x12\n" +
-	"tidings.v1*\xe9\x05\n" +
+	"tidings.v1*\xa7\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12$\n" +
@@ -182,7 +190,9 @@ const file_tidings_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_REASON_LOG_REWOUND\x10\x12\x12\x1e\n" +
 	"\x1aERROR_REASON_SLOW_CONSUMER\x10\x13\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\x14\x12%\n" +
-	"!ERROR_REASON_TOO_MANY_EVENT_TYPES\x10\x15B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"!ERROR_REASON_TOO_MANY_EVENT_TYPES\x10\x15\x12\x1e\n" +
+	"\x1aERROR_REASON_SECRET_STAGED\x10\x16\x12\x1c\n" +
+	"\x18ERROR_REASON_LAST_SECRET\x10\x17B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_error_proto_rawDescOnce sync.Once

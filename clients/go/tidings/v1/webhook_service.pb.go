@@ -27,7 +27,7 @@ var File_tidings_v1_webhook_service_proto protoreflect.FileDescriptor
 const file_tidings_v1_webhook_service_proto_rawDesc = "" +
 	"\n" +
 	" tidings/v1/webhook_service.proto\x12\n" +
-	"tidings.v1\x1a\x19tidings/v1/delivery.proto\x1a\x19tidings/v1/endpoint.proto\x1a\x16tidings/v1/event.proto\x1a\x1btidings/v1/event_type.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/watch.proto2\xe8\r\n" +
+	"tidings.v1\x1a\x19tidings/v1/delivery.proto\x1a\x19tidings/v1/endpoint.proto\x1a\x16tidings/v1/event.proto\x1a\x1btidings/v1/event_type.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/watch.proto2\xac\x10\n" +
 	"\x0eWebhookService\x12W\n" +
 	"\x0eCreateEndpoint\x12!.tidings.v1.CreateEndpointRequest\x1a\".tidings.v1.CreateEndpointResponse\x12N\n" +
 	"\vGetEndpoint\x12\x1e.tidings.v1.GetEndpointRequest\x1a\x1f.tidings.v1.GetEndpointResponse\x12T\n" +
@@ -37,7 +37,10 @@ const file_tidings_v1_webhook_service_proto_rawDesc = "" +
 	"\x0fDisableEndpoint\x12\".tidings.v1.DisableEndpointRequest\x1a#.tidings.v1.DisableEndpointResponse\x12]\n" +
 	"\x10ActivateEndpoint\x12#.tidings.v1.ActivateEndpointRequest\x1a$.tidings.v1.ActivateEndpointResponse\x12Q\n" +
 	"\fPingEndpoint\x12\x1f.tidings.v1.PingEndpointRequest\x1a .tidings.v1.PingEndpointResponse\x12i\n" +
-	"\x14RotateEndpointSecret\x12'.tidings.v1.RotateEndpointSecretRequest\x1a(.tidings.v1.RotateEndpointSecretResponse\x12]\n" +
+	"\x14RotateEndpointSecret\x12'.tidings.v1.RotateEndpointSecretRequest\x1a(.tidings.v1.RotateEndpointSecretResponse\x12o\n" +
+	"\x16ActivateEndpointSecret\x12).tidings.v1.ActivateEndpointSecretRequest\x1a*.tidings.v1.ActivateEndpointSecretResponse\x12f\n" +
+	"\x13ListEndpointSecrets\x12&.tidings.v1.ListEndpointSecretsRequest\x1a'.tidings.v1.ListEndpointSecretsResponse\x12i\n" +
+	"\x14RevokeEndpointSecret\x12'.tidings.v1.RevokeEndpointSecretRequest\x1a(.tidings.v1.RevokeEndpointSecretResponse\x12]\n" +
 	"\x10ImportEventTypes\x12#.tidings.v1.ImportEventTypesRequest\x1a$.tidings.v1.ImportEventTypesResponse\x12Q\n" +
 	"\fGetEventType\x12\x1f.tidings.v1.GetEventTypeRequest\x1a .tidings.v1.GetEventTypeResponse\x12W\n" +
 	"\x0eListEventTypes\x12!.tidings.v1.ListEventTypesRequest\x1a\".tidings.v1.ListEventTypesResponse\x12Q\n" +
@@ -51,46 +54,52 @@ const file_tidings_v1_webhook_service_proto_rawDesc = "" +
 	"\x0fWatchDeliveries\x12\".tidings.v1.WatchDeliveriesRequest\x1a#.tidings.v1.WatchDeliveriesResponse0\x01B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var file_tidings_v1_webhook_service_proto_goTypes = []any{
-	(*CreateEndpointRequest)(nil),        // 0: tidings.v1.CreateEndpointRequest
-	(*GetEndpointRequest)(nil),           // 1: tidings.v1.GetEndpointRequest
-	(*ListEndpointsRequest)(nil),         // 2: tidings.v1.ListEndpointsRequest
-	(*UpdateEndpointRequest)(nil),        // 3: tidings.v1.UpdateEndpointRequest
-	(*DeleteEndpointRequest)(nil),        // 4: tidings.v1.DeleteEndpointRequest
-	(*DisableEndpointRequest)(nil),       // 5: tidings.v1.DisableEndpointRequest
-	(*ActivateEndpointRequest)(nil),      // 6: tidings.v1.ActivateEndpointRequest
-	(*PingEndpointRequest)(nil),          // 7: tidings.v1.PingEndpointRequest
-	(*RotateEndpointSecretRequest)(nil),  // 8: tidings.v1.RotateEndpointSecretRequest
-	(*ImportEventTypesRequest)(nil),      // 9: tidings.v1.ImportEventTypesRequest
-	(*GetEventTypeRequest)(nil),          // 10: tidings.v1.GetEventTypeRequest
-	(*ListEventTypesRequest)(nil),        // 11: tidings.v1.ListEventTypesRequest
-	(*PublishEventRequest)(nil),          // 12: tidings.v1.PublishEventRequest
-	(*GetEventRequest)(nil),              // 13: tidings.v1.GetEventRequest
-	(*GetDeliveryRequest)(nil),           // 14: tidings.v1.GetDeliveryRequest
-	(*ListDeliveriesRequest)(nil),        // 15: tidings.v1.ListDeliveriesRequest
-	(*ListAttemptsRequest)(nil),          // 16: tidings.v1.ListAttemptsRequest
-	(*RetryDeliveryRequest)(nil),         // 17: tidings.v1.RetryDeliveryRequest
-	(*CancelDeliveryRequest)(nil),        // 18: tidings.v1.CancelDeliveryRequest
-	(*WatchDeliveriesRequest)(nil),       // 19: tidings.v1.WatchDeliveriesRequest
-	(*CreateEndpointResponse)(nil),       // 20: tidings.v1.CreateEndpointResponse
-	(*GetEndpointResponse)(nil),          // 21: tidings.v1.GetEndpointResponse
-	(*ListEndpointsResponse)(nil),        // 22: tidings.v1.ListEndpointsResponse
-	(*UpdateEndpointResponse)(nil),       // 23: tidings.v1.UpdateEndpointResponse
-	(*DeleteEndpointResponse)(nil),       // 24: tidings.v1.DeleteEndpointResponse
-	(*DisableEndpointResponse)(nil),      // 25: tidings.v1.DisableEndpointResponse
-	(*ActivateEndpointResponse)(nil),     // 26: tidings.v1.ActivateEndpointResponse
-	(*PingEndpointResponse)(nil),         // 27: tidings.v1.PingEndpointResponse
-	(*RotateEndpointSecretResponse)(nil), // 28: tidings.v1.RotateEndpointSecretResponse
-	(*ImportEventTypesResponse)(nil),     // 29: tidings.v1.ImportEventTypesResponse
-	(*GetEventTypeResponse)(nil),         // 30: tidings.v1.GetEventTypeResponse
-	(*ListEventTypesResponse)(nil),       // 31: tidings.v1.ListEventTypesResponse
-	(*PublishEventResponse)(nil),         // 32: tidings.v1.PublishEventResponse
-	(*GetEventResponse)(nil),             // 33: tidings.v1.GetEventResponse
-	(*GetDeliveryResponse)(nil),          // 34: tidings.v1.GetDeliveryResponse
-	(*ListDeliveriesResponse)(nil),       // 35: tidings.v1.ListDeliveriesResponse
-	(*ListAttemptsResponse)(nil),         // 36: tidings.v1.ListAttemptsResponse
-	(*RetryDeliveryResponse)(nil),        // 37: tidings.v1.RetryDeliveryResponse
-	(*CancelDeliveryResponse)(nil),       // 38: tidings.v1.CancelDeliveryResponse
-	(*WatchDeliveriesResponse)(nil),      // 39: tidings.v1.WatchDeliveriesResponse
+	(*CreateEndpointRequest)(nil),          // 0: tidings.v1.CreateEndpointRequest
+	(*GetEndpointRequest)(nil),             // 1: tidings.v1.GetEndpointRequest
+	(*ListEndpointsRequest)(nil),           // 2: tidings.v1.ListEndpointsRequest
+	(*UpdateEndpointRequest)(nil),          // 3: tidings.v1.UpdateEndpointRequest
+	(*DeleteEndpointRequest)(nil),          // 4: tidings.v1.DeleteEndpointRequest
+	(*DisableEndpointRequest)(nil),         // 5: tidings.v1.DisableEndpointRequest
+	(*ActivateEndpointRequest)(nil),        // 6: tidings.v1.ActivateEndpointRequest
+	(*PingEndpointRequest)(nil),            // 7: tidings.v1.PingEndpointRequest
+	(*RotateEndpointSecretRequest)(nil),    // 8: tidings.v1.RotateEndpointSecretRequest
+	(*ActivateEndpointSecretRequest)(nil),  // 9: tidings.v1.ActivateEndpointSecretRequest
+	(*ListEndpointSecretsRequest)(nil),     // 10: tidings.v1.ListEndpointSecretsRequest
+	(*RevokeEndpointSecretRequest)(nil),    // 11: tidings.v1.RevokeEndpointSecretRequest
+	(*ImportEventTypesRequest)(nil),        // 12: tidings.v1.ImportEventTypesRequest
+	(*GetEventTypeRequest)(nil),            // 13: tidings.v1.GetEventTypeRequest
+	(*ListEventTypesRequest)(nil),          // 14: tidings.v1.ListEventTypesRequest
+	(*PublishEventRequest)(nil),            // 15: tidings.v1.PublishEventRequest
+	(*GetEventRequest)(nil),                // 16: tidings.v1.GetEventRequest
+	(*GetDeliveryRequest)(nil),             // 17: tidings.v1.GetDeliveryRequest
+	(*ListDeliveriesRequest)(nil),          // 18: tidings.v1.ListDeliveriesRequest
+	(*ListAttemptsRequest)(nil),            // 19: tidings.v1.ListAttemptsRequest
+	(*RetryDeliveryRequest)(nil),           // 20: tidings.v1.RetryDeliveryRequest
+	(*CancelDeliveryRequest)(nil),          // 21: tidings.v1.CancelDeliveryRequest
+	(*WatchDeliveriesRequest)(nil),         // 22: tidings.v1.WatchDeliveriesRequest
+	(*CreateEndpointResponse)(nil),         // 23: tidings.v1.CreateEndpointResponse
+	(*GetEndpointResponse)(nil),            // 24: tidings.v1.GetEndpointResponse
+	(*ListEndpointsResponse)(nil),          // 25: tidings.v1.ListEndpointsResponse
+	(*UpdateEndpointResponse)(nil),         // 26: tidings.v1.UpdateEndpointResponse
+	(*DeleteEndpointResponse)(nil),         // 27: tidings.v1.DeleteEndpointResponse
+	(*DisableEndpointResponse)(nil),        // 28: tidings.v1.DisableEndpointResponse
+	(*ActivateEndpointResponse)(nil),       // 29: tidings.v1.ActivateEndpointResponse
+	(*PingEndpointResponse)(nil),           // 30: tidings.v1.PingEndpointResponse
+	(*RotateEndpointSecretResponse)(nil),   // 31: tidings.v1.RotateEndpointSecretResponse
+	(*ActivateEndpointSecretResponse)(nil), // 32: tidings.v1.ActivateEndpointSecretResponse
+	(*ListEndpointSecretsResponse)(nil),    // 33: tidings.v1.ListEndpointSecretsResponse
+	(*RevokeEndpointSecretResponse)(nil),   // 34: tidings.v1.RevokeEndpointSecretResponse
+	(*ImportEventTypesResponse)(nil),       // 35: tidings.v1.ImportEventTypesResponse
+	(*GetEventTypeResponse)(nil),           // 36: tidings.v1.GetEventTypeResponse
+	(*ListEventTypesResponse)(nil),         // 37: tidings.v1.ListEventTypesResponse
+	(*PublishEventResponse)(nil),           // 38: tidings.v1.PublishEventResponse
+	(*GetEventResponse)(nil),               // 39: tidings.v1.GetEventResponse
+	(*GetDeliveryResponse)(nil),            // 40: tidings.v1.GetDeliveryResponse
+	(*ListDeliveriesResponse)(nil),         // 41: tidings.v1.ListDeliveriesResponse
+	(*ListAttemptsResponse)(nil),           // 42: tidings.v1.ListAttemptsResponse
+	(*RetryDeliveryResponse)(nil),          // 43: tidings.v1.RetryDeliveryResponse
+	(*CancelDeliveryResponse)(nil),         // 44: tidings.v1.CancelDeliveryResponse
+	(*WatchDeliveriesResponse)(nil),        // 45: tidings.v1.WatchDeliveriesResponse
 }
 var file_tidings_v1_webhook_service_proto_depIdxs = []int32{
 	0,  // 0: tidings.v1.WebhookService.CreateEndpoint:input_type -> tidings.v1.CreateEndpointRequest
@@ -102,39 +111,45 @@ var file_tidings_v1_webhook_service_proto_depIdxs = []int32{
 	6,  // 6: tidings.v1.WebhookService.ActivateEndpoint:input_type -> tidings.v1.ActivateEndpointRequest
 	7,  // 7: tidings.v1.WebhookService.PingEndpoint:input_type -> tidings.v1.PingEndpointRequest
 	8,  // 8: tidings.v1.WebhookService.RotateEndpointSecret:input_type -> tidings.v1.RotateEndpointSecretRequest
-	9,  // 9: tidings.v1.WebhookService.ImportEventTypes:input_type -> tidings.v1.ImportEventTypesRequest
-	10, // 10: tidings.v1.WebhookService.GetEventType:input_type -> tidings.v1.GetEventTypeRequest
-	11, // 11: tidings.v1.WebhookService.ListEventTypes:input_type -> tidings.v1.ListEventTypesRequest
-	12, // 12: tidings.v1.WebhookService.PublishEvent:input_type -> tidings.v1.PublishEventRequest
-	13, // 13: tidings.v1.WebhookService.GetEvent:input_type -> tidings.v1.GetEventRequest
-	14, // 14: tidings.v1.WebhookService.GetDelivery:input_type -> tidings.v1.GetDeliveryRequest
-	15, // 15: tidings.v1.WebhookService.ListDeliveries:input_type -> tidings.v1.ListDeliveriesRequest
-	16, // 16: tidings.v1.WebhookService.ListAttempts:input_type -> tidings.v1.ListAttemptsRequest
-	17, // 17: tidings.v1.WebhookService.RetryDelivery:input_type -> tidings.v1.RetryDeliveryRequest
-	18, // 18: tidings.v1.WebhookService.CancelDelivery:input_type -> tidings.v1.CancelDeliveryRequest
-	19, // 19: tidings.v1.WebhookService.WatchDeliveries:input_type -> tidings.v1.WatchDeliveriesRequest
-	20, // 20: tidings.v1.WebhookService.CreateEndpoint:output_type -> tidings.v1.CreateEndpointResponse
-	21, // 21: tidings.v1.WebhookService.GetEndpoint:output_type -> tidings.v1.GetEndpointResponse
-	22, // 22: tidings.v1.WebhookService.ListEndpoints:output_type -> tidings.v1.ListEndpointsResponse
-	23, // 23: tidings.v1.WebhookService.UpdateEndpoint:output_type -> tidings.v1.UpdateEndpointResponse
-	24, // 24: tidings.v1.WebhookService.DeleteEndpoint:output_type -> tidings.v1.DeleteEndpointResponse
-	25, // 25: tidings.v1.WebhookService.DisableEndpoint:output_type -> tidings.v1.DisableEndpointResponse
-	26, // 26: tidings.v1.WebhookService.ActivateEndpoint:output_type -> tidings.v1.ActivateEndpointResponse
-	27, // 27: tidings.v1.WebhookService.PingEndpoint:output_type -> tidings.v1.PingEndpointResponse
-	28, // 28: tidings.v1.WebhookService.RotateEndpointSecret:output_type -> tidings.v1.RotateEndpointSecretResponse
-	29, // 29: tidings.v1.WebhookService.ImportEventTypes:output_type -> tidings.v1.ImportEventTypesResponse
-	30, // 30: tidings.v1.WebhookService.GetEventType:output_type -> tidings.v1.GetEventTypeResponse
-	31, // 31: tidings.v1.WebhookService.ListEventTypes:output_type -> tidings.v1.ListEventTypesResponse
-	32, // 32: tidings.v1.WebhookService.PublishEvent:output_type -> tidings.v1.PublishEventResponse
-	33, // 33: tidings.v1.WebhookService.GetEvent:output_type -> tidings.v1.GetEventResponse
-	34, // 34: tidings.v1.WebhookService.GetDelivery:output_type -> tidings.v1.GetDeliveryResponse
-	35, // 35: tidings.v1.WebhookService.ListDeliveries:output_type -> tidings.v1.ListDeliveriesResponse
-	36, // 36: tidings.v1.WebhookService.ListAttempts:output_type -> tidings.v1.ListAttemptsResponse
-	37, // 37: tidings.v1.WebhookService.RetryDelivery:output_type -> tidings.v1.RetryDeliveryResponse
-	38, // 38: tidings.v1.WebhookService.CancelDelivery:output_type -> tidings.v1.CancelDeliveryResponse
-	39, // 39: tidings.v1.WebhookService.WatchDeliveries:output_type -> tidings.v1.WatchDeliveriesResponse
-	20, // [20:40] is the sub-list for method output_type
-	0,  // [0:20] is the sub-list for method input_type
+	9,  // 9: tidings.v1.WebhookService.ActivateEndpointSecret:input_type -> tidings.v1.ActivateEndpointSecretRequest
+	10, // 10: tidings.v1.WebhookService.ListEndpointSecrets:input_type -> tidings.v1.ListEndpointSecretsRequest
+	11, // 11: tidings.v1.WebhookService.RevokeEndpointSecret:input_type -> tidings.v1.RevokeEndpointSecretRequest
+	12, // 12: tidings.v1.WebhookService.ImportEventTypes:input_type -> tidings.v1.ImportEventTypesRequest
+	13, // 13: tidings.v1.WebhookService.GetEventType:input_type -> tidings.v1.GetEventTypeRequest
+	14, // 14: tidings.v1.WebhookService.ListEventTypes:input_type -> tidings.v1.ListEventTypesRequest
+	15, // 15: tidings.v1.WebhookService.PublishEvent:input_type -> tidings.v1.PublishEventRequest
+	16, // 16: tidings.v1.WebhookService.GetEvent:input_type -> tidings.v1.GetEventRequest
+	17, // 17: tidings.v1.WebhookService.GetDelivery:input_type -> tidings.v1.GetDeliveryRequest
+	18, // 18: tidings.v1.WebhookService.ListDeliveries:input_type -> tidings.v1.ListDeliveriesRequest
+	19, // 19: tidings.v1.WebhookService.ListAttempts:input_type -> tidings.v1.ListAttemptsRequest
+	20, // 20: tidings.v1.WebhookService.RetryDelivery:input_type -> tidings.v1.RetryDeliveryRequest
+	21, // 21: tidings.v1.WebhookService.CancelDelivery:input_type -> tidings.v1.CancelDeliveryRequest
+	22, // 22: tidings.v1.WebhookService.WatchDeliveries:input_type -> tidings.v1.WatchDeliveriesRequest
+	23, // 23: tidings.v1.WebhookService.CreateEndpoint:output_type -> tidings.v1.CreateEndpointResponse
+	24, // 24: tidings.v1.WebhookService.GetEndpoint:output_type -> tidings.v1.GetEndpointResponse
+	25, // 25: tidings.v1.WebhookService.ListEndpoints:output_type -> tidings.v1.ListEndpointsResponse
+	26, // 26: tidings.v1.WebhookService.UpdateEndpoint:output_type -> tidings.v1.UpdateEndpointResponse
+	27, // 27: tidings.v1.WebhookService.DeleteEndpoint:output_type -> tidings.v1.DeleteEndpointResponse
+	28, // 28: tidings.v1.WebhookService.DisableEndpoint:output_type -> tidings.v1.DisableEndpointResponse
+	29, // 29: tidings.v1.WebhookService.ActivateEndpoint:output_type -> tidings.v1.ActivateEndpointResponse
+	30, // 30: tidings.v1.WebhookService.PingEndpoint:output_type -> tidings.v1.PingEndpointResponse
+	31, // 31: tidings.v1.WebhookService.RotateEndpointSecret:output_type -> tidings.v1.RotateEndpointSecretResponse
+	32, // 32: tidings.v1.WebhookService.ActivateEndpointSecret:output_type -> tidings.v1.ActivateEndpointSecretResponse
+	33, // 33: tidings.v1.WebhookService.ListEndpointSecrets:output_type -> tidings.v1.ListEndpointSecretsResponse
+	34, // 34: tidings.v1.WebhookService.RevokeEndpointSecret:output_type -> tidings.v1.RevokeEndpointSecretResponse
+	35, // 35: tidings.v1.WebhookService.ImportEventTypes:output_type -> tidings.v1.ImportEventTypesResponse
+	36, // 36: tidings.v1.WebhookService.GetEventType:output_type -> tidings.v1.GetEventTypeResponse
+	37, // 37: tidings.v1.WebhookService.ListEventTypes:output_type -> tidings.v1.ListEventTypesResponse
+	38, // 38: tidings.v1.WebhookService.PublishEvent:output_type -> tidings.v1.PublishEventResponse
+	39, // 39: tidings.v1.WebhookService.GetEvent:output_type -> tidings.v1.GetEventResponse
+	40, // 40: tidings.v1.WebhookService.GetDelivery:output_type -> tidings.v1.GetDeliveryResponse
+	41, // 41: tidings.v1.WebhookService.ListDeliveries:output_type -> tidings.v1.ListDeliveriesResponse
+	42, // 42: tidings.v1.WebhookService.ListAttempts:output_type -> tidings.v1.ListAttemptsResponse
+	43, // 43: tidings.v1.WebhookService.RetryDelivery:output_type -> tidings.v1.RetryDeliveryResponse
+	44, // 44: tidings.v1.WebhookService.CancelDelivery:output_type -> tidings.v1.CancelDeliveryResponse
+	45, // 45: tidings.v1.WebhookService.WatchDeliveries:output_type -> tidings.v1.WatchDeliveriesResponse
+	23, // [23:46] is the sub-list for method output_type
+	0,  // [0:23] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

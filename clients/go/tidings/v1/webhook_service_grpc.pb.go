@@ -21,26 +21,29 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WebhookService_CreateEndpoint_FullMethodName       = "/tidings.v1.WebhookService/CreateEndpoint"
-	WebhookService_GetEndpoint_FullMethodName          = "/tidings.v1.WebhookService/GetEndpoint"
-	WebhookService_ListEndpoints_FullMethodName        = "/tidings.v1.WebhookService/ListEndpoints"
-	WebhookService_UpdateEndpoint_FullMethodName       = "/tidings.v1.WebhookService/UpdateEndpoint"
-	WebhookService_DeleteEndpoint_FullMethodName       = "/tidings.v1.WebhookService/DeleteEndpoint"
-	WebhookService_DisableEndpoint_FullMethodName      = "/tidings.v1.WebhookService/DisableEndpoint"
-	WebhookService_ActivateEndpoint_FullMethodName     = "/tidings.v1.WebhookService/ActivateEndpoint"
-	WebhookService_PingEndpoint_FullMethodName         = "/tidings.v1.WebhookService/PingEndpoint"
-	WebhookService_RotateEndpointSecret_FullMethodName = "/tidings.v1.WebhookService/RotateEndpointSecret"
-	WebhookService_ImportEventTypes_FullMethodName     = "/tidings.v1.WebhookService/ImportEventTypes"
-	WebhookService_GetEventType_FullMethodName         = "/tidings.v1.WebhookService/GetEventType"
-	WebhookService_ListEventTypes_FullMethodName       = "/tidings.v1.WebhookService/ListEventTypes"
-	WebhookService_PublishEvent_FullMethodName         = "/tidings.v1.WebhookService/PublishEvent"
-	WebhookService_GetEvent_FullMethodName             = "/tidings.v1.WebhookService/GetEvent"
-	WebhookService_GetDelivery_FullMethodName          = "/tidings.v1.WebhookService/GetDelivery"
-	WebhookService_ListDeliveries_FullMethodName       = "/tidings.v1.WebhookService/ListDeliveries"
-	WebhookService_ListAttempts_FullMethodName         = "/tidings.v1.WebhookService/ListAttempts"
-	WebhookService_RetryDelivery_FullMethodName        = "/tidings.v1.WebhookService/RetryDelivery"
-	WebhookService_CancelDelivery_FullMethodName       = "/tidings.v1.WebhookService/CancelDelivery"
-	WebhookService_WatchDeliveries_FullMethodName      = "/tidings.v1.WebhookService/WatchDeliveries"
+	WebhookService_CreateEndpoint_FullMethodName         = "/tidings.v1.WebhookService/CreateEndpoint"
+	WebhookService_GetEndpoint_FullMethodName            = "/tidings.v1.WebhookService/GetEndpoint"
+	WebhookService_ListEndpoints_FullMethodName          = "/tidings.v1.WebhookService/ListEndpoints"
+	WebhookService_UpdateEndpoint_FullMethodName         = "/tidings.v1.WebhookService/UpdateEndpoint"
+	WebhookService_DeleteEndpoint_FullMethodName         = "/tidings.v1.WebhookService/DeleteEndpoint"
+	WebhookService_DisableEndpoint_FullMethodName        = "/tidings.v1.WebhookService/DisableEndpoint"
+	WebhookService_ActivateEndpoint_FullMethodName       = "/tidings.v1.WebhookService/ActivateEndpoint"
+	WebhookService_PingEndpoint_FullMethodName           = "/tidings.v1.WebhookService/PingEndpoint"
+	WebhookService_RotateEndpointSecret_FullMethodName   = "/tidings.v1.WebhookService/RotateEndpointSecret"
+	WebhookService_ActivateEndpointSecret_FullMethodName = "/tidings.v1.WebhookService/ActivateEndpointSecret"
+	WebhookService_ListEndpointSecrets_FullMethodName    = "/tidings.v1.WebhookService/ListEndpointSecrets"
+	WebhookService_RevokeEndpointSecret_FullMethodName   = "/tidings.v1.WebhookService/RevokeEndpointSecret"
+	WebhookService_ImportEventTypes_FullMethodName       = "/tidings.v1.WebhookService/ImportEventTypes"
+	WebhookService_GetEventType_FullMethodName           = "/tidings.v1.WebhookService/GetEventType"
+	WebhookService_ListEventTypes_FullMethodName         = "/tidings.v1.WebhookService/ListEventTypes"
+	WebhookService_PublishEvent_FullMethodName           = "/tidings.v1.WebhookService/PublishEvent"
+	WebhookService_GetEvent_FullMethodName               = "/tidings.v1.WebhookService/GetEvent"
+	WebhookService_GetDelivery_FullMethodName            = "/tidings.v1.WebhookService/GetDelivery"
+	WebhookService_ListDeliveries_FullMethodName         = "/tidings.v1.WebhookService/ListDeliveries"
+	WebhookService_ListAttempts_FullMethodName           = "/tidings.v1.WebhookService/ListAttempts"
+	WebhookService_RetryDelivery_FullMethodName          = "/tidings.v1.WebhookService/RetryDelivery"
+	WebhookService_CancelDelivery_FullMethodName         = "/tidings.v1.WebhookService/CancelDelivery"
+	WebhookService_WatchDeliveries_FullMethodName        = "/tidings.v1.WebhookService/WatchDeliveries"
 )
 
 // WebhookServiceClient is the client API for WebhookService service.
@@ -68,8 +71,15 @@ type WebhookServiceClient interface {
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
 	// Sends a signed `test.ping` event to an endpoint now and returns what came of it.
 	PingEndpoint(ctx context.Context, in *PingEndpointRequest, opts ...grpc.CallOption) (*PingEndpointResponse, error)
-	// Gives an endpoint a new signing secret; the old one signs beside it until the overlap ends.
+	// Gives a scheme of an endpoint a new signing secret. Where several signatures may stand side by side the old one signs
+	// beside it until the overlap ends; where only one can, the new one is issued first and takes over when it is activated.
 	RotateEndpointSecret(ctx context.Context, in *RotateEndpointSecretRequest, opts ...grpc.CallOption) (*RotateEndpointSecretResponse, error)
+	// Has a staged secret sign from now on, in the place of the one before.
+	ActivateEndpointSecret(ctx context.Context, in *ActivateEndpointSecretRequest, opts ...grpc.CallOption) (*ActivateEndpointSecretResponse, error)
+	// Lists the secrets of an endpoint, newest first, without the secrets themselves.
+	ListEndpointSecrets(ctx context.Context, in *ListEndpointSecretsRequest, opts ...grpc.CallOption) (*ListEndpointSecretsResponse, error)
+	// Erases a secret; it signs no more.
+	RevokeEndpointSecret(ctx context.Context, in *RevokeEndpointSecretRequest, opts ...grpc.CallOption) (*RevokeEndpointSecretResponse, error)
 	// Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
 	ImportEventTypes(ctx context.Context, in *ImportEventTypesRequest, opts ...grpc.CallOption) (*ImportEventTypesResponse, error)
 	// Returns an event type of a tenant's catalogue.
@@ -187,6 +197,36 @@ func (c *webhookServiceClient) RotateEndpointSecret(ctx context.Context, in *Rot
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateEndpointSecretResponse)
 	err := c.cc.Invoke(ctx, WebhookService_RotateEndpointSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) ActivateEndpointSecret(ctx context.Context, in *ActivateEndpointSecretRequest, opts ...grpc.CallOption) (*ActivateEndpointSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ActivateEndpointSecretResponse)
+	err := c.cc.Invoke(ctx, WebhookService_ActivateEndpointSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) ListEndpointSecrets(ctx context.Context, in *ListEndpointSecretsRequest, opts ...grpc.CallOption) (*ListEndpointSecretsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEndpointSecretsResponse)
+	err := c.cc.Invoke(ctx, WebhookService_ListEndpointSecrets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) RevokeEndpointSecret(ctx context.Context, in *RevokeEndpointSecretRequest, opts ...grpc.CallOption) (*RevokeEndpointSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeEndpointSecretResponse)
+	err := c.cc.Invoke(ctx, WebhookService_RevokeEndpointSecret_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -337,8 +377,15 @@ type WebhookServiceServer interface {
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
 	// Sends a signed `test.ping` event to an endpoint now and returns what came of it.
 	PingEndpoint(context.Context, *PingEndpointRequest) (*PingEndpointResponse, error)
-	// Gives an endpoint a new signing secret; the old one signs beside it until the overlap ends.
+	// Gives a scheme of an endpoint a new signing secret. Where several signatures may stand side by side the old one signs
+	// beside it until the overlap ends; where only one can, the new one is issued first and takes over when it is activated.
 	RotateEndpointSecret(context.Context, *RotateEndpointSecretRequest) (*RotateEndpointSecretResponse, error)
+	// Has a staged secret sign from now on, in the place of the one before.
+	ActivateEndpointSecret(context.Context, *ActivateEndpointSecretRequest) (*ActivateEndpointSecretResponse, error)
+	// Lists the secrets of an endpoint, newest first, without the secrets themselves.
+	ListEndpointSecrets(context.Context, *ListEndpointSecretsRequest) (*ListEndpointSecretsResponse, error)
+	// Erases a secret; it signs no more.
+	RevokeEndpointSecret(context.Context, *RevokeEndpointSecretRequest) (*RevokeEndpointSecretResponse, error)
 	// Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
 	ImportEventTypes(context.Context, *ImportEventTypesRequest) (*ImportEventTypesResponse, error)
 	// Returns an event type of a tenant's catalogue.
@@ -398,6 +445,15 @@ func (UnimplementedWebhookServiceServer) PingEndpoint(context.Context, *PingEndp
 }
 func (UnimplementedWebhookServiceServer) RotateEndpointSecret(context.Context, *RotateEndpointSecretRequest) (*RotateEndpointSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateEndpointSecret not implemented")
+}
+func (UnimplementedWebhookServiceServer) ActivateEndpointSecret(context.Context, *ActivateEndpointSecretRequest) (*ActivateEndpointSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ActivateEndpointSecret not implemented")
+}
+func (UnimplementedWebhookServiceServer) ListEndpointSecrets(context.Context, *ListEndpointSecretsRequest) (*ListEndpointSecretsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEndpointSecrets not implemented")
+}
+func (UnimplementedWebhookServiceServer) RevokeEndpointSecret(context.Context, *RevokeEndpointSecretRequest) (*RevokeEndpointSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeEndpointSecret not implemented")
 }
 func (UnimplementedWebhookServiceServer) ImportEventTypes(context.Context, *ImportEventTypesRequest) (*ImportEventTypesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportEventTypes not implemented")
@@ -611,6 +667,60 @@ func _WebhookService_RotateEndpointSecret_Handler(srv interface{}, ctx context.C
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(WebhookServiceServer).RotateEndpointSecret(ctx, req.(*RotateEndpointSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_ActivateEndpointSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ActivateEndpointSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).ActivateEndpointSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_ActivateEndpointSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).ActivateEndpointSecret(ctx, req.(*ActivateEndpointSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_ListEndpointSecrets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEndpointSecretsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).ListEndpointSecrets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_ListEndpointSecrets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).ListEndpointSecrets(ctx, req.(*ListEndpointSecretsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_RevokeEndpointSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeEndpointSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).RevokeEndpointSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_RevokeEndpointSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).RevokeEndpointSecret(ctx, req.(*RevokeEndpointSecretRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -848,6 +958,18 @@ var WebhookService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RotateEndpointSecret",
 			Handler:    _WebhookService_RotateEndpointSecret_Handler,
+		},
+		{
+			MethodName: "ActivateEndpointSecret",
+			Handler:    _WebhookService_ActivateEndpointSecret_Handler,
+		},
+		{
+			MethodName: "ListEndpointSecrets",
+			Handler:    _WebhookService_ListEndpointSecrets_Handler,
+		},
+		{
+			MethodName: "RevokeEndpointSecret",
+			Handler:    _WebhookService_RevokeEndpointSecret_Handler,
 		},
 		{
 			MethodName: "ImportEventTypes",

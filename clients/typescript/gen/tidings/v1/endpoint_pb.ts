@@ -10,13 +10,17 @@ import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Attempt, Delivery } from "./delivery_pb.js";
 import { file_tidings_v1_delivery } from "./delivery_pb.js";
+import type { ImportedSecret, IssuedSecret } from "./secret_pb.js";
+import { file_tidings_v1_secret } from "./secret_pb.js";
+import type { EndpointHeader, EndpointStyle } from "./style_pb.js";
+import { file_tidings_v1_style } from "./style_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tidings/v1/endpoint.proto.
  */
 export const file_tidings_v1_endpoint: GenFile = /*@__PURE__*/
-  fileDesc("Chl0aWRpbmdzL3YxL2VuZHBvaW50LnByb3RvEgp0aWRpbmdzLnYxItkDCghFbmRwb2ludBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgsKA3VybBgFIAEoCRITCgtldmVudF90eXBlcxgGIAMoCRIqCgZwb2xpY3kYByABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5UG9saWN5EigKBXN0YXRlGAggASgOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEjEKDmRpc2FibGVfcmVhc29uGAkgASgOMhkudGlkaW5ncy52MS5EaXNhYmxlUmVhc29uEjAKDGRpc2FibGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSZmFpbGluZ19zaW5jZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYDiABKAkirwEKDkRlbGl2ZXJ5UG9saWN5EigKBXJldHJ5GAEgASgLMhkudGlkaW5ncy52MS5SZXRyeVNjaGVkdWxlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNbWF4X2luX2ZsaWdodBgDIAEoBRIwCg1ob2xkX2R1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqgBCg1SZXRyeVNjaGVkdWxlEikKBnByZXNldBgBIAEoDjIXLnRpZGluZ3MudjEuUmV0cnlQcmVzZXRIABIpCgZkZWxheXMYAiABKAsyFy50aWRpbmdzLnYxLlJldHJ5RGVsYXlzSAASNQoLZXhwb25lbnRpYWwYAyABKAsyHi50aWRpbmdzLnYxLkV4cG9uZW50aWFsQmFja29mZkgAQgoKCHNjaGVkdWxlIjgKC1JldHJ5RGVsYXlzEikKBmRlbGF5cxgBIAMoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKeAQoSRXhwb25lbnRpYWxCYWNrb2ZmEjAKDWluaXRpYWxfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEgoKbXVsdGlwbGllchgCIAEoARIsCgltYXhfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMbWF4X2F0dGVtcHRzGAQgASgFIoQBChVDcmVhdGVFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEiYKCGVuZHBvaW50GAIgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludBIQCghkaXNhYmxlZBgDIAEoCBITCgZzZWNyZXQYBCABKAlIAIgBAUIJCgdfc2VjcmV0IlAKFkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Eg4KBnNlY3JldBgCIAEoCSI8ChJHZXRFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJIj0KE0dldEVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50IlAKFExpc3RFbmRwb2ludHNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJZChVMaXN0RW5kcG9pbnRzUmVzcG9uc2USJwoJZW5kcG9pbnRzGAEgAygLMhQudGlkaW5ncy52MS5FbmRwb2ludBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigwEKFVVwZGF0ZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSJgoIZW5kcG9pbnQYAiABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Ei8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJAChZVcGRhdGVFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludCJNChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEgwKBGV0YWcYAyABKAkiGAoWRGVsZXRlRW5kcG9pbnRSZXNwb25zZSJAChZEaXNhYmxlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCSJBChdEaXNhYmxlRW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQiQQoXQWN0aXZhdGVFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJIkIKGEFjdGl2YXRlRW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQiPQoTUGluZ0VuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkiZAoUUGluZ0VuZHBvaW50UmVzcG9uc2USJgoIZGVsaXZlcnkYASABKAsyFC50aWRpbmdzLnYxLkRlbGl2ZXJ5EiQKB2F0dGVtcHQYAiABKAsyEy50aWRpbmdzLnYxLkF0dGVtcHQqaAoNRW5kcG9pbnRTdGF0ZRIeChpFTkRQT0lOVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkVORFBPSU5UX1NUQVRFX0VOQUJMRUQQARIbChdFTkRQT0lOVF9TVEFURV9ESVNBQkxFRBACKoIBCg1EaXNhYmxlUmVhc29uEh4KGkRJU0FCTEVfUkVBU09OX1VOU1BFQ0lGSUVEEAASHAoYRElTQUJMRV9SRUFTT05fUkVRVUVTVEVEEAESFwoTRElTQUJMRV9SRUFTT05fR09ORRACEhoKFkRJU0FCTEVfUkVBU09OX0ZBSUxJTkcQAypGCgtSZXRyeVByZXNldBIcChhSRVRSWV9QUkVTRVRfVU5TUEVDSUZJRUQQABIZChVSRVRSWV9QUkVTRVRfU1RBTkRBUkQQAUJAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tidings_v1_delivery]);
+  fileDesc("Chl0aWRpbmdzL3YxL2VuZHBvaW50LnByb3RvEgp0aWRpbmdzLnYxIrAECghFbmRwb2ludBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgsKA3VybBgFIAEoCRITCgtldmVudF90eXBlcxgGIAMoCRIqCgZwb2xpY3kYByABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5UG9saWN5EigKBXN0YXRlGAggASgOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEjEKDmRpc2FibGVfcmVhc29uGAkgASgOMhkudGlkaW5ncy52MS5EaXNhYmxlUmVhc29uEjAKDGRpc2FibGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSZmFpbGluZ19zaW5jZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYDiABKAkSKAoFc3R5bGUYDyABKAsyGS50aWRpbmdzLnYxLkVuZHBvaW50U3R5bGUSKwoHaGVhZGVycxgQIAMoCzIaLnRpZGluZ3MudjEuRW5kcG9pbnRIZWFkZXIi5wEKDkRlbGl2ZXJ5UG9saWN5EigKBXJldHJ5GAEgASgLMhkudGlkaW5ncy52MS5SZXRyeVNjaGVkdWxlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNbWF4X2luX2ZsaWdodBgDIAEoBRIwCg1ob2xkX2R1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEh8KEmRpc2FibGVfYWZ0ZXJfZGVhZBgFIAEoBUgAiAEBQhUKE19kaXNhYmxlX2FmdGVyX2RlYWQiqAEKDVJldHJ5U2NoZWR1bGUSKQoGcHJlc2V0GAEgASgOMhcudGlkaW5ncy52MS5SZXRyeVByZXNldEgAEikKBmRlbGF5cxgCIAEoCzIXLnRpZGluZ3MudjEuUmV0cnlEZWxheXNIABI1CgtleHBvbmVudGlhbBgDIAEoCzIeLnRpZGluZ3MudjEuRXhwb25lbnRpYWxCYWNrb2ZmSABCCgoIc2NoZWR1bGUiOAoLUmV0cnlEZWxheXMSKQoGZGVsYXlzGAEgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIp4BChJFeHBvbmVudGlhbEJhY2tvZmYSMAoNaW5pdGlhbF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgptdWx0aXBsaWVyGAIgASgBEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBCABKAUisQEKFUNyZWF0ZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSJgoIZW5kcG9pbnQYAiABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhAKCGRpc2FibGVkGAMgASgIEhMKBnNlY3JldBgEIAEoCUgAiAEBEisKB3NlY3JldHMYBSADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0QgkKB19zZWNyZXQiggEKFkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Eg4KBnNlY3JldBgCIAEoCRIwCg5pc3N1ZWRfc2VjcmV0cxgDIAMoCzIYLnRpZGluZ3MudjEuSXNzdWVkU2VjcmV0IjwKEkdldEVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkiPQoTR2V0RW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQiUAoUTGlzdEVuZHBvaW50c1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlkKFUxpc3RFbmRwb2ludHNSZXNwb25zZRInCgllbmRwb2ludHMYASADKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKwAQoVVXBkYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEisKB3NlY3JldHMYBCADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0InIKFlVwZGF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EjAKDmlzc3VlZF9zZWNyZXRzGAIgAygLMhgudGlkaW5ncy52MS5Jc3N1ZWRTZWNyZXQiTQoVRGVsZXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJIhgKFkRlbGV0ZUVuZHBvaW50UmVzcG9uc2UiQAoWRGlzYWJsZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkiQQoXRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50IkEKF0FjdGl2YXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCSJCChhBY3RpdmF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Ij0KE1BpbmdFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJImQKFFBpbmdFbmRwb2ludFJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIkCgdhdHRlbXB0GAIgASgLMhMudGlkaW5ncy52MS5BdHRlbXB0KmgKDUVuZHBvaW50U3RhdGUSHgoaRU5EUE9JTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZFTkRQT0lOVF9TVEFURV9FTkFCTEVEEAESGwoXRU5EUE9JTlRfU1RBVEVfRElTQUJMRUQQAiqkAQoNRGlzYWJsZVJlYXNvbhIeChpESVNBQkxFX1JFQVNPTl9VTlNQRUNJRklFRBAAEhwKGERJU0FCTEVfUkVBU09OX1JFUVVFU1RFRBABEhcKE0RJU0FCTEVfUkVBU09OX0dPTkUQAhIaChZESVNBQkxFX1JFQVNPTl9GQUlMSU5HEAMSIAocRElTQUJMRV9SRUFTT05fREVBRF9JTl9BX1JPVxAEKmMKC1JldHJ5UHJlc2V0EhwKGFJFVFJZX1BSRVNFVF9VTlNQRUNJRklFRBAAEhkKFVJFVFJZX1BSRVNFVF9TVEFOREFSRBABEhsKF1JFVFJZX1BSRVNFVF9QQVJUWUxBWUVSEAJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_secret, file_tidings_v1_style]);
 
 /**
  * An HTTPS address of a tenant's that receives the events its filter selects.
@@ -127,6 +131,20 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
    * @generated from field: string etag = 14;
    */
   etag: string;
+
+  /**
+   * How the endpoint's webhooks look on the wire. Default: Standard Webhooks.
+   *
+   * @generated from field: tidings.v1.EndpointStyle style = 15;
+   */
+  style?: EndpointStyle | undefined;
+
+  /**
+   * Headers that every request to the endpoint bears besides. At most 20, and 4 KiB in all. Their values are not returned.
+   *
+   * @generated from field: repeated tidings.v1.EndpointHeader headers = 16;
+   */
+  headers: EndpointHeader[];
 };
 
 /**
@@ -143,7 +161,7 @@ export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
  */
 export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
   /**
-   * When failed attempts are repeated. Default: the preset RETRY_PRESET_STANDARD.
+   * When failed attempts are repeated. Default: as the style has it, which is RETRY_PRESET_STANDARD for most.
    *
    * @generated from field: tidings.v1.RetrySchedule retry = 1;
    */
@@ -151,7 +169,7 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
 
   /**
    * The limit for one attempt: connecting, sending, and reading headers and body together. From 1 s to 30 s.
-   * Default: 15 s. Kept to the millisecond.
+   * Default: as the style has it, which is 15 s for most. Kept to the millisecond.
    *
    * @generated from field: google.protobuf.Duration timeout = 2;
    */
@@ -171,6 +189,14 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
    * @generated from field: google.protobuf.Duration hold_duration = 4;
    */
   holdDuration?: Duration | undefined;
+
+  /**
+   * After how many deliveries in a row that ended DEAD the endpoint is disabled. From 0 to 1,000; 0: never. Default: as the
+   * style has it, which is 0 for most. Pings and deliveries without a request do not count.
+   *
+   * @generated from field: optional int32 disable_after_dead = 5;
+   */
+  disableAfterDead?: number | undefined;
 };
 
 /**
@@ -318,12 +344,19 @@ export type CreateEndpointRequest = Message<"tidings.v1.CreateEndpointRequest"> 
   disabled: boolean;
 
   /**
-   * Input only. The signing secret, to import one that receivers already hold: `whsec_` and base64 of 24 to 64 bytes.
-   * Absent: a new secret of 32 random bytes is made.
+   * Input only. The signing secret of the first scheme, to import one that receivers already hold, in the scheme's key form:
+   * `whsec_` and base64 of 24 to 64 bytes for Standard Webhooks. Absent: a new secret of 32 random bytes is made.
    *
    * @generated from field: optional string secret = 4;
    */
   secret?: string | undefined;
+
+  /**
+   * Input only. Signing secrets to import, for an endpoint with several schemes; those left out are made.
+   *
+   * @generated from field: repeated tidings.v1.ImportedSecret secrets = 5;
+   */
+  secrets: ImportedSecret[];
 };
 
 /**
@@ -347,11 +380,19 @@ export type CreateEndpointResponse = Message<"tidings.v1.CreateEndpointResponse"
   endpoint?: Endpoint | undefined;
 
   /**
-   * The signing secret. It is shown here and never again.
+   * The signing secret of the first scheme. It is shown here and never again. Empty if it signs with Ed25519: receivers need
+   * the public key only.
    *
    * @generated from field: string secret = 2;
    */
   secret: string;
+
+  /**
+   * The signing secrets of all schemes, in their order.
+   *
+   * @generated from field: repeated tidings.v1.IssuedSecret issued_secrets = 3;
+   */
+  issuedSecrets: IssuedSecret[];
 };
 
 /**
@@ -495,13 +536,21 @@ export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> 
   endpoint?: Endpoint | undefined;
 
   /**
-   * Required. Which fields to change: `display_name`, `description`, `url`, `event_types`, `policy`, or one of
-   * `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`. A field that is named here and
-   * absent above goes back to its default. Other paths are refused.
+   * Required. Which fields to change: `display_name`, `description`, `url`, `event_types`, `style`, `headers`, `policy`, or
+   * one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, `policy.disable_after_dead`. A
+   * field that is named here and absent above goes back to its default. Other paths are refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Input only. Signing secrets to import for schemes that are new, or that read keys in another form than before; for those
+   * left out new ones are made. A scheme that keeps its name and its key form keeps its secrets and is refused here.
+   *
+   * @generated from field: repeated tidings.v1.ImportedSecret secrets = 4;
+   */
+  secrets: ImportedSecret[];
 };
 
 /**
@@ -523,6 +572,13 @@ export type UpdateEndpointResponse = Message<"tidings.v1.UpdateEndpointResponse"
    * @generated from field: tidings.v1.Endpoint endpoint = 1;
    */
   endpoint?: Endpoint | undefined;
+
+  /**
+   * The signing secrets of schemes that got one by this change, in the schemes' order. They are shown here and never again.
+   *
+   * @generated from field: repeated tidings.v1.IssuedSecret issued_secrets = 2;
+   */
+  issuedSecrets: IssuedSecret[];
 };
 
 /**
@@ -804,6 +860,13 @@ export enum DisableReason {
    * @generated from enum value: DISABLE_REASON_FAILING = 3;
    */
   FAILING = 3,
+
+  /**
+   * As many deliveries in a row ended DEAD as `policy.disable_after_dead` says.
+   *
+   * @generated from enum value: DISABLE_REASON_DEAD_IN_A_ROW = 4;
+   */
+  DEAD_IN_A_ROW = 4,
 }
 
 /**
@@ -831,6 +894,13 @@ export enum RetryPreset {
    * @generated from enum value: RETRY_PRESET_STANDARD = 1;
    */
   STANDARD = 1,
+
+  /**
+   * At once, then after 1 min, 5 min, 30 min, 2 h and 24 h: six requests.
+   *
+   * @generated from enum value: RETRY_PRESET_PARTYLAYER = 2;
+   */
+  PARTYLAYER = 2,
 }
 
 /**
