@@ -80,7 +80,9 @@ impl Postgres {
                 conn.execute(READER).await.map(drop)
             })
         });
-        let beats = pool(1).after_connect(|conn, _| Box::pin(async move { conn.execute(COMMON).await.map(drop) }));
+        let beats = pool(1)
+            .test_before_acquire(true)
+            .after_connect(|conn, _| Box::pin(async move { conn.execute(COMMON).await.map(drop) }));
         Ok(Self {
             writer: writer.connect_with(options.clone()).await?,
             readers: readers.connect_with(options.clone()).await?,

@@ -24,6 +24,9 @@ use crate::{
 /// How long a session that was told to end may take, in milliseconds.
 const SESSION_END_MAX: i64 = 5_000;
 
+/// How often it is tried to find out whether a commit took place.
+const FINDS_MAX: u32 = 3;
+
 /// What this server knows of the gate.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
@@ -170,8 +173,19 @@ impl Pass {
     }
 
     /// After a connection broke at a commit: ends the old session, so that it cannot commit later, and looks for the
-    /// commit's row in the log.
+    /// commit's row in the log. Whatever broke the one connection may have broken others.
     async fn find(&self, session: Session, mark: Option<i64>) -> Result<Option<i64>> {
+        let mut found = self.try_find(session, mark).await;
+        for _ in 1..FINDS_MAX {
+            if found.is_ok() {
+                break;
+            }
+            found = self.try_find(session, mark).await;
+        }
+        found
+    }
+
+    async fn try_find(&self, session: Session, mark: Option<i64>) -> Result<Option<i64>> {
         let mut conn = self.others.acquire().await?;
         let sql = "SELECT pg_terminate_backend(pid, $3) FROM pg_stat_activity \
                    WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2";
