@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Mutex};
 use http::StatusCode;
 use tokio::net::TcpListener;
 use tonic::{Code, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
 use super::*;
@@ -57,8 +58,11 @@ async fn start_on(database: store::Config, port: u16) -> Server {
 }
 
 fn client(server: &Server) -> WebhookServiceClient<Channel> {
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
-    WebhookServiceClient::new(channel.connect_lazy())
+    WebhookServiceClient::new(channel(server))
+}
+
+fn channel(server: &Server) -> Channel {
+    tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap().connect_lazy()
 }
 
 /// Asks the one connection that writes for a number.
@@ -103,6 +107,25 @@ async fn event_goes_where_another_server_has_just_said() {
         assert_eq!(answer.delivery_count, number + 1);
         assert_eq!(server.shared().routes.cfg(), i64::from(number) + 2);
     }
+}
+
+#[tokio::test]
+async fn server_that_is_not_fit_says_so_until_it_is_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory, 443).await;
+    let mut health = HealthClient::new(channel(&server));
+    for service in ["", "tidings.v1.WebhookService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let mut statuses = health.watch(request).await.unwrap().into_inner();
+        for (fit, expected) in [(true, ServingStatus::Serving), (false, ServingStatus::NotServing)].repeat(2) {
+            server.shared().fit.send_replace(fit);
+            // A status may be told more than once.
+            let told = async { while statuses.message().await.unwrap().unwrap().status() != expected {} };
+            timeout(Duration::from_secs(30), told).await.expect("it is told");
+        }
+        server.shared().fit.send_replace(true);
+    }
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
