@@ -1,13 +1,15 @@
 # What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help test bench fsync demo format proto proto-baseline audit clean-tools
+.PHONY: help test postgres bench fsync demo format proto proto-baseline audit clean-tools
 
 PYTHON ?= python3
 # Stages to run instead of all: make test STAGES="'format' 'clippy'"
 STAGES ?=
 # Arguments for the benchmark: make bench BENCH="--runs 1"
 BENCH ?=
+# What to run beside a Postgres: make postgres RUN="cargo test --lib store"
+RUN ?= cargo test --features faults
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -15,6 +17,9 @@ help: ## Show this list
 
 test: ## Run every check, in stages; STAGES="'format' 'clippy'" runs only those
 	@$(PYTHON) scripts/main.py $(STAGES)
+
+postgres: ## Start a Postgres of the tests' own and run RUN="cargo test ..." with it
+	@$(PYTHON) scripts/cluster.py sh -c '$(RUN)'
 
 fsync: ## Count under strace that every publish waits for the disk (needs strace)
 	@cargo test --release --locked --features faults --test faults -- --ignored --nocapture fsync

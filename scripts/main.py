@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 
+import cluster
 import generate
 import readme
 import toolchain
@@ -31,7 +32,14 @@ def clippy(log):
 
 
 def cargo_test(log):
-    status = log.status_of("cargo", "test", "--no-fail-fast", *TEST_BUILD)
+    with cluster.cluster(log) as url:
+        environment = {cluster.VARIABLE: url}
+        status = log.status_of("cargo", "test", "--no-fail-fast", *TEST_BUILD, env=environment)
+        # Once more what runs the server as a whole, on Postgres. What fills a disk is SQLite's.
+        whole = ["--test", "api", "--test", "faults"]
+        environment[cluster.CHOICE] = "postgres"
+        command = ["cargo", "test", "--no-fail-fast", *TEST_BUILD, *whole, "--", "--skip", "storage::"]
+        status = log.status_of(*command, env=environment) or status
     passed, failed = count_results(log.text())
     if status != 0:
         raise Failed(f"cargo test ended with status {status}", passed, max(failed, 1))

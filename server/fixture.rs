@@ -1,8 +1,12 @@
 //! For unit tests: what a server shares, over a temporary database and a clock that stands still.
 
+pub(crate) mod database;
+
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
+
+pub(crate) use self::database::{PostgresDatabase, TestDatabase, twins};
 
 use crate::{
     configure::{Configurator, NewEndpoint},
@@ -31,26 +35,26 @@ pub(crate) fn signed_headers(secret: &signing::Secret, id: &str, timestamp: Time
 pub(crate) struct Fixture {
     pub(crate) shared: Arc<Shared>,
     pub(crate) configurator: Configurator,
-    directory: tempfile::TempDir,
+    pub(crate) database: TestDatabase,
 }
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let database = TestDatabase::create().await;
         let clock = Clock::manual(Timestamp::from_micros(1_000_000_000));
-        let shared = open(&directory, clock).await;
-        Self { configurator: Configurator::new(shared.clone()), shared, directory }
+        let shared = open(&database, clock).await;
+        Self { configurator: Configurator::new(shared.clone()), shared, database }
     }
 
     /// The same database in the server's next life.
     pub(crate) async fn reopened(self) -> Self {
-        let Self { shared, configurator, directory } = self;
+        let Self { shared, configurator, database } = self;
         drop(configurator);
         let clock = shared.clock.clone();
         shared.db.close().await;
         drop(shared);
-        let shared = open(&directory, clock).await;
-        Self { configurator: Configurator::new(shared.clone()), shared, directory }
+        let shared = open(&database, clock).await;
+        Self { configurator: Configurator::new(shared.clone()), shared, database }
     }
 
     /// An endpoint that wants everything.
@@ -152,9 +156,8 @@ pub(crate) fn settings() -> EndpointSettings {
     }
 }
 
-async fn open(directory: &tempfile::TempDir, clock: Clock) -> Arc<Shared> {
-    let (database, key) = (directory.path().join("db"), directory.path().join("db.key"));
-    Arc::new(Shared::open(&database, &key, clock).await.unwrap())
+async fn open(database: &TestDatabase, clock: Clock) -> Arc<Shared> {
+    Arc::new(Shared::open(&database.config(), clock).await.unwrap())
 }
 
 fn settlement(key: DeliveryKey, to: DeliveryState) -> Settlement {

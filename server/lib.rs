@@ -19,6 +19,7 @@ pub mod egress;
 mod faults;
 #[cfg(test)]
 mod fixture;
+mod heartbeat;
 pub mod model;
 pub mod proto;
 pub mod publish;

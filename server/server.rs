@@ -5,7 +5,7 @@
 //! watchers, and last the listener. Stop: no new calls, streams end with their tokens, what is in flight ends and is
 //! settled, the database closes. Each step has a deadline; what is cut off then is released at the next start.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,9 +14,10 @@ use crate::{
     api::{self, WebhookApi},
     dispatch::{self, Dispatcher, InFlight, Room},
     egress::{Egress, EgressConfig, EgressError},
+    heartbeat,
     model::{Clock, UrlPolicy},
     publish,
-    shared::Shared,
+    shared::{SKEW_MAX, Shared},
     store,
     turn::{self, Checkpoints, CommitterTask, Engine},
     watch::{self, Watch},
@@ -33,7 +34,6 @@ const SETTLE: Duration = Duration::from_secs(10);
 
 /// How often the clocks are compared, and how far apart they may be.
 const DRIFT_INTERVAL: Duration = Duration::from_secs(10);
-const DRIFT_MAX: Duration = Duration::from_secs(60);
 
 /// A pause before a long-lived task that ended is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -41,10 +41,8 @@ const RESTART_PAUSE: Duration = Duration::from_millis(200);
 /// The settings of all components.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The SQLite database; made if it is not there.
-    pub database: PathBuf,
-    /// The file with the key that seals its secrets; made together with the database.
-    pub key_file: PathBuf,
+    /// The database, and the key that seals its secrets.
+    pub database: store::Config,
     /// Which URLs endpoints may have.
     pub urls: UrlPolicy,
     /// Where requests may go and whom they trust.
@@ -107,7 +105,7 @@ impl Server {
             return Err(StartError::NotLoopback(address));
         }
         let egress = Egress::new(config.egress)?;
-        let shared = Arc::new(Shared::open(&config.database, &config.key_file, config.clock).await?);
+        let shared = Arc::new(Shared::open(&config.database, config.clock).await?);
         let in_flight = Arc::new(InFlight::new(config.room));
         let engine = Engine::open(shared.clone(), in_flight.clone()).await?;
         let released = turn::release_earlier(&engine).await?;
@@ -123,10 +121,10 @@ impl Server {
         let token_key = shared.keys.tokens.clone();
         let (watch, tail) = Watch::new(&config.watch, shared.db.clone(), shared.head.clone(), token_key, calls.clone());
         let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits);
-        let grpc = api::serve(api, listener, calls.clone())?;
+        let grpc = api::serve(api, listener, shared.fit.subscribe(), calls.clone())?;
 
         let broken = CancellationToken::new();
-        let task = CommitterTask::new(engine, dispatcher.clone(), checkpoints.clone(), submissions, inbox);
+        let task = CommitterTask::new(engine.clone(), dispatcher.clone(), checkpoints.clone(), submissions, inbox);
         let (guard, stop_) = (broken.clone().drop_guard(), stop.clone());
         let committer_task = tokio::spawn(async move {
             task.run(stop_).await;
@@ -149,8 +147,12 @@ impl Server {
         keep_up("checkpoint", &stop, move || turn::checkpoint(db.clone(), checkpoints.clone(), stop_.clone()));
         let stop_ = stop.clone();
         keep_up("tail", &stop, move || tail.clone().run(stop_.clone()));
-        let (clock, stop_) = (shared.clock.clone(), stop.clone());
-        keep_up("drift", &stop, move || warn_of_drift(clock.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
+        keep_up("drift", &stop, move || warn_of_drift(shared_.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
+        if shared.db.is_shared() {
+            keep_up("heartbeat", &stop, move || heartbeat::beat(shared_.clone(), engine.clone(), stop_.clone()));
+        }
 
         Ok(Self { address, shared, dispatcher, calls, askers, engine: stop, broken, grpc, committer: committer_task })
     }
@@ -167,7 +169,15 @@ impl Server {
 
     /// Completes if the server cannot go on by itself. It should be stopped then.
     pub async fn failed(&self) {
-        self.broken.cancelled().await;
+        tokio::select! {
+            () = self.broken.cancelled() => {}
+            () = self.shared.fenced.cancelled() => {}
+        }
+    }
+
+    /// Whether another server has taken over from this one. It is to be dropped then: what it has in flight is the other's.
+    pub fn is_fenced(&self) -> bool {
+        self.shared.fenced.is_cancelled()
     }
 
     /// Stops: no new calls, streams end, what is in flight ends and is settled, the database closes.
@@ -184,22 +194,27 @@ impl Server {
         if timeout(SETTLE, self.committer).await.is_err() {
             tracing::warn!("the last outcomes were not written in time");
         }
-        self.shared.db.close().await;
+        self.shared.close().await;
     }
 }
 
-/// Warns when the wall clock, by which signatures are dated, has moved away from the clock by which deliveries are due.
-async fn warn_of_drift(clock: Clock, shutdown: CancellationToken) {
+/// Warns when the wall clock, by which signatures are dated, has moved away from the clock by which deliveries are due. A
+/// server that goes by its database's clock is not fit to be called then.
+async fn warn_of_drift(shared: Arc<Shared>, shutdown: CancellationToken) {
     let mut warned = false;
     while shutdown.run_until_cancelled(tokio::time::sleep(DRIFT_INTERVAL)).await.is_some() {
-        let drift = clock.drift();
-        if drift > DRIFT_MAX && !warned {
+        let drift = shared.clock.drift();
+        let far = drift > SKEW_MAX;
+        if far && !warned {
             tracing::warn!(
                 ?drift,
                 "the wall clock was set, or drifts: receivers may refuse signatures as too old or new"
             );
         }
-        warned = drift > DRIFT_MAX;
+        if shared.clock.is_led() {
+            shared.fit.send_if_modified(|fit| std::mem::replace(fit, !far) == far);
+        }
+        warned = far;
     }
 }
 

@@ -1,16 +1,22 @@
 //! What every part of a running server shares.
 
-use std::path::{Path, PathBuf};
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, EndpointKey, IdCodec, Incarnation, TenantKey},
+    model::{Clock, EndpointKey, IdCodec, Incarnation, TenantKey, Timestamp},
     publish::{EndpointEntry, Routes},
     signal::{Head, Wake},
-    store::{self, Conn, DatabaseKeys, Db, Health, Keyring, OpenOptions},
+    store::{self, Conn, DatabaseKeys, Db, Health, Keyring},
 };
 
 /// Endpoints are loaded by as many at a time, so that a start holds no more of their rows than that.
 const ENDPOINTS_PER_PAGE: i64 = 1_000;
+
+/// How far the database's clock and this machine's may be apart: receivers refuse signatures that are minutes old.
+pub(crate) const SKEW_MAX: Duration = Duration::from_secs(60);
 
 /// What every part of a running server shares; used behind an `Arc`.
 #[derive(Debug)]
@@ -33,23 +39,49 @@ pub struct Shared {
     pub head: Head,
     /// Wakes the dispatcher: told after every commit that made a delivery due.
     pub wake: Wake,
+    /// Cancelled when another server has taken over from this one, which must not go on.
+    pub fenced: CancellationToken,
+    /// Whether the server is fit to be called; told to whoever checks its health.
+    pub fit: watch::Sender<bool>,
 }
 
 impl Shared {
-    /// Locks, opens and migrates the SQLite database at `database`, which is made if it is not there, opens its keys
-    /// with `key_file`, begins a new life of the server and loads the configuration.
+    /// Opens and migrates the database, opens its keys, begins a new life of the server and loads the configuration.
+    ///
+    /// On Postgres the time is the database's, unless `clock` is one that tests move.
     ///
     /// # Errors
-    /// [`store::Error::InUse`] if another process has the database, [`store::Error::Key`] if the key file is missing or
-    /// another one, and whatever else the database says.
-    pub async fn open(database: &Path, key_file: &Path, clock: Clock) -> store::Result<Self> {
-        let db = Db::open_sqlite(OpenOptions { path: database.to_owned() }).await?;
-        let key_file: PathBuf = key_file.to_owned();
+    /// [`store::Error::InUse`] if another process has the SQLite database, [`store::Error::Key`] if the key is missing or
+    /// another one, [`store::Error::Unsuitable`] if the database is not fit, and whatever else the database says.
+    pub async fn open(config: &store::Config, clock: Clock) -> store::Result<Self> {
+        Self::open_if(config, clock, |others| match others {
+            [] => Ok(()),
+            [other, ..] => {
+                let fault = format!("the server `{other}` uses it, and several at once are not supported yet");
+                Err(store::Error::Unsuitable(fault))
+            }
+        })
+        .await
+    }
+
+    /// As [`Shared::open`], if `allowed` says so of the names of the other servers that live.
+    pub(crate) async fn open_if(
+        config: &store::Config,
+        clock: Clock,
+        allowed: impl FnOnce(&[String]) -> store::Result<()> + Send + 'static,
+    ) -> store::Result<Self> {
+        let db = Db::open(&config.location).await?;
+        let clock = match db.clock().await? {
+            Some(now) => led(clock, now)?,
+            None => clock,
+        };
+        let (key, replica) = (config.key.clone(), config.replica.clone());
         let (keys, keyring, incarnation) = db
             .write(move |tx| {
                 Box::pin(async move {
-                    let (keys, keyring) = DatabaseKeys::open(tx, &key_file).await?;
-                    let incarnation = store::meta::next_incarnation(tx).await?;
+                    let (keys, keyring) = DatabaseKeys::open(tx, &key).await?;
+                    let incarnation = store::replica::begin(tx, &replica).await?;
+                    allowed(&store::replica::others(tx.conn(), incarnation).await?)?;
                     tx.commit().await?;
                     Ok((keys, keyring, incarnation))
                 })
@@ -57,18 +89,69 @@ impl Shared {
             .await?;
         let opener = keyring.clone();
         let loaded = db.read(move |conn| Box::pin(async move { Loaded::read(conn, &opener).await })).await?;
+        db.enter(incarnation, loaded.cfg, loaded.head);
         Ok(Self {
             db,
             incarnation,
             clock,
-            routes: Routes::new(loaded.cfg, loaded.tenants).filled(loaded.endpoints, &loaded.failing),
+            head: Head::new(loaded.head),
+            routes: loaded.into_routes(),
             ids: IdCodec::new(&keys.ids),
             keys,
             keyring,
-            head: Head::new(loaded.head),
             wake: Wake::default(),
+            fenced: CancellationToken::new(),
+            fit: watch::Sender::new(true),
         })
     }
+}
+
+impl Shared {
+    /// Ends this life of the server: the last that it does with its database.
+    pub(crate) async fn close(&self) {
+        let incarnation = self.incarnation;
+        let ending = self.db.write(move |tx| {
+            Box::pin(async move {
+                store::replica::end(tx, incarnation).await?;
+                tx.commit().await
+            })
+        });
+        if let Err(error) = ending.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the end of this server could not be recorded");
+        }
+        self.db.close().await;
+    }
+
+    /// Reads the configuration anew, after somebody else has changed it, while nobody here writes.
+    pub(crate) async fn catch_up(self: &Arc<Self>) -> store::Result<()> {
+        let shared = self.clone();
+        let unit = self.db.write(move |tx| {
+            Box::pin(async move {
+                if store::meta::cfg(tx.conn()).await? == shared.routes.cfg() {
+                    tx.abandon().await;
+                    return Ok(());
+                }
+                let loaded = Loaded::read(tx.conn(), &shared.keyring).await?;
+                shared.db.enter(shared.incarnation, loaded.cfg, loaded.head);
+                shared.head.committed(loaded.head);
+                shared.routes.replace(loaded.into_routes());
+                tx.abandon().await;
+                Ok(())
+            })
+        });
+        unit.await
+    }
+}
+
+/// A clock that goes by the database's, whose time is `now`.
+fn led(clock: Clock, now: Timestamp) -> store::Result<Clock> {
+    let clock = clock.led_by(now);
+    let skew = clock.drift();
+    if skew > SKEW_MAX {
+        let fault = format!("its clock and this machine's are {} s apart; set the one that is wrong", skew.as_secs());
+        return Err(store::Error::Unsuitable(fault));
+    }
+    Ok(clock)
 }
 
 /// What a start reads of the database.
@@ -108,19 +191,18 @@ impl Loaded {
         }
         Ok(Self { cfg, head, tenants, endpoints, failing: store::health::all(conn).await? })
     }
-}
 
-impl Routes {
-    /// Takes over what was loaded; a failing time of an earlier activation is forgotten.
-    fn filled(self, endpoints: Vec<EndpointEntry>, failing: &[(EndpointKey, Health)]) -> Self {
-        for entry in endpoints {
-            self.apply(entry);
+    /// What was loaded, in memory; a failing time of an earlier activation is forgotten.
+    fn into_routes(self) -> Routes {
+        let routes = Routes::new(self.cfg, self.tenants);
+        for entry in self.endpoints {
+            routes.apply(entry);
         }
-        for (key, health) in failing {
-            if self.endpoint(*key).is_some_and(|entry| entry.endpoint.generation == health.generation) {
-                self.set_failing(*key, Some(*health));
+        for (key, health) in self.failing {
+            if routes.endpoint(key).is_some_and(|entry| entry.endpoint.generation == health.generation) {
+                routes.set_failing(key, Some(health));
             }
         }
-        self
+        routes
     }
 }

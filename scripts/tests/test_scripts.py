@@ -1,6 +1,7 @@
 """The rules by which the stages judge: each has a case that holds and a case that does not."""
 
 import re
+import socket
 import sys
 import tempfile
 import unittest
@@ -8,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import cluster
 import deny
 import generate
 import main as stages
@@ -45,6 +47,23 @@ def package(**changes):
         "dependencies": [],
     }
     return {**found, **changes}
+
+
+class ClusterTest(unittest.TestCase):
+    def test_versions_from_14_are_used(self):
+        self.assertTrue(cluster.new_enough("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"))
+        self.assertTrue(cluster.new_enough("postgres (PostgreSQL) 14beta1\n"))
+        self.assertFalse(cluster.new_enough("postgres (PostgreSQL) 13.21\n"))
+        self.assertFalse(cluster.new_enough("something else 18\n"))
+
+    def test_server_is_ended_when_what_used_it_failed(self):
+        with tempfile.TemporaryDirectory(dir=DEV) as folder, Log(Path(folder) / "log") as log:
+            with self.assertRaises(KeyError), cluster.cluster(log) as url:
+                port = int(url.rsplit(":", 1)[1].split("/")[0])
+                socket.create_connection(("127.0.0.1", port)).close()
+                raise KeyError
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
 
 
 class DenyTest(unittest.TestCase):

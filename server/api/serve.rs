@@ -2,9 +2,13 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Error, server::TcpIncoming};
+use tonic::{
+    server::NamedService as _,
+    transport::{Error, server::TcpIncoming},
+};
+use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
 use super::{WebhookApi, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly};
@@ -23,13 +27,14 @@ const METADATA_BYTES_MAX: u32 = 16 * 1024;
 const RESETS_PENDING_MAX: usize = 1_024;
 
 /// Serves calls on `listener` until `shutdown`, and then until those under way have ended. Streams end by themselves, for
-/// they follow `shutdown` too.
+/// they follow `shutdown` too. Whoever checks its health is told whether it is `fit`.
 ///
 /// # Errors
 /// The reflection service refuses the protocol's descriptors.
 pub(crate) fn serve(
     api: WebhookApi,
     listener: TcpListener,
+    mut fit: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) -> Result<impl Future<Output = Result<(), Error>> + Send, tonic_reflection::server::Error> {
     let reflection = || {
@@ -47,12 +52,18 @@ pub(crate) fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(async move {
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<WebhookServiceServer<WebhookApi>>().await;
         let stopping = shutdown.clone();
         tokio::spawn(async move {
-            stopping.cancelled().await;
-            health.set_not_serving::<WebhookServiceServer<WebhookApi>>().await;
-            health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+            loop {
+                let fit_now = *fit.borrow_and_update() && !stopping.is_cancelled();
+                let status = if fit_now { ServingStatus::Serving } else { ServingStatus::NotServing };
+                health.set_service_status(WebhookServiceServer::<WebhookApi>::NAME, status).await;
+                health.set_service_status("", status).await;
+                tokio::select! {
+                    () = stopping.cancelled(), if fit_now => {}
+                    changed = fit.changed() => if changed.is_err() { return },
+                }
+            }
         });
         tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -3,11 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::Args;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::{Args, builder::NonEmptyStringValueParser};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use zeroize::Zeroizing;
 
 use crate::{
     api::Limits,
@@ -15,8 +17,12 @@ use crate::{
     egress::EgressConfig,
     model::{AddressPolicy, Cidr, Clock, UrlPolicy},
     server::{Config, Server},
+    store::{self, KeySource, Location},
     watch,
 };
+
+/// Holds the key itself. Not an argument: what is on a command line others can read.
+const KEY_VARIABLE: &str = "TIDINGS_KEY";
 
 /// What `tidings serve` is told.
 #[derive(Args, Clone, Debug)]
@@ -24,13 +30,24 @@ pub struct ServeArgs {
     /// Address to listen on. Until there are API keys it must be a loopback address.
     #[arg(long, env = "TIDINGS_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
-    /// SQLite database; made if it is not there.
-    #[arg(long, env = "TIDINGS_DATABASE", value_name = "FILE", default_value = "tidings.db")]
-    database: PathBuf,
-    /// File with the key that seals the database's secrets; made together with the database. Keep a copy of it apart from
-    /// the database's. Default: the database's name and `.key`.
+    /// SQLite database, made if it is not there; or the URL of a Postgres database, `postgres://USER:PASSWORD@HOST/NAME`.
+    #[arg(
+        long,
+        env = "TIDINGS_DATABASE",
+        hide_env_values = true,
+        value_name = "FILE|URL",
+        default_value = "tidings.db"
+    )]
+    database: Location,
+    /// File with the key that seals the database's secrets. For SQLite it is made together with the database, and is by
+    /// default called by the database's name and `.key`. For Postgres it has to be there, unless the variable TIDINGS_KEY
+    /// holds the key: 32 random bytes in base64. Keep a copy of it apart from the database's.
     #[arg(long, env = "TIDINGS_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Name that this server keeps over restarts; on Postgres a server that starts takes over at once from the one that had
+    /// its name. Default: the machine's name.
+    #[arg(long, env = "TIDINGS_REPLICA_NAME", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    replica_name: Option<String>,
     /// Longest payload of an event, in bytes.
     #[arg(long, env = "TIDINGS_PAYLOAD_BYTES_MAX", value_name = "BYTES", default_value_t = 256 * 1024,
           value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
@@ -58,13 +75,20 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listen = args.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let server = Server::start(args.config(), listener).await?;
+    #[expect(clippy::disallowed_methods, reason = "an argument would show the key to whoever lists processes")]
+    let key = std::env::var(KEY_VARIABLE).ok();
+    let config = args.config(key)?;
+    let replica = config.database.replica.clone();
+    let server = Server::start(config, listener).await?;
     super::terminal::say(&format!("listening on {}", server.address()));
     let failed = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
         () = server.failed() => true,
     };
+    if server.is_fenced() {
+        anyhow::bail!("another server has started as replica `{replica}` and taken over; this one has stopped");
+    }
     tracing::info!("stopping");
     server.stop().await;
     anyhow::ensure!(!failed, "the server could not go on; its log says why");
@@ -72,26 +96,50 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 impl ServeArgs {
-    fn config(self) -> Config {
-        let key_file = self.key_file.unwrap_or_else(|| {
-            let mut name = self.database.clone().into_os_string();
-            name.push(".key");
-            name.into()
-        });
+    fn config(self, key: Option<String>) -> anyhow::Result<Config> {
+        let key = key_source(&self.database, self.key_file, key)?;
+        let replica = self.replica_name.unwrap_or_else(machine_name);
         let addresses = AddressPolicy { allowed: self.allow_cidr };
         let mut ports = UrlPolicy::default().ports;
         ports.extend(self.allow_port.iter().flat_map(|&(first, last)| first..=last));
-        Config {
-            database: self.database,
-            key_file,
+        Ok(Config {
+            database: store::Config { location: self.database, key, replica },
             urls: UrlPolicy { allow_http: self.allow_http, ports: ports.clone(), addresses: addresses.clone() },
             egress: EgressConfig { allow_http: self.allow_http, ports, addresses, ..EgressConfig::default() },
             room: Room { slots: self.in_flight_max, ..Room::default() },
             limits: Limits { payload_bytes_max: self.payload_bytes_max as usize },
             watch: watch::Config::default(),
             clock: Clock::system(),
-        }
+        })
     }
+}
+
+/// Where the key is, for this database.
+fn key_source(database: &Location, file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<KeySource> {
+    match (database, file, given) {
+        (Location::Sqlite(_), Some(file), _) => Ok(KeySource::MadeWithDatabase(file)),
+        (Location::Sqlite(path), None, _) => {
+            let mut name = path.clone().into_os_string();
+            name.push(".key");
+            Ok(KeySource::MadeWithDatabase(name.into()))
+        }
+        (Location::Postgres(_), Some(file), _) => Ok(KeySource::File(file)),
+        (Location::Postgres(_), None, Some(given)) => {
+            let given = Zeroizing::new(given);
+            let bytes = Zeroizing::new(STANDARD.decode(given.trim()).unwrap_or_default());
+            let key = <[u8; 32]>::try_from(bytes.as_slice());
+            let key = key.map_err(|_| anyhow::anyhow!("{KEY_VARIABLE} is not a key: expected 32 bytes in base64"))?;
+            Ok(KeySource::Given(key.into()))
+        }
+        (Location::Postgres(_), None, None) => anyhow::bail!(
+            "a Postgres database needs a key for its secrets: make one with `openssl rand -base64 32`, and give it in \
+             {KEY_VARIABLE} or in a private file with --key-file"
+        ),
+    }
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Reads `PORT` or `FIRST-LAST`.
@@ -107,6 +155,25 @@ fn ports(text: &str) -> Result<(u16, u16), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_of_a_postgres_database_has_to_be_given() {
+        let postgres: Location = "postgres://localhost/t".parse().unwrap();
+        let key = STANDARD.encode([7; 32]);
+        assert!(matches!(key_source(&postgres, None, Some(key.clone())), Ok(KeySource::Given(key)) if *key == [7; 32]));
+        let file = Some(PathBuf::from("k"));
+        assert!(matches!(key_source(&postgres, file.clone(), Some(key)), Ok(KeySource::File(_))));
+        let missing = key_source(&postgres, None, None).unwrap_err().to_string();
+        assert!(missing.contains("TIDINGS_KEY") && missing.contains("--key-file"), "{missing}");
+        for wrong in ["", "canary", &STANDARD.encode([7; 31])] {
+            let error = key_source(&postgres, None, Some(wrong.to_owned())).unwrap_err().to_string();
+            assert!(error.contains("TIDINGS_KEY") && !error.contains("canary"), "{error}");
+        }
+        let sqlite: Location = "t.db".parse().unwrap();
+        assert!(matches!(key_source(&sqlite, file, None), Ok(KeySource::MadeWithDatabase(_))));
+        let beside = key_source(&sqlite, None, None);
+        assert!(matches!(beside, Ok(KeySource::MadeWithDatabase(path)) if path.as_os_str() == "t.db.key"));
+    }
 
     #[test]
     fn ports_are_one_or_a_range() {

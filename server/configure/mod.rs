@@ -137,9 +137,7 @@ async fn commit_secrets(
 
 /// Appends the transition, commits, and applies what was committed while the write lock is still held.
 async fn commit(tx: &mut Tx, shared: &Shared, entry: EndpointEntry, kind: TransitionKind) -> Result<(), Error> {
-    let seq =
-        store::log::append(tx, entry.endpoint.updated, rand::random(), &transition(&entry.endpoint, kind)).await?;
-    tx.commit().await?;
+    let seq = store::log::commit(tx, entry.endpoint.updated, &transition(&entry.endpoint, kind)).await?;
     shared.routes.apply(entry);
     shared.head.committed(seq);
     Ok(())

@@ -1,7 +1,8 @@
 //! Points in time and the clock they are read from.
 //!
 //! Everything the engine stores or compares is a [`Timestamp`]: microseconds since the Unix epoch. Due times come from a
-//! clock that cannot jump; signatures and what people read come from the wall clock of the moment.
+//! clock that cannot jump; signatures and what people read come from the wall clock of the moment, or, where several
+//! servers share a database, from the database's clock.
 
 use std::{
     fmt,
@@ -69,7 +70,18 @@ enum Source {
         wall_at_start: Timestamp,
         boot_at_start: Duration,
     },
+    /// Another's clock, told from time to time and counted on by the boot clock.
+    Led(Arc<Lead>),
     Manual(Arc<AtomicI64>),
+}
+
+/// How a clock is led; all in microseconds.
+#[derive(Debug)]
+struct Lead {
+    /// What is to be added to the boot clock.
+    offset: AtomicI64,
+    /// The latest time told to anyone: a correction backwards makes the clock stand, not go back.
+    latest: AtomicI64,
 }
 
 impl Clock {
@@ -81,6 +93,29 @@ impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it. For tests.
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.as_micros()))))
+    }
+
+    /// This clock, led by another whose time is `now`; one that tests move stays as it is.
+    #[must_use]
+    pub fn led_by(self, now: Timestamp) -> Self {
+        if let Source::Manual(_) = self.0 {
+            return self;
+        }
+        let clock = Self(Source::Led(Arc::new(Lead { offset: AtomicI64::new(0), latest: AtomicI64::new(i64::MIN) })));
+        clock.follow(now);
+        clock
+    }
+
+    /// Whether it is led by another.
+    pub fn is_led(&self) -> bool {
+        matches!(self.0, Source::Led(_))
+    }
+
+    /// The clock that leads this one says `now`; does nothing to one that is not led.
+    pub fn follow(&self, now: Timestamp) {
+        if let Source::Led(lead) = &self.0 {
+            lead.offset.store(now.minus(boot_time()).0, Ordering::Relaxed);
+        }
     }
 
     /// Moves a manual clock forward; does nothing to the system's.
@@ -97,21 +132,29 @@ impl Clock {
             Source::System { wall_at_start, boot_at_start } => {
                 wall_at_start.plus(boot_time().saturating_sub(*boot_at_start))
             }
+            Source::Led(lead) => {
+                let now = Timestamp(lead.offset.load(Ordering::Relaxed)).plus(boot_time());
+                Timestamp(lead.latest.fetch_max(now.0, Ordering::Relaxed)).max(now)
+            }
             Source::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
         }
     }
 
-    /// How far the wall clock of the moment is from [`Clock::now`], either way.
+    /// How far this machine's wall clock is from [`Clock::now`], either way; a manual clock has none beside it.
     pub fn drift(&self) -> Duration {
-        let (now, wall) = (self.now(), self.wall());
+        let now = self.now();
+        let wall = match &self.0 {
+            Source::System { .. } | Source::Led(_) => system_wall(),
+            Source::Manual(_) => now,
+        };
         now.since(wall).max(wall.since(now))
     }
 
-    /// The wall clock of the moment, for signature timestamps.
+    /// The time for signatures: the wall clock of the moment, or the clock that leads this one.
     pub fn wall(&self) -> Timestamp {
         match &self.0 {
             Source::System { .. } => system_wall(),
-            Source::Manual(_) => self.now(),
+            Source::Led(_) | Source::Manual(_) => self.now(),
         }
     }
 }
@@ -145,6 +188,21 @@ mod tests {
         clock.advance(Duration::from_secs(2));
         assert_eq!(clock.now(), Timestamp::from_micros(2_000_001));
         assert_eq!(clock.wall(), clock.now());
+    }
+
+    #[test]
+    fn led_clock_follows_and_never_goes_back() {
+        let clock = Clock::system().led_by(Timestamp::from_micros(5_000_000));
+        let first = clock.now();
+        assert!(first >= Timestamp::from_micros(5_000_000) && first < Timestamp::from_micros(4_000_000_000), "{first}");
+        assert!(clock.drift() > Duration::from_secs(3_600));
+        clock.follow(Timestamp::from_micros(1));
+        assert!(clock.now() >= first);
+        let later = first.plus(Duration::from_secs(7_200));
+        clock.follow(later);
+        assert!(clock.wall() >= later);
+        let manual = Clock::manual(Timestamp::from_micros(1));
+        assert_eq!(manual.led_by(later).now(), Timestamp::from_micros(1));
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Routes {
         inner.endpoints.insert(key, Arc::new(entry));
     }
 
+    /// Takes a configuration over as a whole.
+    pub(crate) fn replace(&self, other: Self) {
+        *self.write() = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
     /// Since when an endpoint fails, under its present activation.
     pub fn failing(&self, key: EndpointKey) -> Option<Health> {
         self.read().failing.get(&key).copied()

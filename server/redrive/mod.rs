@@ -133,8 +133,7 @@ async fn commit(
         ..LogEntry::default()
     };
     let body = LogBody { events: vec![event], entries: vec![entry] };
-    let seq = store::log::append(tx, now, rand::random(), &body).await?;
-    tx.commit().await?;
+    let seq = store::log::commit(tx, now, &body).await?;
     shared.head.committed(seq);
     Ok(())
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{DAY, Fixture, OTHER_TENANT, TENANT};
+use crate::fixture::{DAY, Fixture, OTHER_TENANT, TENANT, twins};
 
 async fn stored(fixture: &Fixture, key: DeliveryKey) -> DeliveryRow {
     let read = fixture.shared.db.read(move |conn| Box::pin(store::delivery::get(conn, TENANT, key)));
@@ -128,3 +128,18 @@ async fn a_delivery_behind_a_deleted_endpoint_is_cancelled_already() {
     let (result, shown) = cancel(&fixture.shared, TENANT, key).await.unwrap();
     assert_eq!((result, shown.state), (Cancelled::Now, ShownState::Cancelled));
 }
+
+twins!(
+    "tests.rs",
+    [
+        retry_starts_the_schedule_of_an_ended_delivery_anew,
+        retry_of_a_pending_delivery_keeps_its_schedule,
+        retry_is_refused_in_other_states_and_says_which,
+        retry_is_refused_while_the_endpoint_takes_nothing,
+        a_delivery_of_another_tenant_is_not_found,
+        cancelling_a_waiting_delivery_ends_it_once,
+        cancelling_a_delivery_in_flight_only_asks,
+        what_has_ended_is_not_cancelled,
+        a_delivery_behind_a_deleted_endpoint_is_cancelled_already,
+    ]
+);

@@ -1,20 +1,23 @@
-//! A whole server in this process, whose database runs out of room.
+//! A whole server in this process, whose database runs out of room, or is changed by another server.
 
 use std::{collections::HashMap, sync::Mutex};
 
 use http::StatusCode;
 use tokio::net::TcpListener;
-use tonic::Code;
+use tonic::{Code, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::{
-    model::{AddressPolicy, Cidr},
+    configure::{Configurator, NewEndpoint},
+    fixture::{PostgresDatabase, settings},
+    model::{AddressPolicy, Cidr, TenantKey},
     proto::{
         CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
     },
     receiver::{Answer, Receiver, Webhook},
-    store::Conn,
+    store::{KeySource, Location},
 };
 
 /// Pages that the database may still grow by: a few events of the size published here.
@@ -36,10 +39,14 @@ async fn receiver(arrived: Arrived) -> SocketAddr {
 }
 
 async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
+    let database = store::Config::sqlite(directory.path().join("t.db"), directory.path().join("t.key"));
+    start_on(database, port).await
+}
+
+async fn start_on(database: store::Config, port: u16) -> Server {
     let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse::<Cidr>().unwrap()] };
     let config = Config {
-        database: directory.path().join("t.db"),
-        key_file: directory.path().join("t.key"),
+        database,
         urls: UrlPolicy { allow_http: true, ports: vec![port], addresses: addresses.clone() },
         egress: EgressConfig { allow_http: true, ports: vec![port], addresses, ..EgressConfig::default() },
         room: Room::default(),
@@ -50,13 +57,20 @@ async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
     Server::start(config, TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap()
 }
 
+fn client(server: &Server) -> WebhookServiceClient<Channel> {
+    WebhookServiceClient::new(channel(server))
+}
+
+fn channel(server: &Server) -> Channel {
+    tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap().connect_lazy()
+}
+
 /// Asks the one connection that writes for a number.
 async fn on_writer(server: &Server, sql: String) -> i64 {
     let unit = server.shared().db.write(move |tx| {
         Box::pin(async move {
-            let Conn::Sqlite(conn) = tx.conn();
-            let query = sqlx::query_as::<_, (i64,)>(sqlx::AssertSqlSafe(sql));
-            Ok(query.fetch_one(&mut **conn).await?.0)
+            let row: Option<(i64,)> = store::fetch_optional!(tx.conn(), sqlx::AssertSqlSafe(sql.clone()))?;
+            Ok(row.expect("one number").0)
         })
     });
     unit.await.unwrap()
@@ -74,14 +88,53 @@ fn event(id: &str) -> PublishEventRequest {
     PublishEventRequest { event: Some(event), ..Default::default() }
 }
 
+#[tokio::test]
+async fn event_goes_where_another_server_has_just_said() {
+    let database = PostgresDatabase::create().await;
+    let key = KeySource::Given([7; 32].into());
+    let location: Location = database.url().as_str().parse().unwrap();
+    let of =
+        |replica: &str| store::Config { location: location.clone(), key: key.clone(), replica: replica.to_owned() };
+    let server = start_on(of("one"), 443).await;
+    let other = Shared::open_if(&of("two"), Clock::system(), |_| Ok(())).await.unwrap();
+    let configurator = Configurator::new(Arc::new(other));
+    let mut client = client(&server);
+    for number in 0..3 {
+        let new = NewEndpoint { settings: settings(), disabled: false, secrets: Vec::new(), headers: Vec::new() };
+        // Committed without the server's knowledge; what it publishes next is routed anew before it commits.
+        configurator.create_endpoint(TenantKey::DEFAULT, new).await.unwrap();
+        let answer = client.publish_event(event(&format!("evt-{number}"))).await.unwrap().into_inner();
+        assert_eq!(answer.delivery_count, number + 1);
+        assert_eq!(server.shared().routes.cfg(), i64::from(number) + 2);
+    }
+}
+
+#[tokio::test]
+async fn server_that_is_not_fit_says_so_until_it_is_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory, 443).await;
+    let mut health = HealthClient::new(channel(&server));
+    for service in ["", "tidings.v1.WebhookService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let mut statuses = health.watch(request).await.unwrap().into_inner();
+        for (fit, expected) in [(true, ServingStatus::Serving), (false, ServingStatus::NotServing)].repeat(2) {
+            server.shared().fit.send_replace(fit);
+            // A status may be told more than once.
+            let told = async { while statuses.message().await.unwrap().unwrap().status() != expected {} };
+            timeout(Duration::from_secs(30), told).await.expect("it is told");
+        }
+        server.shared().fit.send_replace(true);
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_disk_gives_no_false_answer_and_the_server_recovers_by_itself() {
     let directory = tempfile::tempdir().unwrap();
     let arrived = Arrived::default();
     let receiver = receiver(arrived.clone()).await;
     let server = start(&directory, receiver.port()).await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
-    let mut client = WebhookServiceClient::new(channel.connect_lazy());
+    let mut client = client(&server);
     let endpoint = Endpoint { url: format!("http://{receiver}/"), ..Default::default() };
     let request = CreateEndpointRequest { endpoint: Some(endpoint), ..Default::default() };
     client.create_endpoint(request).await.unwrap();

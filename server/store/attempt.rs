@@ -4,26 +4,32 @@ use std::time::Duration;
 
 use super::{
     Conn, Error, Result, Tx,
-    sql::{MultiRow, execute, fetch_all, fetch_optional, pieces},
+    sql::{MultiRow, column, execute, fetch_all, fetch_optional, pieces},
 };
 use crate::model::{Attempt, AttemptResult, DeliveryKey, FailureKind, Timestamp, envelope::BodyNote};
 
 const INSERT: MultiRow = MultiRow {
     head: "INSERT INTO attempt \
-           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response, note) VALUES",
+           (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response, note)",
     tail: " ON CONFLICT (event, endpoint, n) DO UPDATE SET result = excluded.result, status = excluded.status, \
             latency = excluded.latency, kind = excluded.kind, ended = excluded.ended, \
             truncated = excluded.truncated, detail = excluded.detail, response = excluded.response, \
             note = excluded.note",
-    columns: 12,
+    columns: &[
+        "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "text", "bytea",
+        "bigint",
+    ],
 };
 
 /// Writes attempts; one that was begun and has now ended takes its row over.
 pub(crate) async fn upsert(tx: &mut Tx, attempts: &[Attempt]) -> Result<()> {
-    for piece in pieces(attempts) {
-        let text = tx.texts.get(&INSERT, piece.len());
-        match &mut tx.conn {
-            Conn::Sqlite(conn) => {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(attempts) {
+                let text = tx.texts.get(&INSERT, piece.len());
                 let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
                 for attempt in piece {
                     query = query
@@ -31,27 +37,65 @@ pub(crate) async fn upsert(tx: &mut Tx, attempts: &[Attempt]) -> Result<()> {
                         .bind(attempt.delivery.endpoint.0)
                         .bind(i64::from(attempt.number))
                         .bind(attempt.result as i64)
-                        .bind(i64::from(attempt.http_status.unwrap_or(0)))
-                        .bind(attempt.latency.map_or(-1, micros))
-                        .bind(attempt.failure.map_or(0, |kind| kind as i64))
-                        .bind(attempt.ended.map_or(0, Timestamp::as_micros))
+                        .bind(status(attempt))
+                        .bind(latency(attempt))
+                        .bind(kind(attempt))
+                        .bind(ended(attempt))
                         .bind(i64::from(attempt.response_truncated))
                         .bind(attempt.detail.as_str())
                         .bind(attempt.response.to_vec())
-                        .bind(attempt.body_note.map_or(0, note_number));
+                        .bind(note(attempt));
                 }
                 query.execute(&mut **conn).await?;
             }
+        }
+        Conn::Postgres(conn) => {
+            sqlx::query(sqlx::AssertSqlSafe(tx.texts.of_arrays(&INSERT)))
+                .bind(column(attempts, |attempt| attempt.delivery.event.0))
+                .bind(column(attempts, |attempt| attempt.delivery.endpoint.0))
+                .bind(column(attempts, |attempt| i64::from(attempt.number)))
+                .bind(column(attempts, |attempt| attempt.result as i64))
+                .bind(column(attempts, status))
+                .bind(column(attempts, latency))
+                .bind(column(attempts, kind))
+                .bind(column(attempts, ended))
+                .bind(column(attempts, |attempt| i64::from(attempt.response_truncated)))
+                .bind(column(attempts, |attempt| attempt.detail.as_str()))
+                .bind(column(attempts, |attempt| &attempt.response[..]))
+                .bind(column(attempts, note))
+                .execute(&mut **conn)
+                .await?;
         }
     }
     Ok(())
 }
 
+fn status(attempt: &Attempt) -> i64 {
+    i64::from(attempt.http_status.unwrap_or(0))
+}
+
+fn latency(attempt: &Attempt) -> i64 {
+    attempt.latency.map_or(-1, micros)
+}
+
+fn kind(attempt: &Attempt) -> i64 {
+    attempt.failure.map_or(0, |kind| kind as i64)
+}
+
+fn ended(attempt: &Attempt) -> i64 {
+    attempt.ended.map_or(0, Timestamp::as_micros)
+}
+
+fn note(attempt: &Attempt) -> i64 {
+    attempt.body_note.map_or(0, note_number)
+}
+
 /// Records that an attempt begins, before its request is sent.
 pub(crate) async fn insert_begun(tx: &mut Tx, delivery: DeliveryKey, number: u32) -> Result<()> {
     let sql = "INSERT INTO attempt (event, endpoint, n, result, status, latency, kind, ended, truncated, detail, response) \
-               VALUES ($1, $2, $3, 1, 0, -1, 0, 0, 0, '', x'') ON CONFLICT (event, endpoint, n) DO NOTHING";
-    execute!(&mut tx.conn, sql, delivery.event.0, delivery.endpoint.0, i64::from(number))?;
+               VALUES ($1, $2, $3, 1, 0, -1, 0, 0, 0, '', $4) ON CONFLICT (event, endpoint, n) DO NOTHING";
+    let response: &[u8] = &[];
+    execute!(&mut tx.conn, sql, delivery.event.0, delivery.endpoint.0, i64::from(number), response)?;
     Ok(())
 }
 

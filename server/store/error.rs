@@ -1,5 +1,7 @@
 //! What a caller of the store can do about a failure.
 
+use sqlx::postgres::PgDatabaseError;
+
 /// A failed unit of database work. The variants are told apart by what can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +17,18 @@ pub enum Error {
     /// The database as a whole cannot be used at the moment. Try again.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// Other work was in the way. The same work may succeed at once.
+    #[error("the database was kept from the work by other work")]
+    Contended(#[source] sqlx::Error),
+    /// The configuration has changed since this server read it. Read it again and repeat the work.
+    #[error("the configuration has changed since it was read")]
+    Outdated,
+    /// Another server has taken over from this one, which must not go on.
+    #[error("another server has taken over; this one must not go on")]
+    Fenced,
+    /// The database is not one that Tidings can work with.
+    #[error("the database cannot be used: {0}")]
+    Unsuitable(String),
     /// The data of this one statement was refused; the same call fails again.
     #[error("the database refused the data")]
     Data(#[source] sqlx::Error),
@@ -38,7 +52,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Whether the same work may succeed later although nothing about it changed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Unavailable(_) | Self::Panicked)
+        matches!(self, Self::Full(_) | Self::Unavailable(_) | Self::Contended(_) | Self::Outdated | Self::Panicked)
     }
 }
 
@@ -52,23 +66,76 @@ const SQLITE_FULL: i32 = 13;
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let primary = match &error {
-            sqlx::Error::Database(database) => {
-                database.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
-            }
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => return Self::Corrupt(error.to_string()),
-            _ => None,
+        let kind: fn(sqlx::Error) -> Self = match &error {
+            sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+                Some(postgres) => of_postgres(postgres.code()),
+                None => of_sqlite(database.code().and_then(|code| code.parse::<i32>().ok())),
+            },
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => |error| Self::Corrupt(error.to_string()),
+            _ => Self::Unavailable,
         };
-        match primary {
-            Some(SQLITE_FULL) => Self::Full(error),
-            Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH | SQLITE_RANGE) => Self::Data(error),
-            _ => Self::Unavailable(error),
-        }
+        kind(error)
+    }
+}
+
+fn of_sqlite(code: Option<i32>) -> fn(sqlx::Error) -> Error {
+    match code.map(|code| code & 0xff) {
+        Some(SQLITE_FULL) => Error::Full,
+        Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH | SQLITE_RANGE) => Error::Data,
+        _ => Error::Unavailable,
+    }
+}
+
+/// By SQLSTATE, or its class (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn of_postgres(state: &str) -> fn(sqlx::Error) -> Error {
+    match state {
+        // Raised by the gate.
+        "TD001" => |_| Error::Fenced,
+        "TD002" => |_| Error::Outdated,
+        // The disk is full.
+        "53100" => Error::Full,
+        // Serialisation, deadlock, a lock that was waited for too long.
+        "40001" | "40P01" | "55P03" => Error::Contended,
+        // Values that do not fit, constraints, more than the database takes.
+        _ if state.starts_with("22") || state.starts_with("23") || state.starts_with("54") => Error::Data,
+        // Connections, resources, operators, the system; and whatever is not expected.
+        _ => Error::Unavailable,
     }
 }
 
 impl From<sqlx::migrate::MigrateError> for Error {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         Self::Migrate(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_postgres_are_told_apart_by_what_can_be_done() {
+        let kind = |state: &str| of_postgres(state)(sqlx::Error::PoolClosed);
+        assert!(matches!(kind("TD001"), Error::Fenced));
+        assert!(matches!(kind("TD002"), Error::Outdated));
+        assert!(matches!(kind("53100"), Error::Full(_)));
+        for state in ["40001", "40P01", "55P03"] {
+            assert!(matches!(kind(state), Error::Contended(_)), "{state}");
+        }
+        for state in ["22P02", "22021", "23505", "54000"] {
+            assert!(matches!(kind(state), Error::Data(_)), "{state}");
+        }
+        for state in ["08006", "53300", "57014", "57P01", "58030", "25P02", "42P01"] {
+            assert!(matches!(kind(state), Error::Unavailable(_)), "{state}");
+        }
+    }
+
+    #[test]
+    fn errors_of_sqlite_are_told_apart_by_their_primary_codes() {
+        let kind = |code: i32| of_sqlite(Some(code))(sqlx::Error::PoolClosed);
+        assert!(matches!(kind(13), Error::Full(_)));
+        // A violated uniqueness, an extended code.
+        assert!(matches!(kind(2067), Error::Data(_)));
+        assert!(matches!(kind(10), Error::Unavailable(_)));
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Conn, Error, Result, Tx,
-    sql::{MultiRow, fetch_optional, pieces},
+    sql::{MultiRow, column, fetch_optional, pieces},
 };
 use crate::model::{EndpointKey, Event, EventContent, EventKey, TenantKey, Timestamp};
 
@@ -33,18 +33,18 @@ pub struct EventHeading {
 }
 
 const CONTENTS: MultiRow = MultiRow {
-    head: "WITH k (key) AS (VALUES",
+    head: "WITH k (key) AS (",
     tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time \
             FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c \
             WHERE e.key = k.key AND t.key = e.type AND c.key = e.content_type",
-    columns: 1,
+    columns: &["bigint"],
 };
 
 const HEADINGS: MultiRow = MultiRow {
-    head: "WITH k (key) AS (VALUES",
+    head: "WITH k (key) AS (",
     tail: ") SELECT e.key, e.tenant, e.id, t.text FROM k CROSS JOIN event e CROSS JOIN name t \
             WHERE e.key = k.key AND t.key = e.type",
-    columns: 1,
+    columns: &["bigint"],
 };
 
 /// The event a tenant published under `id`, as far as a repeat is compared with it.
@@ -70,39 +70,49 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<
 
 /// What deliveries need of the events `keys`, in no order.
 pub(crate) async fn contents(tx: &mut Tx, keys: &[EventKey]) -> Result<Vec<Arc<EventContent>>> {
-    let mut contents = Vec::with_capacity(keys.len());
-    for piece in pieces(keys) {
-        let text = tx.texts.get(&CONTENTS, piece.len());
-        let rows: Vec<ContentRow> = match &mut tx.conn {
-            Conn::Sqlite(conn) => {
-                let query = sqlx::query_as(sqlx::AssertSqlSafe(text));
-                piece.iter().fold(query, |query, key| query.bind(key.0)).fetch_all(&mut **conn).await?
+    let mut rows: Vec<ContentRow> = Vec::with_capacity(keys.len());
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(keys) {
+                let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&CONTENTS, piece.len())));
+                let query = piece.iter().fold(query, |query, key| query.bind(key.0));
+                rows.append(&mut query.fetch_all(&mut **conn).await?);
             }
-        };
-        contents.extend(rows.into_iter().map(|row| Arc::new(read_content(row))));
+        }
+        Conn::Postgres(_) if keys.is_empty() => {}
+        Conn::Postgres(conn) => {
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.of_arrays(&CONTENTS)));
+            rows = query.bind(column(keys, |key| key.0)).fetch_all(&mut **conn).await?;
+        }
     }
-    Ok(contents)
+    Ok(rows.into_iter().map(|row| Arc::new(read_content(row))).collect())
 }
 
 /// What transitions tell of the events `keys`, in no order.
 pub(crate) async fn headings(tx: &mut Tx, keys: &[EventKey]) -> Result<Vec<EventHeading>> {
-    let mut headings = Vec::with_capacity(keys.len());
-    for piece in pieces(keys) {
-        let text = tx.texts.get(&HEADINGS, piece.len());
-        let rows: Vec<(i64, i64, String, String)> = match &mut tx.conn {
-            Conn::Sqlite(conn) => {
-                let query = sqlx::query_as(sqlx::AssertSqlSafe(text));
-                piece.iter().fold(query, |query, key| query.bind(key.0)).fetch_all(&mut **conn).await?
+    type Row = (i64, i64, String, String);
+    let mut rows: Vec<Row> = Vec::with_capacity(keys.len());
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(keys) {
+                let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&HEADINGS, piece.len())));
+                let query = piece.iter().fold(query, |query, key| query.bind(key.0));
+                rows.append(&mut query.fetch_all(&mut **conn).await?);
             }
-        };
-        headings.extend(rows.into_iter().map(|(key, tenant, id, event_type)| EventHeading {
-            key: EventKey(key),
-            tenant: TenantKey(tenant),
-            id: id.into(),
-            event_type: event_type.into(),
-        }));
+        }
+        Conn::Postgres(_) if keys.is_empty() => {}
+        Conn::Postgres(conn) => {
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.of_arrays(&HEADINGS)));
+            rows = query.bind(column(keys, |key| key.0)).fetch_all(&mut **conn).await?;
+        }
     }
-    Ok(headings)
+    let read = |(key, tenant, id, event_type): Row| EventHeading {
+        key: EventKey(key),
+        tenant: TenantKey(tenant),
+        id: id.into(),
+        event_type: event_type.into(),
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64, i64);

@@ -2,19 +2,19 @@
 
 use super::{
     Conn, Result, Tx,
-    sql::{MultiRow, fetch_all, fetch_optional, pieces},
+    sql::{MultiRow, column, fetch_all, fetch_optional, pieces},
 };
 use crate::model::{EventType, EventTypeSettings, TenantKey, Timestamp};
 
 /// What is there with the same description is not returned. A change is always later than the creation, so that what is
 /// returned with one time for both is new.
 const UPSERT: MultiRow = MultiRow {
-    head: "INSERT INTO event_type (tenant, name, description, created, updated) VALUES",
+    head: "INSERT INTO event_type (tenant, name, description, created, updated)",
     tail: " ON CONFLICT (tenant, name) DO UPDATE SET description = excluded.description, \
             updated = CASE WHEN excluded.updated > event_type.created THEN excluded.updated \
             ELSE event_type.created + 1 END \
             WHERE event_type.description <> excluded.description RETURNING created, updated",
-    columns: 5,
+    columns: &["bigint", "text", "text", "bigint", "bigint"],
 };
 
 /// What a write of event types changed.
@@ -35,12 +35,11 @@ pub(crate) async fn upsert(
     now: Timestamp,
     types: &[EventTypeSettings],
 ) -> Result<Upserted> {
-    let mut upserted = Upserted::default();
-    for piece in pieces(types) {
-        let text = tx.texts.get(&UPSERT, piece.len());
-        let written: Vec<(i64, i64)> = match &mut tx.conn {
-            Conn::Sqlite(conn) => {
-                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text));
+    let mut written: Vec<(i64, i64)> = Vec::with_capacity(types.len());
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(types) {
+                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&UPSERT, piece.len())));
                 for settings in piece {
                     query = query
                         .bind(tenant.0)
@@ -49,14 +48,22 @@ pub(crate) async fn upsert(
                         .bind(now.as_micros())
                         .bind(now.as_micros());
                 }
-                query.fetch_all(&mut **conn).await?
+                written.append(&mut query.fetch_all(&mut **conn).await?);
             }
-        };
-        let created = written.iter().filter(|(created, updated)| created == updated).count();
-        upserted.created += created;
-        upserted.updated += written.len() - created;
+        }
+        Conn::Postgres(conn) => {
+            written = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.of_arrays(&UPSERT)))
+                .bind(column(types, |_| tenant.0))
+                .bind(column(types, |settings| settings.name.as_str()))
+                .bind(column(types, |settings| settings.description.as_str()))
+                .bind(column(types, |_| now.as_micros()))
+                .bind(column(types, |_| now.as_micros()))
+                .fetch_all(&mut **conn)
+                .await?;
+        }
     }
-    Ok(upserted)
+    let created = written.iter().filter(|(created, updated)| created == updated).count();
+    Ok(Upserted { created, updated: written.len() - created })
 }
 
 /// How many event types a tenant's catalogue has.
@@ -94,7 +101,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fixture::{Fixture, OTHER_TENANT, TENANT};
+    use crate::fixture::{Fixture, OTHER_TENANT, TENANT, twins};
 
     impl Fixture {
         async fn upsert(&self, tenant: TenantKey, types: &[(&str, &str)]) -> Upserted {
@@ -169,4 +176,13 @@ mod tests {
         let count = |tenant| fixture.shared.db.read(move |conn| Box::pin(count(conn, tenant)));
         assert_eq!((count(TENANT).await.unwrap(), count(OTHER_TENANT).await.unwrap()), (2, 1));
     }
+
+    twins!(
+        "event_type.rs",
+        [
+            upsert_writes_only_what_differs_and_counts_it,
+            list_goes_by_the_bytes_of_the_names,
+            catalogues_of_two_tenants_are_apart,
+        ]
+    );
 }

@@ -5,15 +5,15 @@
 
 use super::{
     Conn, Result, Tx,
-    sql::{MultiRow, execute, fetch_all, fetch_optional, pieces},
+    sql::{MultiRow, column, execute, fetch_all, fetch_optional, pieces},
 };
 use crate::model::{EndpointKey, Incarnation, Timestamp};
 
 const LOWER: MultiRow = MultiRow {
-    head: "INSERT INTO lane (endpoint, next_at) VALUES",
+    head: "INSERT INTO lane (endpoint, next_at)",
     tail: " ON CONFLICT (endpoint) DO UPDATE SET next_at = \
             CASE WHEN excluded.next_at < lane.next_at THEN excluded.next_at ELSE lane.next_at END",
-    columns: 2,
+    columns: &["bigint", "bigint"],
 };
 
 /// A lane with work that may be due.
@@ -27,16 +27,25 @@ pub struct LaneRow {
 
 /// Tells lanes of unleased work: each endpoint at most once.
 pub(crate) async fn lower(tx: &mut Tx, lanes: &[LaneRow]) -> Result<()> {
-    for piece in pieces(lanes) {
-        let text = tx.texts.get(&LOWER, piece.len());
-        match &mut tx.conn {
-            Conn::Sqlite(conn) => {
-                let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(lanes) {
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.get(&LOWER, piece.len())));
                 for lane in piece {
                     query = query.bind(lane.endpoint.0).bind(lane.next_at.as_micros());
                 }
                 query.execute(&mut **conn).await?;
             }
+        }
+        Conn::Postgres(conn) => {
+            sqlx::query(sqlx::AssertSqlSafe(tx.texts.of_arrays(&LOWER)))
+                .bind(column(lanes, |lane| lane.endpoint.0))
+                .bind(column(lanes, |lane| lane.next_at.as_micros()))
+                .execute(&mut **conn)
+                .await?;
         }
     }
     Ok(())
@@ -44,9 +53,19 @@ pub(crate) async fn lower(tx: &mut Tx, lanes: &[LaneRow]) -> Result<()> {
 
 /// Adopts up to `limit` lanes that are due, the longest due first.
 pub(crate) async fn adopt_due(tx: &mut Tx, owner: Incarnation, now: Timestamp, limit: i64) -> Result<Vec<EndpointKey>> {
-    let sql = "UPDATE lane SET owner = $1 WHERE endpoint IN \
-               (SELECT endpoint FROM lane WHERE owner = 0 AND next_at <= $2 ORDER BY next_at, endpoint LIMIT $3) \
-               RETURNING endpoint";
+    let sql = match &tx.conn {
+        Conn::Sqlite(_) => {
+            "UPDATE lane SET owner = $1 WHERE endpoint IN \
+             (SELECT endpoint FROM lane WHERE owner = 0 AND next_at <= $2 ORDER BY next_at, endpoint LIMIT $3) \
+             RETURNING endpoint"
+        }
+        // Lanes that another server is about to adopt are left to it.
+        Conn::Postgres(_) => {
+            "UPDATE lane SET owner = $1 WHERE endpoint IN \
+             (SELECT endpoint FROM lane WHERE owner = 0 AND next_at <= $2 ORDER BY next_at, endpoint LIMIT $3 \
+             FOR UPDATE SKIP LOCKED) RETURNING endpoint"
+        }
+    };
     let rows: Vec<(i64,)> = fetch_all!(&mut tx.conn, sql, owner.0, now.as_micros(), limit)?;
     Ok(rows.into_iter().map(|(endpoint,)| EndpointKey(endpoint)).collect())
 }
@@ -87,8 +106,14 @@ pub(crate) async fn wake(tx: &mut Tx, endpoint: EndpointKey, now: Timestamp) -> 
     Ok(())
 }
 
-/// Takes all lanes away from earlier incarnations.
-pub(crate) async fn disown_all(tx: &mut Tx) -> Result<()> {
-    execute!(&mut tx.conn, "UPDATE lane SET owner = 0 WHERE owner <> 0")?;
+/// Takes the lanes of incarnations that do not live any more away from them; nobody lives but `present` on SQLite.
+pub(crate) async fn disown_dead(tx: &mut Tx, present: Incarnation) -> Result<()> {
+    let sql = match &tx.conn {
+        Conn::Sqlite(_) => "UPDATE lane SET owner = 0 WHERE owner NOT IN (0, $1)",
+        Conn::Postgres(_) => {
+            "UPDATE lane SET owner = 0 WHERE owner NOT IN (0, $1) AND owner <> ALL (SELECT unnest(live) FROM gate)"
+        }
+    };
+    execute!(&mut tx.conn, sql, present.0)?;
     Ok(())
 }

@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use super::{
     Conn, Result, Tx,
-    sql::{MultiRow, execute, fetch_all, pieces},
+    sql::{MultiRow, column, execute, fetch_all, pieces},
 };
 use crate::model::{DeliveryKey, EndpointKey, EventKey, Incarnation, TenantKey, Timestamp};
 
 const CLAIM: MultiRow = MultiRow {
-    head: "WITH v (event, endpoint) AS (VALUES",
+    head: "WITH v (event, endpoint) AS (",
     tail: ") UPDATE delivery SET state = 2, owner = $1, lease = $2, attempt = delivery.attempt + 1, ready_at = NULL, \
             updated = $3 FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 1 \
             RETURNING delivery.event, delivery.endpoint, delivery.attempt, delivery.base",
-    columns: 2,
+    columns: &["bigint", "bigint"],
 };
 
 const DELETE_HANDOFFS: MultiRow =
-    MultiRow { head: "DELETE FROM handoff WHERE batch IN (VALUES", tail: ")", columns: 1 };
+    MultiRow { head: "DELETE FROM handoff WHERE batch IN (", tail: ")", columns: &["bigint"] };
 
 /// A delivery that was leased by a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,21 +66,30 @@ pub(crate) async fn insert_handoff(
 
 /// Forgets batches of which every delivery has settled.
 pub(crate) async fn delete_handoffs(tx: &mut Tx, batches: &[i64]) -> Result<()> {
-    for piece in pieces(batches) {
-        let text = tx.texts.get(&DELETE_HANDOFFS, piece.len());
-        match &mut tx.conn {
-            Conn::Sqlite(conn) => {
-                let query = sqlx::query(sqlx::AssertSqlSafe(text));
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(batches) {
+                let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.get(&DELETE_HANDOFFS, piece.len())));
                 piece.iter().fold(query, |query, batch| query.bind(*batch)).execute(&mut **conn).await?;
             }
+        }
+        Conn::Postgres(_) if batches.is_empty() => {}
+        Conn::Postgres(conn) => {
+            let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.of_arrays(&DELETE_HANDOFFS)));
+            query.bind(batches).execute(&mut **conn).await?;
         }
     }
     Ok(())
 }
 
-/// Forgets all batches of incarnations before `incarnation`, whose leases have been released.
-pub(crate) async fn delete_handoffs_before(tx: &mut Tx, incarnation: Incarnation) -> Result<()> {
-    execute!(&mut tx.conn, "DELETE FROM handoff WHERE owner < $1", incarnation.0)?;
+/// Forgets all batches of incarnations that do not live any more, whose leases have been released; nobody lives but
+/// `present` on SQLite.
+pub(crate) async fn delete_handoffs_of_dead(tx: &mut Tx, present: Incarnation) -> Result<()> {
+    let sql = match &tx.conn {
+        Conn::Sqlite(_) => "DELETE FROM handoff WHERE owner <> $1",
+        Conn::Postgres(_) => "DELETE FROM handoff WHERE owner <> $1 AND owner <> ALL (SELECT unnest(live) FROM gate)",
+    };
+    execute!(&mut tx.conn, sql, present.0)?;
     Ok(())
 }
 
@@ -92,26 +101,37 @@ pub(crate) async fn claim(
     now: Timestamp,
     deliveries: &[DeliveryKey],
 ) -> Result<Vec<Claimed>> {
-    let mut claimed = Vec::with_capacity(deliveries.len());
-    for piece in pieces(deliveries) {
-        let text = tx.texts.get(&CLAIM, piece.len());
-        let rows: Vec<(i64, i64, i64, i64)> = match &mut tx.conn {
-            Conn::Sqlite(conn) => {
-                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(text));
+    type Row = (i64, i64, i64, i64);
+    let mut rows: Vec<Row> = Vec::with_capacity(deliveries.len());
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => {
+            for piece in pieces(deliveries) {
+                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&CLAIM, piece.len())));
                 for key in piece {
                     query = query.bind(key.event.0).bind(key.endpoint.0);
                 }
                 let query = query.bind(owner.0).bind(lease.as_micros()).bind(now.as_micros());
-                query.fetch_all(&mut **conn).await?
+                rows.append(&mut query.fetch_all(&mut **conn).await?);
             }
-        };
-        claimed.extend(rows.into_iter().map(|(event, endpoint, attempt, base)| Claimed {
-            key: DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) },
-            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
-            base: u32::try_from(base).unwrap_or(u32::MAX),
-        }));
+        }
+        Conn::Postgres(_) if deliveries.is_empty() => {}
+        Conn::Postgres(conn) => {
+            rows = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.of_arrays(&CLAIM)))
+                .bind(owner.0)
+                .bind(lease.as_micros())
+                .bind(now.as_micros())
+                .bind(column(deliveries, |key| key.event.0))
+                .bind(column(deliveries, |key| key.endpoint.0))
+                .fetch_all(&mut **conn)
+                .await?;
+        }
     }
-    Ok(claimed)
+    let read = |(event, endpoint, attempt, base): Row| Claimed {
+        key: DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) },
+        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        base: u32::try_from(base).unwrap_or(u32::MAX),
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Up to `limit` deliveries of an endpoint that are due by `now`, the longest due first, with the sizes of their payloads.
@@ -121,34 +141,57 @@ pub(crate) async fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(DeliveryKey, u64)>> {
-    let sql = "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e \
-               WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3";
+    let sql = match conn {
+        Conn::Sqlite(_) => {
+            "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e \
+             WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3"
+        }
+        Conn::Postgres(_) => {
+            "SELECT d.event, length(e.payload)::bigint FROM delivery d CROSS JOIN event e \
+             WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3"
+        }
+    };
     let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, endpoint.0, now.as_micros(), limit)?;
     let read = |(event, size)| (DeliveryKey { event: EventKey(event), endpoint }, u64::try_from(size).unwrap_or(0));
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// The deliveries leased by incarnations before `incarnation`.
-pub(crate) async fn leased_before(conn: &mut Conn, incarnation: Incarnation) -> Result<Vec<Leased>> {
-    leased(conn, 0, incarnation.0 - 1).await
+/// What is leased of the owners that a condition over `owner` picks: those claimed stand in the index of leases, those
+/// handed over in the ranges of their turns.
+macro_rules! leased {
+    ($owners:literal) => {
+        concat!(
+            "WITH l (event, endpoint, owner, attempt, base) AS (",
+            "SELECT d.event, d.endpoint, d.owner, d.attempt, d.base \
+             FROM handoff h CROSS JOIN delivery d WHERE d.event BETWEEN h.first AND h.last AND h.owner ",
+            $owners,
+            " AND d.state = 2 AND d.lease IS NULL AND d.owner = h.owner \
+             UNION SELECT event, endpoint, owner, attempt, base FROM delivery \
+             WHERE lease IS NOT NULL AND state = 2 AND owner ",
+            $owners,
+            ") SELECT l.event, l.endpoint, l.owner, l.attempt, l.base, e.tenant, e.id, t.text, e.ping_of \
+             FROM l CROSS JOIN event e CROSS JOIN name t WHERE e.key = l.event AND t.key = e.type"
+        )
+    };
+}
+
+/// The deliveries leased by incarnations that do not live any more; nobody lives but `present` on SQLite.
+pub(crate) async fn leased_by_dead(conn: &mut Conn, present: Incarnation) -> Result<Vec<Leased>> {
+    let sql = match conn {
+        Conn::Sqlite(_) => leased!("<> $1"),
+        Conn::Postgres(_) => leased!("NOT IN (SELECT unnest(live) FROM gate UNION SELECT $1)"),
+    };
+    leased(conn, sql, present).await
 }
 
 /// The deliveries leased by `incarnation`.
 pub(crate) async fn leased_by(conn: &mut Conn, incarnation: Incarnation) -> Result<Vec<Leased>> {
-    leased(conn, incarnation.0, incarnation.0).await
+    leased(conn, leased!("= $1"), incarnation).await
 }
 
-/// Those claimed stand in the index of leases, those handed over in the ranges of their turns.
-async fn leased(conn: &mut Conn, first: i64, last: i64) -> Result<Vec<Leased>> {
-    let sql = "WITH l (event, endpoint, owner, attempt, base) AS ( \
-               SELECT d.event, d.endpoint, d.owner, d.attempt, d.base FROM handoff h CROSS JOIN delivery d \
-               WHERE d.event BETWEEN h.first AND h.last AND h.owner BETWEEN $1 AND $2 AND d.state = 2 AND d.lease IS NULL AND d.owner = h.owner \
-               UNION SELECT event, endpoint, owner, attempt, base FROM delivery \
-               WHERE lease IS NOT NULL AND state = 2 AND owner BETWEEN $1 AND $2) \
-               SELECT l.event, l.endpoint, l.owner, l.attempt, l.base, e.tenant, e.id, t.text, e.ping_of \
-               FROM l CROSS JOIN event e CROSS JOIN name t WHERE e.key = l.event AND t.key = e.type";
+async fn leased(conn: &mut Conn, sql: &'static str, incarnation: Incarnation) -> Result<Vec<Leased>> {
     type Row = (i64, i64, i64, i64, i64, i64, String, String, i64);
-    let rows: Vec<Row> = fetch_all!(conn, sql, first, last)?;
+    let rows: Vec<Row> = fetch_all!(conn, sql, incarnation.0)?;
     let read = |(event, endpoint, owner, attempt, base, tenant, event_id, event_type, ping_of): Row| {
         let key = DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) };
         let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);

@@ -1,15 +1,12 @@
 //! What a database knows of itself: its counters, its configuration version, and its three random keys.
 
-use std::path::Path;
-
 use zeroize::Zeroizing;
 
 use super::{
-    Conn, Error, Result, Tx,
+    Conn, Error, KeySource, Result, Tx,
     seal::{Keyring, Place},
     sql::{execute, fetch_all, fetch_optional},
 };
-use crate::model::Incarnation;
 
 /// The random keys of a database, made with it and never changed.
 #[derive(Clone)]
@@ -31,23 +28,21 @@ impl std::fmt::Debug for DatabaseKeys {
 impl DatabaseKeys {
     /// Opens the database's keys, or makes them if the database is new.
     ///
-    /// `key_file` holds the key that they are sealed under. It is made only together with the keys: a database that has
-    /// some, but whose key file is missing or holds another key, is refused.
-    pub(crate) async fn open(tx: &mut Tx, key_file: &Path) -> Result<(Self, Keyring)> {
+    /// `source` is of the key that they are sealed under. A key file is made only together with the keys: a database that
+    /// has some, but whose key is missing or another one, is refused.
+    pub(crate) async fn open(tx: &mut Tx, source: &KeySource) -> Result<(Self, Keyring)> {
         let stored: Vec<(String, Vec<u8>)> = fetch_all!(&mut tx.conn, "SELECT name, sealed FROM database_key")?;
         if stored.is_empty() {
-            return Self::create(tx, key_file).await;
+            return Self::create(tx, source).await;
         }
-        let keyring = Keyring::load(key_file).map_err(|error| {
-            let path = key_file.display();
-            Error::Key(format!("the database is sealed, and its key file {path} cannot be used: {error}"))
-        })?;
+        let keyring = Keyring::of(source)
+            .map_err(|error| Error::Key(format!("the database is sealed, and {source} cannot be used: {error}")))?;
         let key = |name: &str| {
             let sealed = stored.iter().find(|(stored, _)| stored == name).map(|(_, sealed)| sealed.as_slice());
             let sealed = sealed.ok_or_else(|| Error::Corrupt(format!("database key {name} is missing")))?;
-            let opened = keyring.open(place(name), sealed).map_err(|error| {
-                Error::Key(format!("the key file {} does not open this database: {error}", key_file.display()))
-            })?;
+            let opened = keyring
+                .open(place(name), sealed)
+                .map_err(|error| Error::Key(format!("{source} does not open this database: {error}")))?;
             let bytes = <[u8; 32]>::try_from(opened.as_slice());
             bytes.map(Zeroizing::new).map_err(|_| Error::Corrupt(format!("database key {name} has a wrong length")))
         };
@@ -55,11 +50,14 @@ impl DatabaseKeys {
         Ok((keys, keyring))
     }
 
-    async fn create(tx: &mut Tx, key_file: &Path) -> Result<(Self, Keyring)> {
-        // A key file without a database: left by a first start that did not get further, or put there on purpose.
-        let keyring = if key_file.exists() { Keyring::load(key_file) } else { Keyring::create(key_file) };
-        let keyring = keyring
-            .map_err(|error| Error::Key(format!("the key file {} cannot be used: {error}", key_file.display())))?;
+    async fn create(tx: &mut Tx, source: &KeySource) -> Result<(Self, Keyring)> {
+        let keyring = match source {
+            // One that is there without a database was left by a first start that did not get further, or put there on
+            // purpose.
+            KeySource::MadeWithDatabase(path) if !path.exists() => Keyring::create(path),
+            KeySource::MadeWithDatabase(_) | KeySource::File(_) | KeySource::Given(_) => Keyring::of(source),
+        };
+        let keyring = keyring.map_err(|error| Error::Key(format!("{source} cannot be used: {error}")))?;
         let keys = Self { ids: random(), fingerprints: random(), tokens: random() };
         for (name, key) in [("ids", &keys.ids), ("fingerprints", &keys.fingerprints), ("tokens", &keys.tokens)] {
             let sealed = keyring.seal(place(name), key.as_slice());
@@ -76,11 +74,6 @@ fn place(name: &str) -> Place<'_> {
 
 fn random() -> Zeroizing<[u8; 32]> {
     Zeroizing::new(rand::random())
-}
-
-/// Begins a new life of the server and returns its number.
-pub(crate) async fn next_incarnation(tx: &mut Tx) -> Result<Incarnation> {
-    Ok(Incarnation(next_key(tx, "incarnation").await?))
 }
 
 /// Takes the next number of a counter.
@@ -103,10 +96,15 @@ pub(crate) async fn set_last_key(tx: &mut Tx, counter: &'static str, value: i64)
 }
 
 /// Raises the configuration version and returns the new one.
+///
+/// # Errors
+/// [`Error::Outdated`] if it had been raised since this server read the configuration.
 pub(crate) async fn raise_cfg(tx: &mut Tx) -> Result<i64> {
     let row: Option<(i64,)> =
         fetch_optional!(&mut tx.conn, "UPDATE gate SET cfg = cfg + 1 WHERE one = 1 RETURNING cfg")?;
-    row.map(|(cfg,)| cfg).ok_or_else(|| Error::Corrupt("the gate is missing".to_owned()))
+    let (cfg,) = row.ok_or_else(|| Error::Corrupt("the gate is missing".to_owned()))?;
+    tx.pass.as_mut().map_or(Ok(()), |pass| pass.raised(cfg))?;
+    Ok(cfg)
 }
 
 /// The configuration version.

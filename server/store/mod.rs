@@ -2,9 +2,11 @@
 //!
 //! Every unit of work runs in a task of its own ([`Db::write`], [`Db::read`]), because a future of sqlx's that is dropped
 //! midway can leave its connection inside an open transaction, and callers' futures are dropped at their deadlines.
-//! There is one writer at a time. A unit that returns without [`Tx::commit`] changes nothing.
+//! There is one writer at a time. A unit that returns without [`Tx::commit`] or [`log::commit`] changes nothing.
 
 pub(crate) mod attempt;
+#[cfg(test)]
+mod conformance;
 pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;
@@ -15,10 +17,14 @@ pub(crate) mod health;
 pub(crate) mod hot;
 pub(crate) mod lane;
 pub(crate) mod lease;
+mod location;
 pub(crate) mod log;
 pub(crate) mod meta;
+mod migrate;
 pub(crate) mod name;
 mod policy;
+mod postgres;
+pub(crate) mod replica;
 mod seal;
 pub(crate) mod secret;
 mod sql;
@@ -26,6 +32,7 @@ mod sqlite;
 pub(crate) mod tenant;
 #[cfg(test)]
 mod tests;
+mod tx;
 
 use std::sync::Arc;
 
@@ -33,6 +40,8 @@ use futures_util::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 
 pub(crate) use self::attempt::micros;
+#[cfg(test)]
+pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
 pub use self::{
     delivery::{DeliveryRow, Position},
     endpoint::EndpointVersion,
@@ -43,11 +52,16 @@ pub use self::{
     hot::{DeliveryInsert, EventInsert, Settled, Settlement},
     lane::LaneRow,
     lease::{Claimed, Leased},
+    location::{Config, KeySource, Location},
     log::LogRow,
     meta::DatabaseKeys,
+    postgres::Postgres,
     seal::{KeyFileError, Keyring, Place, SealError},
-    sqlite::{OpenOptions, Sqlite},
+    sqlite::Sqlite,
+    tx::Tx,
 };
+
+use crate::model::Incarnation;
 
 /// A database. Cheap to clone; clones share its connections.
 #[derive(Clone, Debug)]
@@ -56,6 +70,7 @@ pub struct Db(Arc<Kind>);
 #[derive(Debug)]
 enum Kind {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// A connection to whichever database it is.
@@ -63,20 +78,31 @@ enum Kind {
 pub enum Conn {
     /// To SQLite.
     Sqlite(PoolConnection<sqlx::Sqlite>),
-}
-
-/// A write transaction: the only one, until it is dropped.
-#[derive(Debug)]
-pub struct Tx {
-    conn: Conn,
-    texts: Arc<sql::Texts>,
-    left_open: sqlite::LeftOpen,
+    /// To Postgres.
+    Postgres(PoolConnection<sqlx::Postgres>),
 }
 
 impl Db {
-    /// Opens a SQLite database, making it if it is not there, and migrates it.
-    pub async fn open_sqlite(options: OpenOptions) -> Result<Self> {
-        Ok(Self(Arc::new(Kind::Sqlite(Sqlite::open(options).await?))))
+    /// Opens a database and migrates it. A SQLite database is made if it is not there.
+    pub async fn open(location: &Location) -> Result<Self> {
+        Ok(Self(Arc::new(match location {
+            Location::Sqlite(path) => Kind::Sqlite(Sqlite::open(path).await?),
+            Location::Postgres(url) => Kind::Postgres(Postgres::open(url).await?),
+        })))
+    }
+
+    /// Whether several servers can use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&*self.0, Kind::Postgres(_))
+    }
+
+    /// From now on commits are those of `incarnation`, made under configuration `cfg`; the log reaches to row `seq` at
+    /// least. To be told while nobody else writes.
+    pub(crate) fn enter(&self, incarnation: Incarnation, cfg: i64, seq: i64) {
+        if let Kind::Postgres(postgres) = &*self.0 {
+            postgres.gate().enter(incarnation);
+            postgres.gate().know(cfg, seq);
+        }
     }
 
     /// Runs `unit` in a task of its own with a write transaction, which the unit commits itself.
@@ -120,6 +146,7 @@ impl Db {
         let task = tokio::spawn(async move {
             let mut conn = match &*db.0 {
                 Kind::Sqlite(sqlite) => Conn::Sqlite(sqlite.reader().await?),
+                Kind::Postgres(postgres) => Conn::Postgres(postgres.reader().await?),
             };
             unit(&mut conn).await
         });
@@ -133,19 +160,26 @@ impl Db {
                 let left_open = sqlite.left_open();
                 left_open.begun();
                 sql::execute!(&mut conn, "BEGIN IMMEDIATE")?;
-                Ok(Tx { conn, texts: sqlite.texts(), left_open })
+                Ok(Tx { conn, texts: sqlite.texts(), left_open, pass: None })
             }
+            Kind::Postgres(postgres) => Ok(Tx {
+                conn: Conn::Postgres(postgres.begin().await?),
+                texts: postgres.texts(),
+                left_open: postgres.left_open(),
+                pass: Some(postgres.pass()),
+            }),
         }
     }
 
     /// Moves what was committed from the write-ahead log into the database file. `from_writer` does it on the writer's
     /// own connection, between two writes, which is what lets the log start over; otherwise it happens beside them.
-    /// Returns how many pages the log holds.
+    /// Returns how many pages the log holds; Postgres sees to its own.
     pub async fn checkpoint(&self, from_writer: bool) -> Result<u64> {
         let db = self.clone();
         let task = tokio::spawn(async move {
             match &*db.0 {
                 Kind::Sqlite(sqlite) => sqlite.checkpoint(from_writer).await,
+                Kind::Postgres(_) => Ok(0),
             }
         });
         task.await.unwrap_or(Err(Error::Panicked))
@@ -155,28 +189,7 @@ impl Db {
     pub async fn close(&self) {
         match &*self.0 {
             Kind::Sqlite(sqlite) => sqlite.close().await,
-        }
-    }
-}
-
-impl Tx {
-    /// The transaction's connection, for the functions of this module that only read.
-    pub fn conn(&mut self) -> &mut Conn {
-        &mut self.conn
-    }
-
-    /// Makes what was written durable. The write lock stays held until the transaction is dropped.
-    pub async fn commit(&mut self) -> Result<()> {
-        sql::execute!(&mut self.conn, "COMMIT")?;
-        self.left_open.ended();
-        Ok(())
-    }
-
-    /// Undoes what was written and not committed.
-    pub async fn abandon(&mut self) {
-        // Fails if the unit had committed already, or the database rolled back by itself; both are fine.
-        if sql::execute!(&mut self.conn, "ROLLBACK").is_ok() {
-            self.left_open.ended();
+            Kind::Postgres(postgres) => postgres.close().await,
         }
     }
 }

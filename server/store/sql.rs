@@ -1,7 +1,8 @@
 //! One SQL text for every database: the macros that run it on whichever one a connection is of, and the building of
 //! multi-row statements.
 //!
-//! Multi-row statements come in few sizes, so that few distinct texts are ever prepared.
+//! On SQLite multi-row statements come in few sizes, so that few distinct texts are ever prepared. On Postgres each has one
+//! text, whose rows come as one array for each column.
 
 use std::{
     collections::HashMap,
@@ -16,6 +17,9 @@ macro_rules! fetch_all {
             $crate::store::Conn::Sqlite(c) => {
                 sqlx::query_as($sql)$(.bind($bind))*.fetch_all(&mut **c).await.map_err($crate::store::Error::from)
             }
+            $crate::store::Conn::Postgres(c) => {
+                sqlx::query_as($sql)$(.bind($bind))*.fetch_all(&mut **c).await.map_err($crate::store::Error::from)
+            }
         }
     };
 }
@@ -27,6 +31,9 @@ macro_rules! fetch_optional {
             $crate::store::Conn::Sqlite(c) => {
                 sqlx::query_as($sql)$(.bind($bind))*.fetch_optional(&mut **c).await.map_err($crate::store::Error::from)
             }
+            $crate::store::Conn::Postgres(c) => {
+                sqlx::query_as($sql)$(.bind($bind))*.fetch_optional(&mut **c).await.map_err($crate::store::Error::from)
+            }
         }
     };
 }
@@ -36,6 +43,11 @@ macro_rules! execute {
     ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
         match $conn {
             $crate::store::Conn::Sqlite(c) => sqlx::query($sql)$(.bind($bind))*
+                .execute(&mut **c)
+                .await
+                .map(|done| done.rows_affected())
+                .map_err($crate::store::Error::from),
+            $crate::store::Conn::Postgres(c) => sqlx::query($sql)$(.bind($bind))*
                 .execute(&mut **c)
                 .await
                 .map(|done| done.rows_affected())
@@ -67,29 +79,47 @@ pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// A statement over many rows: `head`, then the rows' placeholders, then `tail`.
+/// One column of `rows`, to be bound as an array.
+pub(super) fn column<'a, T, C>(rows: &'a [T], read: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(read).collect()
+}
+
+/// A statement over many rows: `head`, then the rows, then `tail`.
 #[derive(Debug)]
 pub(super) struct MultiRow {
-    /// Up to and including `VALUES`.
+    /// What precedes the rows.
     pub(super) head: &'static str,
-    /// What follows the rows. Its own placeholders are `$1` to `$9`; they are bound after the rows.
+    /// What follows the rows. Its own placeholders are `$1` to `$9`; they are bound after the rows on SQLite, before them on
+    /// Postgres.
     pub(super) tail: &'static str,
-    /// How many binds each row has.
-    pub(super) columns: usize,
+    /// The types of each row's binds, as Postgres calls them.
+    pub(super) columns: &'static [&'static str],
 }
 
 /// The texts built so far.
 #[derive(Debug, Default)]
 pub(super) struct Texts(Mutex<HashMap<TextKey, Arc<str>>>);
 
+/// Stands for the number of rows in the key of a text that takes arrays.
+const ARRAYS: usize = 0;
+
 /// A statement's head and tail, and how many rows.
 type TextKey = (&'static str, &'static str, usize);
 
 impl Texts {
-    /// The text of `statement` for `rows` rows.
+    /// SQLite's text of `statement` for `rows` rows.
     pub(super) fn get(&self, statement: &MultiRow, rows: usize) -> Arc<str> {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         texts.entry((statement.head, statement.tail, rows)).or_insert_with(|| statement.text(rows).into()).clone()
+    }
+
+    /// Postgres's text of `statement`, for any number of rows.
+    pub(super) fn of_arrays(&self, statement: &MultiRow) -> Arc<str> {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        texts
+            .entry((statement.head, statement.tail, ARRAYS))
+            .or_insert_with(|| statement.text_of_arrays().into())
+            .clone()
     }
 }
 
@@ -97,11 +127,13 @@ impl MultiRow {
     /// The rows' placeholders have no numbers: the name of each that has one is looked up for each bind, in a list of
     /// all, which at 128 rows took a third of the server's time.
     fn text(&self, rows: usize) -> String {
-        let mut text = String::with_capacity(self.head.len() + self.tail.len() + rows * (self.columns * 3 + 4));
+        let columns = self.columns.len();
+        let mut text = String::with_capacity(self.head.len() + self.tail.len() + rows * (columns * 3 + 4) + 7);
         text.push_str(self.head);
+        text.push_str(" VALUES");
         for row in 0..rows {
             text.push_str(if row == 0 { " (" } else { ", (" });
-            for column in 0..self.columns {
+            for column in 0..columns {
                 text.push_str(if column == 0 { "?" } else { ", ?" });
             }
             text.push(')');
@@ -111,9 +143,17 @@ impl MultiRow {
         for part in parts {
             let (number, rest) = part.split_at_checked(1).unwrap_or((part, ""));
             let number = number.parse::<usize>().expect("a tail's placeholders are $1 to $9");
-            write!(text, "${}{rest}", rows * self.columns + number).expect("writing to a String cannot fail");
+            write!(text, "${}{rest}", rows * columns + number).expect("writing to a String cannot fail");
         }
         text
+    }
+
+    /// `UNNEST` makes rows of the arrays, in their order.
+    fn text_of_arrays(&self) -> String {
+        let own = (1..=9).take_while(|number| self.tail.contains(&format!("${number}"))).count();
+        let arrays: Vec<String> =
+            (own + 1..).zip(self.columns).map(|(number, column)| format!("${number}::{column}[]")).collect();
+        format!("{} SELECT * FROM UNNEST({}){}", self.head, arrays.join(", "), self.tail)
     }
 }
 
@@ -135,7 +175,16 @@ mod tests {
 
     #[test]
     fn rows_come_first_and_are_not_numbered() {
-        let statement = MultiRow { head: "INSERT INTO t VALUES", tail: " RETURNING $2 + $1", columns: 2 };
+        let statement = MultiRow { head: "INSERT INTO t", tail: " RETURNING $2 + $1", columns: &["bigint", "text"] };
         assert_eq!(statement.text(2), "INSERT INTO t VALUES (?, ?), (?, ?) RETURNING $6 + $5");
+    }
+
+    #[test]
+    fn arrays_are_numbered_after_the_tails_placeholders() {
+        let statement = MultiRow { head: "INSERT INTO t", tail: " RETURNING $2 + $1", columns: &["bigint", "text"] };
+        let expected = "INSERT INTO t SELECT * FROM UNNEST($3::bigint[], $4::text[]) RETURNING $2 + $1";
+        assert_eq!(statement.text_of_arrays(), expected);
+        let statement = MultiRow { head: "DELETE FROM t WHERE k IN (", tail: ")", columns: &["bigint"] };
+        assert_eq!(statement.text_of_arrays(), "DELETE FROM t WHERE k IN ( SELECT * FROM UNNEST($1::bigint[]))");
     }
 }

@@ -3,27 +3,20 @@
 //! Durability is WAL with synchronous = FULL on every connection. `PATH.lock` is locked for as long as the database is
 //! open (never the database file itself: closing any descriptor of it would drop SQLite's own POSIX locks).
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use rustix::fs::{FlockOperation, flock};
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection,
-    migrate::{Migration, MigrationType, Migrator},
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     error::{Error, Result},
+    migrate,
     sql::Texts,
+    tx::LeftOpen,
 };
 
 /// Readers at most: lists and watchers behind the ring; two cores need no more.
@@ -34,29 +27,6 @@ const STATEMENTS_CACHED_MAX: usize = 512;
 
 /// The write-ahead log's file is cut back to this when it starts over.
 const JOURNAL_BYTES_MAX: &str = "67108864";
-
-/// How SQLite is opened.
-#[derive(Clone, Debug)]
-pub struct OpenOptions {
-    /// The database file.
-    pub path: PathBuf,
-}
-
-/// Whether the writer's connection may be inside a transaction that nobody will end. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LeftOpen(Arc<AtomicBool>);
-
-impl LeftOpen {
-    /// A transaction is about to begin.
-    pub(super) fn begun(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// It has ended.
-    pub(super) fn ended(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
 
 /// An open SQLite database.
 #[derive(Debug)]
@@ -71,9 +41,9 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// Opens the file, making it if it is not there, and brings it to the newest schema.
-    pub(super) async fn open(options: OpenOptions) -> Result<Self> {
-        let lock = lock(&options.path)?;
-        let connect = connect_options(&options.path);
+    pub(super) async fn open(path: &Path) -> Result<Self> {
+        let lock = lock(path)?;
+        let connect = connect_options(path);
         migrate(&connect).await?;
         let writer = pool(1).connect_with(connect.clone()).await?;
         let readers = pool(READERS_MAX).connect_with(connect.pragma("query_only", "ON")).await?;
@@ -82,7 +52,7 @@ impl Sqlite {
 
     pub(super) async fn writer(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
         let mut conn = self.writer.acquire().await?;
-        if self.left_open.0.load(Ordering::Relaxed) {
+        if self.left_open.is_open() {
             // Whatever an abandoned unit left open ends here. Without an open transaction this is an error, which is fine.
             let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
         }
@@ -153,17 +123,8 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 }
 
 async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
-    let migrations = [
-        ("first light", include_str!("migrations/sqlite/0001_first_light.sql")),
-        ("event types", include_str!("migrations/sqlite/0002_event_types.sql")),
-        ("styles", include_str!("migrations/sqlite/0003_styles.sql")),
-    ];
-    let migrations = (1..).zip(migrations).map(|(version, (description, sql))| {
-        Migration::new(version, description.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
-    });
-    let migrator = Migrator::with_migrations(migrations.collect());
     let mut conn = SqliteConnection::connect_with(options).await?;
-    migrator.run(&mut conn).await?;
+    migrate::sqlite().run(&mut conn).await?;
     conn.close().await?;
     Ok(())
 }

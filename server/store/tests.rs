@@ -5,22 +5,29 @@ use std::{collections::HashSet, time::Duration};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::task::JoinSet;
 
-use super::{Conn, Db, Error, Kind, OpenOptions, Result, sql::execute, sql::fetch_all};
+use super::{Conn, Db, Error, Kind, Result, Tx, meta, sql::execute, sql::fetch_all};
+use crate::fixture::{TestDatabase, twins};
 
 const SEED: u64 = 0x71d1;
 const CALLERS: u64 = 8;
 const WRITES: u64 = 100;
 
-async fn open(directory: &tempfile::TempDir) -> Db {
-    Db::open_sqlite(OpenOptions { path: directory.path().join("t.db") }).await.unwrap()
+async fn open(database: &TestDatabase) -> Db {
+    Db::open(&database.config().location).await.unwrap()
+}
+
+async fn insert(tx: &mut Tx, text: String) -> Result<()> {
+    let key = meta::next_key(tx, "name").await?;
+    execute!(&mut tx.conn, "INSERT INTO name (key, text) VALUES ($1, $2)", key, text.as_str())?;
+    Ok(())
 }
 
 /// One write of two statements, so that it can be dropped between them.
 async fn write(db: Db, text: String) -> Result<()> {
     db.write(move |tx| {
         Box::pin(async move {
-            execute!(&mut tx.conn, "INSERT INTO name (text) VALUES ($1)", format!("{text}/first"))?;
-            execute!(&mut tx.conn, "INSERT INTO name (text) VALUES ($1)", format!("{text}/second"))?;
+            insert(tx, format!("{text}/first")).await?;
+            insert(tx, format!("{text}/second")).await?;
             tx.commit().await
         })
     })
@@ -70,8 +77,8 @@ async fn patient(db: Db, caller: u64) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_stop_waiting_lose_no_acknowledged_write() {
-    let directory = tempfile::tempdir().unwrap();
-    let db = open(&directory).await;
+    let database = TestDatabase::create().await;
+    let db = open(&database).await;
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         callers.spawn(impatient(db.clone(), caller));
@@ -85,7 +92,7 @@ async fn callers_that_stop_waiting_lose_no_acknowledged_write() {
     db.close().await;
     drop(db);
 
-    let stored = names(&open(&directory).await).await;
+    let stored = names(&open(&database).await).await;
     for text in acknowledged {
         let whole = ["first", "second"].map(|part| stored.contains(&format!("{text}/{part}")));
         assert_eq!(whole, [true, true], "seed {SEED:#x}: {text} was acknowledged");
@@ -104,12 +111,12 @@ async fn callers_that_stop_waiting_lose_no_acknowledged_write() {
 
 #[tokio::test]
 async fn unit_that_panics_changes_nothing_and_leaves_the_writer_usable() {
-    let directory = tempfile::tempdir().unwrap();
-    let db = open(&directory).await;
+    let database = TestDatabase::create().await;
+    let db = open(&database).await;
     let panicked: Result<()> = db
         .write(|tx| {
             Box::pin(async move {
-                execute!(&mut tx.conn, "INSERT INTO name (text) VALUES ('half')")?;
+                insert(tx, "half".to_owned()).await?;
                 panic!("on purpose")
             })
         })
@@ -122,9 +129,9 @@ async fn unit_that_panics_changes_nothing_and_leaves_the_writer_usable() {
 
 #[tokio::test]
 async fn every_connection_is_durable_and_readers_only_read() {
-    let directory = tempfile::tempdir().unwrap();
-    let db = open(&directory).await;
-    let Kind::Sqlite(sqlite) = &*db.0;
+    let database = TestDatabase::create().await;
+    let db = open(&database).await;
+    let Kind::Sqlite(sqlite) = &*db.0 else { unreachable!("it was opened above") };
     let mut conns = vec![Conn::Sqlite(sqlite.writer().await.unwrap())];
     // All at once, so that the pool gives each of its connections.
     for _ in 0..super::sqlite::READERS_MAX {
@@ -138,3 +145,12 @@ async fn every_connection_is_durable_and_readers_only_read() {
         assert_eq!(query_only[0].0 == 1, index > 0, "connection {index}");
     }
 }
+
+twins!(
+    "tests.rs",
+    [
+        callers_that_stop_waiting_lose_no_acknowledged_write,
+        unit_that_panics_changes_nothing_and_leaves_the_writer_usable,
+    ],
+    only[every_connection_is_durable_and_readers_only_read]
+);

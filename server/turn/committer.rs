@@ -38,6 +38,9 @@ const FINISHED_WAIT: Duration = Duration::from_millis(20);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// How often a batch is written anew at once that other work had been in the way of.
+const AGAIN_MAX: u32 = 5;
+
 /// How long an outcome waits that the database refuses by itself.
 const QUARANTINE: Duration = Duration::from_secs(30);
 
@@ -94,6 +97,9 @@ impl CommitterTask {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         while let Some((batch, replies)) = self.gather(&shutdown).await {
             self.write(batch, replies).await;
+            if self.engine.shared.fenced.is_cancelled() {
+                return;
+            }
             if self.checkpoints.take_restart()
                 && let Err(error) = self.engine.shared.db.checkpoint(true).await
             {
@@ -162,6 +168,7 @@ impl CommitterTask {
     /// Writes a batch. If the data of one item is refused, the others are written without it.
     async fn write(&mut self, batch: Batch, replies: Replies) {
         let mut pieces = vec![(batch, replies)];
+        let mut again = 0;
         while let Some((batch, mut replies)) = pieces.pop() {
             let batch = Arc::new(batch);
             match self.engine.write(&batch).await {
@@ -180,11 +187,29 @@ impl CommitterTask {
                         Err(batch) => self.refuse_one(batch, replies, &error),
                     }
                 }
+                Err(error @ (Error::Contended(_) | Error::Outdated)) if again < AGAIN_MAX => {
+                    again += 1;
+                    self.clear_the_way(&error).await;
+                    pieces.push((Arc::unwrap_or_clone(batch), replies));
+                }
                 Err(error) => {
+                    if matches!(error, Error::Fenced) {
+                        self.engine.shared.fenced.cancel();
+                    }
                     let batch = Arc::unwrap_or_clone(batch);
                     self.refuse(batch, replies, &error).await;
                 }
             }
+        }
+    }
+
+    /// Before a batch is written anew.
+    async fn clear_the_way(&self, error: &Error) {
+        tracing::info!(%error, "a turn is written anew");
+        if matches!(error, Error::Outdated)
+            && let Err(error) = self.engine.shared.catch_up().await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the configuration could not be read anew");
         }
     }
 

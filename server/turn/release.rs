@@ -22,7 +22,7 @@ const CHUNK: usize = 1_024;
 pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
     let incarnation = engine.shared.incarnation;
     let db = &engine.shared.db;
-    let leased = db.read(move |conn| Box::pin(store::lease::leased_before(conn, incarnation))).await?;
+    let leased = db.read(move |conn| Box::pin(store::lease::leased_by_dead(conn, incarnation))).await?;
     for chunk in leased.chunks(CHUNK) {
         let (engine, chunk) = (engine.clone(), chunk.to_vec());
         db.write(move |tx| {
@@ -40,8 +40,8 @@ pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
     }
     db.write(move |tx| {
         Box::pin(async move {
-            store::lease::delete_handoffs_before(tx, incarnation).await?;
-            store::lane::disown_all(tx).await?;
+            store::lease::delete_handoffs_of_dead(tx, incarnation).await?;
+            store::lane::disown_dead(tx, incarnation).await?;
             tx.commit().await
         })
     })

@@ -150,28 +150,16 @@ impl<'tx> Turn<'tx> {
 
     /// Appends the turn's log row and commits.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        let mark: i64 = rand::random();
-        if let Some(body) = std::mem::take(&mut self.log).finish() {
-            self.done.seq = Some(store::log::append(self.tx, self.now, mark, &body).await?);
-        }
+        let body = std::mem::take(&mut self.log).finish();
         crash_point!("turn-before-commit");
-        let committed = self.tx.commit().await;
+        let committed = match body {
+            Some(body) => store::log::commit(self.tx, self.now, &body).await.map(Some),
+            None => self.tx.commit().await.map(|()| None),
+        };
         crash_point!("turn-after-commit");
-        match (committed, self.done.seq) {
-            (Ok(()), _) => {}
-            (Err(error), Some(seq)) if self.was_committed(seq, mark).await => {
-                tracing::warn!(%error, seq, "a commit failed but is in the log");
-            }
-            (Err(error), _) => return Err(error),
-        }
+        self.done.seq = committed?;
         self.committed = true;
         Ok(())
-    }
-
-    /// After an error at the commit: whether it took place all the same. The turn's mark in the log tells.
-    async fn was_committed(&mut self, seq: i64, mark: i64) -> bool {
-        self.tx.abandon().await;
-        store::log::has_mark(self.tx.conn(), seq - 1, mark).await.unwrap_or(false)
     }
 
     /// Forgets the hand-overs of which nothing is left in flight.
@@ -203,9 +191,15 @@ impl<'tx> Turn<'tx> {
 pub(super) fn publish_error(error: &Error) -> PublishError {
     match error {
         Error::Full(_) => PublishError::StorageFull,
-        Error::Unavailable(_) | Error::Panicked => PublishError::StorageUnavailable,
-        Error::Data(_) | Error::Poisoned | Error::Corrupt(_) | Error::InUse(_) | Error::Key(_) | Error::Migrate(_) => {
-            PublishError::Internal
+        Error::Unavailable(_) | Error::Contended(_) | Error::Outdated | Error::Fenced | Error::Panicked => {
+            PublishError::StorageUnavailable
         }
+        Error::Data(_)
+        | Error::Poisoned
+        | Error::Corrupt(_)
+        | Error::InUse(_)
+        | Error::Key(_)
+        | Error::Unsuitable(_)
+        | Error::Migrate(_) => PublishError::Internal,
     }
 }

@@ -4,16 +4,16 @@ mod limits;
 mod resume;
 mod start;
 
-use std::{path::Path, pin::Pin, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
+    fixture::{TestDatabase, twins},
     model::{EndpointKey, LogBody, ShownState, TransitionKind},
-    store::{Conn, OpenOptions, log},
+    store::log,
 };
 
 const TENANT: TenantKey = TenantKey(1);
@@ -31,9 +31,15 @@ struct House {
 }
 
 impl House {
-    async fn open(folder: &Path, config: &Config) -> Self {
-        let db = Db::open_sqlite(OpenOptions { path: folder.join("tidings.db") }).await.unwrap();
-        let (seq, ..) = db.read(|conn| log::head(conn).boxed()).await.unwrap();
+    async fn open(database: &TestDatabase, config: &Config) -> Self {
+        let db = Db::open(&database.config().location).await.unwrap();
+        let unit = async |tx: &mut store::Tx| {
+            let incarnation = store::replica::begin(tx, "test").await?;
+            let (cfg, (seq, ..)) = (store::meta::cfg(tx.conn()).await?, log::head(tx.conn()).await?);
+            tx.commit().await.map(|()| (incarnation, cfg, seq))
+        };
+        let (incarnation, cfg, seq) = db.write(move |tx| async move { unit(tx).await }.boxed()).await.unwrap();
+        db.enter(incarnation, cfg, seq);
         let (head, shutdown) = (Head::new(seq), CancellationToken::new());
         let key = Zeroizing::new([7; 32]);
         let (watch, tail) = Watch::new(config, db.clone(), head.clone(), key, shutdown.clone());
@@ -44,10 +50,7 @@ impl House {
 
     /// Commits a turn without telling anyone.
     async fn append_silently(&self, now: i64, body: LogBody) -> i64 {
-        let unit = async move |tx: &mut store::Tx| {
-            let seq = log::append(tx, Timestamp::from_micros(now), rand::random_range(1..i64::MAX), &body).await?;
-            tx.commit().await.map(|()| seq)
-        };
+        let unit = async move |tx: &mut store::Tx| log::commit(tx, Timestamp::from_micros(now), &body).await;
         self.db.write(move |tx| async move { unit(tx).await }.boxed()).await.unwrap()
     }
 
@@ -60,8 +63,7 @@ impl House {
     /// Runs SQL against the database, behind everyone's back.
     async fn sql(&self, sql: &'static str) {
         let unit = async move |tx: &mut store::Tx| {
-            let Conn::Sqlite(conn) = tx.conn();
-            sqlx::query(sql).execute(&mut **conn).await?;
+            store::execute!(tx.conn(), sql)?;
             tx.commit().await
         };
         self.db.write(move |tx| async move { unit(tx).await }.boxed()).await.unwrap();

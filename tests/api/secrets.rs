@@ -189,8 +189,8 @@ async fn imported_secrets_stand_in_no_plain_file() {
         CreateEndpointRequest { secret: Some("canary of a secret".to_owned()), ..in_style(StylePreset::Slack) };
     let answer = api.client.clone().create_endpoint(request).await.unwrap().into_inner();
     assert_eq!(answer.secret, "canary of a secret");
-    assert!(api.database_holds(b"https://example.com/hook"), "the endpoint itself is there");
-    assert!(!api.database_holds(b"canary"));
+    assert!(api.database_holds("https://example.com/hook").await, "the endpoint itself is there");
+    assert!(!api.database_holds("canary").await);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod demo;
 mod event_types;
+mod postgres;
 mod process;
 mod serve;
 mod signatures;

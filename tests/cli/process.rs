@@ -32,7 +32,12 @@ pub(crate) async fn run(directory: &Path, arguments: &[&str]) -> Output {
 
 /// Runs the binary, which is to refuse; returns what it said.
 pub(crate) async fn refusal(directory: &Path, arguments: &[&str]) -> String {
-    let output = run(directory, arguments).await;
+    refused(&mut tidings(directory, arguments)).await
+}
+
+/// As [`refusal`], for a command that has been made.
+pub(crate) async fn refused(command: &mut Command) -> String {
+    let output = timeout(DEADLINE, command.output()).await.expect("it ends").unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -45,7 +50,12 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
-        let mut child = tidings(directory, arguments).spawn().unwrap();
+        Self::of(&mut tidings(directory, arguments))
+    }
+
+    /// A run of a command that has been made.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -70,6 +80,14 @@ impl Running {
         })
         .await
         .unwrap_or_else(|_| panic!("{text:?} never came"))
+    }
+
+    /// Waits for its end; returns its status and what it said on standard error.
+    pub(crate) async fn ended(self, deadline: Duration) -> (Option<i32>, String) {
+        let Self { child, lines } = self;
+        let output = timeout(deadline, child.wait_with_output()).await.expect("it ends in time").unwrap();
+        drop(lines);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
     /// Sends a signal (`TERM`, `INT`) and waits for the end.

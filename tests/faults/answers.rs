@@ -39,7 +39,7 @@ fn seconds(time: Option<prost_types::Timestamp>) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_after_is_honoured_on_503_and_shown() {
-    let home = Home::new(40);
+    let home = Home::new(40).await;
     let sink = Sink::start(answering(|_, _| {
         let mut answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, "later");
         answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("3600"));
@@ -65,7 +65,7 @@ async fn retry_after_is_honoured_on_503_and_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gone_ends_the_delivery_disables_the_endpoint_and_holds_the_others() {
-    let home = Home::new(41);
+    let home = Home::new(41).await;
     let sink = Sink::start(always(StatusCode::GONE)).await;
     let process = home.start().await;
     let policy = DeliveryPolicy { max_in_flight: 1, ..Default::default() };
@@ -93,7 +93,7 @@ async fn gone_ends_the_delivery_disables_the_endpoint_and_holds_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_and_errors_are_failures_that_are_retried() {
-    let home = Home::new(42);
+    let home = Home::new(42).await;
     let sink = Sink::start(answering(|webhook, before| {
         let mut answer = Answer::from(match before {
             0 => StatusCode::MOVED_PERMANENTLY,
@@ -127,7 +127,7 @@ async fn redirects_and_errors_are_failures_that_are_retried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ping_reaches_a_disabled_endpoint_at_once_and_is_not_retried() {
-    let home = Home::new(43);
+    let home = Home::new(43).await;
     let sink = Sink::start(always(StatusCode::IM_A_TEAPOT)).await;
     let mut process = home.start().await;
     let endpoint = endpoint(&process.client, &sink, "/a", None).await;
@@ -148,7 +148,7 @@ async fn ping_reaches_a_disabled_endpoint_at_once_and_is_not_retried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_delivery_is_sent_again_when_a_person_asks_and_a_delivered_one_is_not() {
-    let home = Home::new(44);
+    let home = Home::new(44).await;
     let sink = Sink::start(answering(|_, before| {
         let status = if before < 2 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         std::future::ready(Answer::from(status))

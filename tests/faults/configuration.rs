@@ -22,7 +22,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotation_under_load_never_leaves_a_request_unverifiable() {
-    let home = Home::new(10);
+    let home = Home::new(10).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let mut process = home.start().await;
     let endpoint = endpoint(&process.client, &sink, "/a", None).await;
@@ -67,7 +67,7 @@ async fn changed_url_gets_every_attempt_that_begins_after_the_change() {
     /// What a retry waits at least, and what an attempt that had begun may take to arrive.
     const DELAY: Duration = Duration::from_millis(1500);
     const UNDER_WAY: Duration = Duration::from_millis(1000);
-    let home = Home::new(11);
+    let home = Home::new(11).await;
     let sink = Sink::start(answering(|webhook, _| {
         let old = webhook.uri.path() == "/old";
         let status = if old { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };

@@ -28,7 +28,7 @@ async fn crash_at_any_point_loses_nothing() {
 }
 
 async fn crash_at(point: &str, seed: u64) {
-    let home = Home::new(seed);
+    let home = Home::new(seed).await;
     let mut random = StdRng::seed_from_u64(seed);
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
@@ -85,7 +85,7 @@ async fn crash_loop(home: &Home, at: &str, lives: usize) -> Option<Process> {
 #[tokio::test(flavor = "multi_thread")]
 async fn answer_that_crashes_the_server_every_time_ends_within_the_policy_and_one_more() {
     for retries in [0, 1, 2] {
-        let home = Home::new(retries);
+        let home = Home::new(retries).await;
         let sink = Sink::start(always(StatusCode::INTERNAL_SERVER_ERROR)).await;
         let process = home.start().await;
         let schedule = delays(&vec![Duration::from_millis(20); retries as usize]);
@@ -113,7 +113,7 @@ async fn answer_that_crashes_the_server_every_time_ends_within_the_policy_and_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn crashes_before_the_request_never_end_a_delivery_unsent() {
-    let home = Home::new(5);
+    let home = Home::new(5).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
     let policy = DeliveryPolicy { retry: delays(&[Duration::from_millis(20)]), ..Default::default() };

@@ -17,7 +17,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storm_of_deadlines_loses_nothing_that_was_acknowledged() {
-    let home = Home::new(70);
+    let home = Home::new(70).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
     endpoint(&process.client, &sink, "/a", None).await;

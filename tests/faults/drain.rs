@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_and_exits_in_time_whatever_is_connected() {
-    let home = Home::new(20);
+    let home = Home::new(20).await;
     let sink = Sink::start(answering(|webhook, before| {
         let hangs = webhook.uri.path() == "/hangs" && before == 0;
         async move {

@@ -6,7 +6,7 @@ const EVENTS: usize = 300;
 
 /// Publishes one event after the other under strace, and counts the calls that wait for the disk.
 async fn syncs(events: usize) -> usize {
-    let home = Home::new(90);
+    let home = Home::new(90).await;
     let trace = home.database().with_extension("trace");
     let process = home.start_traced(&trace).await;
     for number in 0..events {

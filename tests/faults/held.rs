@@ -29,7 +29,7 @@ struct Held {
 /// A disabled endpoint behind which 20 deliveries wait: one that has failed once and is due again in `delay`, and 19 that
 /// have not been sent.
 async fn held(seed: u64, delay: Duration, hold: Duration) -> Held {
-    let home = Home::new(seed);
+    let home = Home::new(seed).await;
     let disabled = CancellationToken::new();
     let released = disabled.clone();
     let sink = Sink::start(answering(move |webhook, before| {

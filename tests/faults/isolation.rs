@@ -47,7 +47,7 @@ async fn bad_endpoints_do_not_slow_healthy_ones_and_caps_hold() {
 
 /// How long it takes until every healthy endpoint has got every event.
 async fn healthy_takes(seed: u64, bad: &[Bad]) -> Duration {
-    let home = Home::new(seed);
+    let home = Home::new(seed).await;
     let sink = Sink::start(answering(|_, _| async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         Answer::from(StatusCode::OK)

@@ -20,7 +20,7 @@ const KILLS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_faults_everything_arrives_exactly_once() {
-    let home = Home::new(1);
+    let home = Home::new(1).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
     endpoint(&process.client, &sink, "/a", None).await;
@@ -36,7 +36,7 @@ async fn without_faults_everything_arrives_exactly_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_under_load_lose_nothing_and_repeat_only_what_was_in_flight() {
-    let home = Home::new(2);
+    let home = Home::new(2).await;
     let mut random = StdRng::seed_from_u64(home.seed);
     // Answers take a while, so that there is something in flight whenever the server is killed.
     let sink = Sink::start(answering(|webhook, _| {
@@ -74,7 +74,7 @@ async fn publish_whose_answer_was_lost_is_repeated_without_a_second_event() {
     let mut repeats = Vec::new();
     for point in ["turn-before-commit", "turn-after-commit"] {
         for passage in 2..7 {
-            let home = Home::new(passage);
+            let home = Home::new(passage).await;
             let sink = Sink::start(always(StatusCode::OK)).await;
             let process = home.start().await;
             endpoint(&process.client, &sink, "/a", None).await;
@@ -121,7 +121,7 @@ async fn events(client: &crate::process::Client) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_publishes_of_one_id_make_one_event() {
-    let home = Home::new(3);
+    let home = Home::new(3).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
     endpoint(&process.client, &sink, "/a", None).await;
@@ -140,7 +140,7 @@ async fn concurrent_publishes_of_one_id_make_one_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backlog_and_what_was_in_flight_go_out_within_two_seconds_of_a_restart() {
-    let home = Home::new(4);
+    let home = Home::new(4).await;
     let hanging = tokio_util::sync::CancellationToken::new();
     let hang = hanging.clone();
     // Nothing is answered until the server has been killed.

@@ -6,10 +6,14 @@
 
 #[path = "../support/ledger.rs"]
 mod ledger;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../support/sink.rs"]
 mod sink;
+#[path = "../support/which.rs"]
+mod which;
 
 mod answers;
 mod configuration;
@@ -21,6 +25,7 @@ mod held;
 mod isolation;
 mod loss;
 mod retries;
+mod sessions;
 mod storage;
 mod styles;
 

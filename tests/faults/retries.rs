@@ -18,7 +18,7 @@ const DELAYS: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_are_never_early_and_only_their_timestamp_and_attempt_are_new() {
-    let home = Home::new(60);
+    let home = Home::new(60).await;
     let sink = Sink::start(always(StatusCode::INTERNAL_SERVER_ERROR)).await;
     let process = home.start().await;
     let policy = DeliveryPolicy { retry: delays(&DELAYS), ..Default::default() };
@@ -53,7 +53,7 @@ async fn retries_are_never_early_and_only_their_timestamp_and_attempt_are_new() 
 #[tokio::test(flavor = "multi_thread")]
 async fn scheduled_retry_survives_a_kill_and_is_not_early_after_it() {
     let delay = Duration::from_millis(1500);
-    let home = Home::new(61);
+    let home = Home::new(61).await;
     let sink = Sink::start(answering(|_, before| {
         let status = if before == 0 { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
         std::future::ready(Answer::from(status))

@@ -17,7 +17,7 @@ const FILE_BYTES_MAX: u64 = 2 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_writes_are_never_acknowledged_and_the_server_recovers() {
-    let home = Home::new(80);
+    let home = Home::new(80).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start_limited(FILE_BYTES_MAX).await;
     endpoint(&process.client, &sink, "/a", None).await;

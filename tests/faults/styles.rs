@@ -34,7 +34,7 @@ fn enveloped(received: &Received) -> Option<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn switched_style_loses_and_repeats_nothing_and_is_whole_in_every_request() {
-    let home = Home::new(12);
+    let home = Home::new(12).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
     let endpoint = endpoint(&process.client, &sink, "/a", None).await;
@@ -72,7 +72,7 @@ async fn switched_style_loses_and_repeats_nothing_and_is_whole_in_every_request(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payload_that_does_not_fit_is_dead_without_a_request_and_is_sent_once_the_style_takes_it() {
-    let home = Home::new(13);
+    let home = Home::new(13).await;
     let sink = Sink::start(always(StatusCode::OK)).await;
     let process = home.start().await;
     let endpoint = endpoint(&process.client, &sink, "/a", None).await;

@@ -260,31 +260,18 @@ struct Database {
 
 impl Database {
     async fn read(home: &Home) -> Self {
-        let mut conn = home.open_database().await;
-        let events: Vec<(String, i64)> =
-            sqlx::query_as("SELECT id, count(*) FROM event GROUP BY tenant, id").fetch_all(&mut conn).await.unwrap();
-        let deliveries: Vec<(String, i64, i64, i64)> = sqlx::query_as(
-            "SELECT event.id, endpoint, state, attempt FROM delivery JOIN event ON event.key = delivery.event",
-        )
-        .fetch_all(&mut conn)
-        .await
-        .unwrap();
-        let lost: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT event.id, url, count(*) FROM attempt JOIN event ON event.key = attempt.event \
-             JOIN endpoint ON endpoint.key = attempt.endpoint WHERE result = 4 GROUP BY 1, 2",
-        )
-        .fetch_all(&mut conn)
-        .await
-        .unwrap();
-        let (left,): (i64,) = sqlx::query_as("SELECT (SELECT count(*) FROM lane) + (SELECT count(*) FROM handoff)")
-            .fetch_one(&mut conn)
-            .await
-            .unwrap();
+        let events: Vec<(String, i64)> = home.ask("SELECT id, count(*) FROM event GROUP BY tenant, id").await;
+        let sql = "SELECT event.id, endpoint, state, attempt FROM delivery JOIN event ON event.key = delivery.event";
+        let deliveries: Vec<(String, i64, i64, i64)> = home.ask(sql).await;
+        let sql = "SELECT event.id, url, count(*) FROM attempt JOIN event ON event.key = attempt.event \
+                   JOIN endpoint ON endpoint.key = attempt.endpoint WHERE result = 4 GROUP BY 1, 2";
+        let lost: Vec<(String, String, i64)> = home.ask(sql).await;
+        let left: Vec<(i64,)> = home.ask("SELECT (SELECT count(*) FROM lane) + (SELECT count(*) FROM handoff)").await;
         Self {
             events: events.into_iter().collect(),
             deliveries: deliveries.into_iter().map(|(id, to, state, n)| ((id, to), (state, n))).collect(),
             lost: lost.into_iter().map(|(id, url, count)| ((id, url), count as usize)).collect(),
-            left,
+            left: left[0].0,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! A server's API over a temporary database, on a port of its own.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
+mod database;
+mod postgres;
+mod which;
 
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use std::{future::Future, net::SocketAddr, time::Duration};
+
 use tidings::{
     api::Limits,
     dispatch::Room,
@@ -20,14 +23,18 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
+use self::database::Database;
+
 /// A tenant beside `default`.
 pub(crate) const OTHER_TENANT: &str = "other";
+
+const ADD_TENANT: &str = "INSERT INTO tenant VALUES (2, 'other', 0)";
 
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
                        (SELECT count(*) FROM event_type), (SELECT count(*) FROM endpoint_header), \
-                       (SELECT total(value) FROM counter)";
+                       (SELECT CAST(sum(value) AS BIGINT) FROM counter)";
 
 /// A test that waits this long for an answer has failed.
 const SOON: Duration = Duration::from_secs(60);
@@ -37,7 +44,7 @@ pub(crate) struct Api {
     pub(crate) client: WebhookServiceClient<Channel>,
     server: Server,
     config: Config,
-    directory: tempfile::TempDir,
+    database: Database,
 }
 
 impl Api {
@@ -60,19 +67,16 @@ impl Api {
     }
 
     async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("tidings.db");
-        let key_file = directory.path().join("tidings.key");
+        let database = Database::create().await;
         // A life before, so that there is a database to add a tenant to.
-        Shared::open(&database, &key_file, Clock::system()).await.unwrap().db.close().await;
-        add_tenant(&database).await;
+        Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
+        database.run(ADD_TENANT).await;
 
         let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
         let egress =
             EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
         let config = Config {
-            database,
-            key_file,
+            database: database.config(),
             urls,
             egress,
             room: Room::default(),
@@ -80,14 +84,14 @@ impl Api {
             watch,
             clock: Clock::system(),
         };
-        Self::run(config, directory).await
+        Self::run(config, database).await
     }
 
-    async fn run(config: Config, directory: tempfile::TempDir) -> Self {
+    async fn run(config: Config, database: Database) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Server::start(config.clone(), listener).await.unwrap();
         let client = WebhookServiceClient::new(channel(server.address()).await);
-        Self { client, server, config, directory }
+        Self { client, server, config, database }
     }
 
     /// Where the server listens.
@@ -103,26 +107,17 @@ impl Api {
     /// Stops the server and starts another on the same database.
     pub(crate) async fn restart(self) -> Self {
         self.server.stop().await;
-        Self::run(self.config, self.directory).await
+        Self::run(self.config, self.database).await
     }
 
     /// Numbers that change with whatever is written.
     pub(crate) async fn written(&self) -> Vec<i64> {
-        let mut conn = connect(&self.config.database).await;
-        let row = sqlx::query(WRITTEN).fetch_one(&mut conn).await.unwrap();
-        let numbers = (0..row.len()).map(|column| row.get_unchecked::<i64, _>(column)).collect();
-        conn.close().await.unwrap();
-        numbers
+        self.database.numbers(WRITTEN).await
     }
 
-    /// Whether these bytes stand in the database's files as they are.
-    pub(crate) fn database_holds(&self, bytes: &[u8]) -> bool {
-        let files = std::fs::read_dir(self.directory.path()).unwrap();
-        let holds = |file: std::io::Result<std::fs::DirEntry>| {
-            let content = std::fs::read(file.unwrap().path()).unwrap();
-            content.windows(bytes.len()).any(|window| window == bytes)
-        };
-        files.into_iter().any(holds)
+    /// Whether this text stands in the database as it is.
+    pub(crate) async fn database_holds(&self, text: &str) -> bool {
+        self.database.holds(text).await
     }
 
     /// Asserts that a call is refused with this code, this reason and violations of these fields (in this order), and that
@@ -157,17 +152,6 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 /// A connection of its own to a server.
 pub(crate) async fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
-}
-
-async fn connect(database: &PathBuf) -> SqliteConnection {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
-
-async fn add_tenant(database: &PathBuf) {
-    let mut conn = connect(database).await;
-    sqlx::query("INSERT INTO tenant VALUES (2, $1, 0)").bind(OTHER_TENANT).execute(&mut conn).await.unwrap();
-    conn.close().await.unwrap();
 }
 
 /// Everything that an answer shows, for looking for what it must not.

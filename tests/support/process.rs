@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, FromRow, PgConnection, SqliteConnection, postgres::PgRow, sqlite::SqliteRow};
 use tidings::proto::webhook_service_client::WebhookServiceClient;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -16,11 +16,16 @@ use tokio::{
 };
 use tonic::transport::{Channel, Endpoint};
 
+use crate::{postgres::PostgresDatabase, which};
+
 /// Beyond this whatever is waited for will not come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much of the server's log a failing test shows.
 const LOG_LINES_SHOWN: usize = 60;
+
+/// A key for the secrets in Postgres.
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 const SERVER: &str = env!("CARGO_BIN_EXE_tidings");
 
@@ -29,6 +34,7 @@ pub(crate) type Client = WebhookServiceClient<Channel>;
 /// Where a server's database, key and log are.
 pub(crate) struct Home {
     directory: tempfile::TempDir,
+    postgres: Option<PostgresDatabase>,
     /// What all that is random in a test derives from; shown when it fails.
     pub(crate) seed: u64,
 }
@@ -41,8 +47,19 @@ pub(crate) struct Process {
 }
 
 impl Home {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), seed }
+    pub(crate) async fn new(seed: u64) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), postgres: which::postgres().await, seed }
+    }
+
+    /// On Postgres, whatever the run is for.
+    pub(crate) async fn on_postgres(seed: u64) -> Self {
+        let postgres = Some(PostgresDatabase::create().await);
+        Self { directory: tempfile::tempdir().unwrap(), postgres, seed }
+    }
+
+    /// The Postgres database, if it has one.
+    pub(crate) fn postgres(&self) -> &PostgresDatabase {
+        self.postgres.as_ref().expect("it was made on Postgres")
     }
 
     /// Starts the server and waits until it listens.
@@ -77,7 +94,13 @@ impl Home {
     async fn spawn(&self, mut command: Command) -> Option<Process> {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-cidr", "127.0.0.0/8"]);
-        command.args(["--allow-port", "1-65535", "--database"]).arg(self.database());
+        command.args(["--allow-port", "1-65535", "--database"]);
+        match &self.postgres {
+            Some(postgres) => {
+                command.arg(postgres.url().as_str()).args(["--replica-name", "test"]).env("TIDINGS_KEY", KEY)
+            }
+            None => command.arg(self.database()),
+        };
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -96,10 +119,22 @@ impl Home {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// The database, while no server has it.
-    pub(crate) async fn open_database(&self) -> SqliteConnection {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
-        SqliteConnection::connect_with(&options).await.unwrap()
+    /// Asks the database, while no server has it.
+    pub(crate) async fn ask<T>(&self, sql: &'static str) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        match &self.postgres {
+            Some(postgres) => {
+                let mut conn = PgConnection::connect(postgres.url().as_str()).await.unwrap();
+                sqlx::query_as(sql).fetch_all(&mut conn).await.unwrap()
+            }
+            None => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
+                let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::query_as(sql).fetch_all(&mut conn).await.unwrap()
+            }
+        }
     }
 
     fn log_path(&self) -> PathBuf {

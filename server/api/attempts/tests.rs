@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Fixture, TENANT};
+use crate::fixture::{Fixture, TENANT, twins};
 
 /// The numbers and results of the attempts of a new delivery in `state`, of which those in `rows` have a row, in pages of
 /// `size`.
@@ -53,3 +53,8 @@ async fn pages_join_to_the_whole_list() {
         assert_eq!(numbers, rows, "{size}");
     }
 }
+
+twins!(
+    "tests.rs",
+    [the_latest_attempt_may_live_in_the_delivery, an_attempt_with_a_row_is_listed_once, pages_join_to_the_whole_list,]
+);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    fixture::{Fixture, OTHER_TENANT, TENANT},
+    fixture::{Fixture, OTHER_TENANT, TENANT, twins},
     model::{DeliveryState, ShownState, TypeFilter},
 };
 
@@ -99,3 +99,14 @@ async fn an_endpoint_without_deliveries_has_an_empty_list() {
     assert_eq!(list(&fixture, filter, 9).await, []);
     assert_eq!(list(&fixture, DeliveryFilter::default(), 9).await, []);
 }
+
+twins!(
+    "tests.rs",
+    [
+        pages_join_to_the_whole_list_newest_first,
+        deliveries_to_several_endpoints_are_merged_in_order,
+        conditions_are_combined,
+        states_are_those_that_are_shown,
+        an_endpoint_without_deliveries_has_an_empty_list,
+    ]
+);

@@ -17,7 +17,7 @@ use crate::{
     proto::webhook_service_client::WebhookServiceClient,
     receiver::{Certificate, Receiver},
     server::{Config, Server},
-    watch,
+    store, watch,
 };
 
 /// Everything that runs and lies about while the demo does. [`Stage::clear`] it.
@@ -69,8 +69,7 @@ fn config(directory: &TempDir, certificate: &Certificate, port: u16) -> anyhow::
     let loopback = "127.0.0.0/8".parse().map_err(anyhow::Error::msg)?;
     let addresses = AddressPolicy { allowed: vec![loopback] };
     Ok(Config {
-        database: directory.path().join("tidings.db"),
-        key_file: directory.path().join("tidings.db.key"),
+        database: store::Config::sqlite(directory.path().join("tidings.db"), directory.path().join("tidings.db.key")),
         urls: UrlPolicy { allow_http: false, ports: vec![port], addresses: addresses.clone() },
         egress: EgressConfig {
             allow_http: false,

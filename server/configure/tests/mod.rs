@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    fixture::{DAY, Fixture, OTHER_TENANT, TENANT, settings},
+    fixture::{DAY, Fixture, OTHER_TENANT, TENANT, settings, twins},
     model::{EndpointSettings, SecretKey, TypeFilter},
     signing,
     store::Health,
@@ -193,3 +193,18 @@ async fn the_next_life_knows_what_this_one_configured() {
     assert_eq!(texts(&entry.secrets), texts(&secrets));
     assert!(next.shared.routes.endpoint(gone.key).is_none());
 }
+
+twins!(
+    "mod.rs",
+    [
+        created_endpoint_is_stored_routed_and_logged,
+        endpoint_created_disabled_gets_nothing,
+        what_another_tenant_owns_is_not_found,
+        update_changes_what_it_names_under_the_right_etag_only,
+        only_changes_that_routing_reads_write_a_version,
+        disabling_again_keeps_the_first_time_and_writes_nothing,
+        activation_begins_anew,
+        deleted_endpoint_has_no_secrets_and_is_not_found,
+        the_next_life_knows_what_this_one_configured,
+    ]
+);

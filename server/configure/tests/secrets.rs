@@ -199,3 +199,20 @@ async fn secrets_of_others_are_not_found() {
         assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
     }
 }
+
+twins!(
+    "secrets.rs",
+    [
+        old_secrets_sign_until_the_overlap_ends_or_they_expire_earlier,
+        without_overlap_only_the_new_secret_signs,
+        rotations_are_bounded_and_never_repeat_a_live_secret,
+        staged_secret_signs_once_it_is_activated_and_not_before,
+        secret_takes_over_at_its_time_without_a_gap_and_over_a_restart,
+        one_secret_at_a_time_waits_to_take_over,
+        revoking_what_was_to_take_over_lets_the_one_before_go_on,
+        activating_early_ends_the_one_before_and_has_no_end_itself,
+        the_only_secret_that_signs_cannot_be_revoked,
+        revoking_the_newest_leaves_those_that_sign_beside_it,
+        secrets_of_others_are_not_found,
+    ]
+);

@@ -217,3 +217,15 @@ async fn headers_and_schemes_do_not_meet_whichever_comes_first() {
     assert_eq!(refused_fields(refused), ["endpoint.headers[1].name"]);
     assert!(fixture.shared.routes.endpoint(other).unwrap().headers.is_empty());
 }
+
+twins!(
+    "styles.rs",
+    [
+        every_scheme_begins_with_the_secret_given_for_it_or_a_new_one,
+        scheme_that_keeps_name_and_key_form_keeps_its_secrets,
+        secrets_are_taken_for_new_schemes_only,
+        each_scheme_rotates_by_itself_and_as_its_header_allows,
+        headers_without_a_value_keep_the_one_stored_and_are_sealed,
+        headers_and_schemes_do_not_meet_whichever_comes_first,
+    ]
+);

@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rand::{TryRng as _, rngs::SysRng};
 use zeroize::Zeroizing;
 
-use super::{KEY_BYTES, Key, Keyring};
+use super::{super::KeySource, KEY_BYTES, Key, Keyring};
 
 /// The longest key file, in bytes, and with it the number of keys: each takes 45.
 const FILE_BYTES_MAX: usize = 1024;
@@ -43,6 +43,14 @@ pub enum KeyFileError {
 }
 
 impl Keyring {
+    /// The keys of a source that is there.
+    pub(crate) fn of(source: &KeySource) -> Result<Self, KeyFileError> {
+        match source {
+            KeySource::MadeWithDatabase(path) | KeySource::File(path) => Self::load(path),
+            KeySource::Given(key) => Ok(Self::new(key, &[])),
+        }
+    }
+
     /// Reads the key file at `path`. Blocks.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
         let file = open(path)?;

@@ -177,3 +177,18 @@ async fn activation_makes_due_what_was_to_be_retried_much_later() {
     configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
     assert_eq!(fixture.claim().await.jobs.len(), 1);
 }
+
+twins!(
+    "claiming.rs",
+    [
+        backlog_is_claimed_in_order_as_slots_get_free,
+        retry_is_claimed_when_due_and_not_before,
+        one_endpoints_backlog_does_not_keep_another_from_being_claimed,
+        held_deliveries_wait_and_end_dead_at_their_age_limit,
+        activation_drains_what_was_held,
+        deletion_cancels_what_is_pending_in_chunks,
+        bytes_bound_what_is_claimed,
+        many_lanes_that_are_due_together_are_all_served_at_once,
+        activation_makes_due_what_was_to_be_retried_much_later,
+    ]
+);

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     configure::{Configurator, NewEndpoint},
     dispatch::{Finished, InFlight, Job, Room},
-    fixture::settings,
+    fixture::{TestDatabase, settings, twins},
     model::{
         Clock, Decision, DeliveryKey, DeliveryPolicy, DeliveryState, EndpointKey, EndpointSettings, FailureKind,
         LogEntry, NewEvent, Outcome, RetrySchedule, TenantKey, Timestamp, TransitionKind, TypeFilter,
@@ -31,30 +31,29 @@ const TENANT: TenantKey = TenantKey::DEFAULT;
 struct Fixture {
     shared: Arc<Shared>,
     engine: Arc<Engine>,
-    directory: tempfile::TempDir,
+    database: TestDatabase,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
-        Self::open(tempfile::tempdir().unwrap(), clock).await
+        Self::open(TestDatabase::create().await, clock).await
     }
 
-    async fn open(directory: tempfile::TempDir, clock: Clock) -> Self {
-        let (database, key) = (directory.path().join("t.db"), directory.path().join("t.key"));
-        let shared = Arc::new(Shared::open(&database, &key, clock).await.unwrap());
+    async fn open(database: TestDatabase, clock: Clock) -> Self {
+        let shared = Arc::new(Shared::open(&database.config(), clock).await.unwrap());
         let in_flight = Arc::new(InFlight::new(Room { slots: 100, bytes: 1 << 20 }));
         let engine = Engine::open(shared.clone(), in_flight).await.unwrap();
-        Self { shared, engine, directory }
+        Self { shared, engine, database }
     }
 
     /// The next life of the server after a crash: nothing that was in memory is left.
     async fn crashed(self) -> Self {
-        let Self { shared, engine, directory } = self;
+        let Self { shared, engine, database } = self;
         let clock = shared.clock.clone();
         shared.db.close().await;
         drop((shared, engine));
-        let fixture = Self::open(directory, clock).await;
+        let fixture = Self::open(database, clock).await;
         super::release_earlier(&fixture.engine).await.unwrap();
         fixture
     }
@@ -125,12 +124,8 @@ impl Fixture {
     async fn number(&self, sql: &'static str) -> i64 {
         let read = self.shared.db.read(move |conn| {
             Box::pin(async move {
-                match conn {
-                    store::Conn::Sqlite(conn) => {
-                        let (number,) = sqlx::query_as::<_, (i64,)>(sql).fetch_one(&mut **conn).await?;
-                        Ok(number)
-                    }
-                }
+                let row: Option<(i64,)> = store::fetch_optional!(conn, sql)?;
+                Ok(row.expect("one number").0)
             })
         });
         read.await.unwrap()

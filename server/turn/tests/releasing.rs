@@ -124,3 +124,16 @@ async fn lease_that_no_attempt_knows_of_is_released_by_this_life() {
     assert_eq!(fixture.row(job.key).await.state, DeliveryState::Pending);
     assert_eq!(fixture.engine.in_flight.held().len(), 0);
 }
+
+twins!(
+    "releasing.rs",
+    [
+        lost_lease_counts_and_is_due_at_once,
+        outcome_of_an_earlier_life_is_stale,
+        delivery_whose_budget_ends_on_a_lost_attempt_gets_one_more,
+        last_chance_that_succeeds_takes_its_begun_row_over,
+        last_chance_that_is_not_taken_is_no_attempt,
+        lease_whose_attempt_panicked_is_found_after_the_rest_of_its_batch_has_settled,
+        lease_that_no_attempt_knows_of_is_released_by_this_life,
+    ]
+);

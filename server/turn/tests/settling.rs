@@ -178,3 +178,19 @@ async fn cancellation_in_flight_takes_effect_with_the_attempt() {
     assert_eq!(done.earliest, None);
     assert_eq!(fixture.kinds().await.last(), Some(&TransitionKind::Cancelled));
 }
+
+twins!(
+    "settling.rs",
+    [
+        success_lives_in_the_deliverys_row,
+        large_answer_gets_a_row_of_its_own,
+        failure_is_recorded_and_due_again,
+        stale_outcome_changes_nothing_and_leaves_no_trace,
+        gone_endpoint_is_disabled_and_its_others_are_held,
+        endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts_the_time_anew,
+        endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row,
+        dead_deliveries_alone_disable_nothing_by_default,
+        note_on_a_body_is_kept_with_its_attempt,
+        cancellation_in_flight_takes_effect_with_the_attempt,
+    ]
+);

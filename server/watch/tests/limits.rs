@@ -5,8 +5,8 @@ use crate::watch::ring::{Next, weight};
 
 #[tokio::test]
 async fn stream_beyond_the_limit_is_refused_until_one_is_dropped() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config { streams_max: 2, ..Config::default() }).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config { streams_max: 2, ..Config::default() }).await;
     let (first, _second) = (house.stream(Start::Now).await, house.stream(Start::Now).await);
     assert!(matches!(house.refusal(Start::Now).await, WatchError::TooManyStreams));
     drop(first);
@@ -16,16 +16,16 @@ async fn stream_beyond_the_limit_is_refused_until_one_is_dropped() {
 
 #[tokio::test]
 async fn refused_start_leaves_no_stream_open() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config { streams_max: 1, ..Config::default() }).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config { streams_max: 1, ..Config::default() }).await;
     assert!(matches!(house.refusal(Start::Token("x".to_owned())).await, WatchError::InvalidToken));
     drop(house.stream(Start::Now).await);
 }
 
 #[tokio::test]
 async fn shutdown_ends_streams_and_opens_no_more() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     let mut items = house.stream(Start::Now).await;
     house.shutdown.cancel();
     assert!(matches!(next_result(&mut items).await, Err(WatchError::ShuttingDown)));
@@ -36,8 +36,8 @@ async fn shutdown_ends_streams_and_opens_no_more() {
 
 #[tokio::test]
 async fn reader_that_stalls_is_ended_with_its_token_and_can_resume() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config { stall: Duration::from_millis(50), ..Config::default() }).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config { stall: Duration::from_millis(50), ..Config::default() }).await;
     house.append(100, turn(1..=100)).await;
     let mut items = house.subscribe(&DeliveryFilter::default(), Start::Oldest).await.unwrap();
     house.all_streams_ended().await;
@@ -63,9 +63,9 @@ async fn reader_that_stalls_is_ended_with_its_token_and_can_resume() {
 
 #[tokio::test]
 async fn stalled_reader_keeps_no_row_in_memory_and_misses_none() {
-    let folder = TempDir::new().unwrap();
+    let database = TestDatabase::create().await;
     let config = Config { ring_rows_max: 4, ring_bytes_max: 100_000, ..Config::default() };
-    let house = House::open(folder.path(), &config).await;
+    let house = House::open(&database, &config).await;
     let mut items = house.stream(Start::Now).await;
     // Watches the ring without being a stream.
     let mut ring = house.watch.ring.subscribe();
@@ -95,8 +95,8 @@ async fn stalled_reader_keeps_no_row_in_memory_and_misses_none() {
 
 #[tokio::test]
 async fn stream_that_waits_for_its_reader_lets_go_of_its_page() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     let seq = house.append(10, turn(0..100)).await;
     let page = house.watch.table.page(seq).await.unwrap().into_iter().map(Arc::new).collect();
     let selector = Selector::new(TENANT, &DeliveryFilter::default());
@@ -127,8 +127,8 @@ async fn stream_that_waits_for_its_reader_lets_go_of_its_page() {
 
 #[tokio::test]
 async fn tail_reads_nothing_while_nobody_watches() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &brisk()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &brisk()).await;
     let first = house.append(10, turn([1])).await;
     assert_eq!(house.watch.ring.borrow().head(), None);
     let items = house.stream(Start::Now).await;
@@ -142,8 +142,8 @@ async fn tail_reads_nothing_while_nobody_watches() {
 
 #[tokio::test]
 async fn tail_survives_a_database_that_fails_for_a_while() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &brisk()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &brisk()).await;
     let mut items = house.stream(Start::Now).await;
     let mut ring = house.watch.ring.subscribe();
     ring.wait_for(|ring| ring.head().is_some()).await.unwrap();
@@ -157,3 +157,17 @@ async fn tail_survives_a_database_that_fails_for_a_while() {
     house.append(10, turn([1])).await;
     assert_eq!(number(&next_transition(&mut items).await), 1);
 }
+
+twins!(
+    "limits.rs",
+    [
+        stream_beyond_the_limit_is_refused_until_one_is_dropped,
+        refused_start_leaves_no_stream_open,
+        shutdown_ends_streams_and_opens_no_more,
+        reader_that_stalls_is_ended_with_its_token_and_can_resume,
+        stalled_reader_keeps_no_row_in_memory_and_misses_none,
+        stream_that_waits_for_its_reader_lets_go_of_its_page,
+        tail_reads_nothing_while_nobody_watches,
+        tail_survives_a_database_that_fails_for_a_while,
+    ]
+);

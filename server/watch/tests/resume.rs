@@ -43,7 +43,7 @@ async fn pieces_of_a_stream_join_to_what_the_database_says() {
 }
 
 async fn run(seed: u64) {
-    let folder = TempDir::new().unwrap();
+    let database = TestDatabase::create().await;
     let config = Config {
         heartbeat: Duration::from_millis(20),
         poll: Duration::from_millis(5),
@@ -54,7 +54,7 @@ async fn run(seed: u64) {
     let mut watchers: Vec<Watcher> = (0..WATCHERS).map(|_| Watcher::new(rng.next_u64())).collect();
     let mut written = 0;
     for life in 1..=LIVES {
-        let house = House::open(folder.path(), &config).await;
+        let house = House::open(&database, &config).await;
         let (done, end) = tokio::sync::watch::channel(None);
         let mut tasks = JoinSet::new();
         for watcher in watchers.drain(..) {
@@ -211,3 +211,5 @@ fn difference<T: PartialEq + std::fmt::Debug>(seen: &[T], expected: &[T]) -> Str
     let (lengths, one, other) = ((seen.len(), expected.len()), seen.get(at), expected.get(at));
     format!("lengths {lengths:?}, first difference at {at}: saw {one:?}, expected {other:?}")
 }
+
+twins!("resume.rs", [pieces_of_a_stream_join_to_what_the_database_says,]);

@@ -4,8 +4,8 @@ use super::*;
 
 #[tokio::test]
 async fn now_means_everything_committed_after_the_first_heartbeat() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     house.append(10, turn([1])).await;
     let mut items = house.stream(Start::Now).await;
     house.append(20, turn([2, 3])).await;
@@ -16,8 +16,8 @@ async fn now_means_everything_committed_after_the_first_heartbeat() {
 
 #[tokio::test]
 async fn commit_that_nobody_announced_is_found_by_polling() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &brisk()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &brisk()).await;
     let mut items = house.stream(Start::Now).await;
     house.append_silently(10, turn([1])).await;
     assert_eq!(number(&next_transition(&mut items).await), 1);
@@ -25,8 +25,8 @@ async fn commit_that_nobody_announced_is_found_by_polling() {
 
 #[tokio::test]
 async fn time_means_the_first_commit_at_or_after_it() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     for n in 1..=9 {
         house.append(i64::from(n) * 100, turn([n])).await;
     }
@@ -38,8 +38,8 @@ async fn time_means_the_first_commit_at_or_after_it() {
 
 #[tokio::test]
 async fn future_start_passes_over_what_is_committed_before_it_also_when_resumed() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     let start = Start::Time(Timestamp::from_micros(1_000));
     let mut items = house.subscribe(&DeliveryFilter::default(), start).await.unwrap();
     let heartbeat = next(&mut items).await;
@@ -52,8 +52,8 @@ async fn future_start_passes_over_what_is_committed_before_it_also_when_resumed(
 
 #[tokio::test]
 async fn oldest_means_the_oldest_kept() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     for n in 1..=5 {
         house.append(i64::from(n) * 100, turn([n])).await;
     }
@@ -69,8 +69,8 @@ async fn oldest_means_the_oldest_kept() {
 
 #[tokio::test]
 async fn token_expires_with_the_row_that_follows_it() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     for n in 1..=5 {
         house.append(i64::from(n) * 100, turn([n * 10, n * 10 + 1])).await;
     }
@@ -89,8 +89,8 @@ async fn token_expires_with_the_row_that_follows_it() {
 
 #[tokio::test]
 async fn token_from_before_a_restore_is_rewound() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     for n in 1..=5 {
         house.append(i64::from(n) * 100, turn([n])).await;
     }
@@ -108,8 +108,8 @@ async fn token_from_before_a_restore_is_rewound() {
 
 #[tokio::test]
 async fn token_of_another_tenant_filter_or_making_is_refused() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &Config::default()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &Config::default()).await;
     let mut items = house.subscribe(&DeliveryFilter::default(), Start::Now).await.unwrap();
     let token = next(&mut items).await.resume_token;
     let start = || Start::Token(token.clone());
@@ -127,8 +127,8 @@ async fn token_of_another_tenant_filter_or_making_is_refused() {
 
 #[tokio::test]
 async fn heartbeats_advance_over_what_is_not_selected() {
-    let folder = TempDir::new().unwrap();
-    let house = House::open(folder.path(), &brisk()).await;
+    let database = TestDatabase::create().await;
+    let house = House::open(&database, &brisk()).await;
     let mut items = house.subscribe(&nothing_selected(), Start::Oldest).await.unwrap();
     for n in 1..=5 {
         house.append(i64::from(n) * 100, turn([n])).await;
@@ -146,3 +146,18 @@ async fn heartbeats_advance_over_what_is_not_selected() {
     house.sql("DELETE FROM log WHERE time < 500").await;
     assert!(house.subscribe(&nothing_selected(), Start::Token(heartbeat.resume_token)).await.is_ok());
 }
+
+twins!(
+    "start.rs",
+    [
+        now_means_everything_committed_after_the_first_heartbeat,
+        commit_that_nobody_announced_is_found_by_polling,
+        time_means_the_first_commit_at_or_after_it,
+        future_start_passes_over_what_is_committed_before_it_also_when_resumed,
+        oldest_means_the_oldest_kept,
+        token_expires_with_the_row_that_follows_it,
+        token_from_before_a_restore_is_rewound,
+        token_of_another_tenant_filter_or_making_is_refused,
+        heartbeats_advance_over_what_is_not_selected,
+    ]
+);

@@ -1,0 +1,158 @@
+//! Every function of the store does the same on SQLite and on Postgres: one script of calls, run on each, whose answers are
+//! compared. The calls come in an order in which each finds something to do, with what is unusual besides what is usual.
+//! What the answers should be, the tests beside the functions' callers say.
+
+mod configuration;
+mod engine;
+
+use std::fmt::Debug;
+
+use futures_util::future::BoxFuture;
+
+use super::{Conn, Error, Result, Tx};
+use crate::{
+    fixture::TestDatabase,
+    model::{Clock, Incarnation, TenantKey, Timestamp},
+    shared::Shared,
+};
+
+/// The sources of the store, in which its functions are declared.
+const SOURCES: [(&str, &str); 16] = [
+    ("attempt", include_str!("attempt.rs")),
+    ("delivery", include_str!("delivery.rs")),
+    ("endpoint", include_str!("endpoint.rs")),
+    ("event", include_str!("event.rs")),
+    ("event_type", include_str!("event_type.rs")),
+    ("header", include_str!("header.rs")),
+    ("health", include_str!("health.rs")),
+    ("hot", include_str!("hot/publish.rs")),
+    ("hot", include_str!("hot/settle.rs")),
+    ("lane", include_str!("lane.rs")),
+    ("lease", include_str!("lease.rs")),
+    ("log", include_str!("log.rs")),
+    ("meta", include_str!("meta.rs")),
+    ("replica", include_str!("replica.rs")),
+    ("secret", include_str!("secret.rs")),
+    ("tenant", include_str!("tenant.rs")),
+];
+
+const TENANT: TenantKey = TenantKey::DEFAULT;
+const OTHER: TenantKey = TenantKey(2);
+
+/// Texts that a database may sort, fold or measure in ways of its own.
+const TEXTS: [&str; 6] = ["", "a", "A", "ä ß İ", "'; --", "\u{1F600}\u{FFFF}\u{10FFFF}"];
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+/// In an order of ours, where a function promises none.
+fn sorted<T: std::fmt::Debug>(rows: Vec<T>) -> Vec<String> {
+    let mut rows: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// `writes!(house, tx, body)` and `reads!(house, conn, body)`: one unit of work, labelled by its own text.
+macro_rules! writes {
+    ($house:ident, $tx:ident, $body:expr) => {
+        $house
+            .write(stringify!($body), move |$tx| {
+                Box::pin(async move {
+                    let answer = $body;
+                    $tx.commit().await?;
+                    Ok(answer)
+                })
+            })
+            .await
+    };
+}
+
+macro_rules! reads {
+    ($house:ident, $conn:ident, $body:expr) => {
+        $house.read(stringify!($body), move |$conn| Box::pin(async move { Ok($body) })).await
+    };
+}
+
+use {reads, writes};
+
+/// A database, and what it has answered so far.
+struct House {
+    shared: Shared,
+    answers: Vec<String>,
+}
+
+impl House {
+    /// Calls functions that write, in one transaction.
+    async fn write<T, F>(&mut self, label: &'static str, unit: F)
+    where
+        T: Debug + Send + 'static,
+        F: for<'tx> FnOnce(&'tx mut Tx) -> BoxFuture<'tx, Result<T>> + Send + 'static,
+    {
+        let answer = self.shared.db.write(unit).await;
+        self.note(label, answer);
+    }
+
+    /// Calls functions that read.
+    async fn read<T, F>(&mut self, label: &'static str, unit: F)
+    where
+        T: Debug + Send + 'static,
+        F: for<'conn> FnOnce(&'conn mut Conn) -> BoxFuture<'conn, Result<T>> + Send + 'static,
+    {
+        let answer = self.shared.db.read(unit).await;
+        self.note(label, answer);
+    }
+
+    fn note<T: Debug>(&mut self, label: &str, answer: Result<T>) {
+        let answer = match answer {
+            Ok(answer) => format!("{answer:?}"),
+            // Of the causes each database has its own.
+            Err(Error::Data(_)) => "refused".to_owned(),
+            Err(error) => panic!("{label}: {error:?}"),
+        };
+        self.answers.push(format!("{label}: {answer}"));
+    }
+
+    fn owner(&self) -> Incarnation {
+        self.shared.incarnation
+    }
+}
+
+/// What the script is answered on the database of this kind of test.
+async fn answers() -> Vec<String> {
+    let database = TestDatabase::create().await;
+    let clock = Clock::manual(Timestamp::from_micros(1_000_000));
+    let shared = Shared::open(&database.config(), clock).await.unwrap();
+    let mut house = House { shared, answers: Vec::new() };
+    configuration::run(&mut house).await;
+    engine::run(&mut house).await;
+    house.shared.db.close().await;
+    house.answers
+}
+
+#[tokio::test]
+async fn both_databases_give_the_same_answers() {
+    let sqlite = answers().await;
+    crate::fixture::database::use_postgres(true);
+    let postgres = answers().await;
+    crate::fixture::database::use_postgres(false);
+    for (sqlite, postgres) in sqlite.iter().zip(&postgres) {
+        assert_eq!(sqlite, postgres);
+    }
+    assert_eq!(sqlite.len(), postgres.len());
+    assert!(sqlite.len() > 60, "{} answers", sqlite.len());
+}
+
+#[test]
+fn script_calls_every_function() {
+    let script = [include_str!("conformance/configuration.rs"), include_str!("conformance/engine.rs")].concat();
+    let mut functions = 0;
+    for (module, source) in SOURCES {
+        for declared in source.split("\npub(crate) async fn ").skip(1) {
+            let name = declared.split(['(', '<']).next().unwrap();
+            assert!(script.contains(&format!("{module}::{name}(")), "{module}::{name} is not called");
+            functions += 1;
+        }
+    }
+    assert!(functions > 50, "{functions} functions");
+}

@@ -1,0 +1,166 @@
+//! Counters, servers, endpoints with what belongs to them, and catalogues.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
+use crate::{
+    model::{
+        Begin, CustomHeader, DeliveryPolicy, DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
+        EventTypeSettings, RetrySchedule, Secret, SecretKey, Style, TypeFilter,
+    },
+    signing::{self, KeyForm},
+    store::{Health, endpoint, event_type, header, health, meta, replica, secret, tenant},
+};
+
+pub(super) async fn run(house: &mut House) {
+    counters(house).await;
+    endpoints(house).await;
+    secrets(house).await;
+    headers(house).await;
+    catalogue(house).await;
+}
+
+async fn counters(house: &mut House) {
+    writes!(house, tx, meta::next_key(tx, "secret").await?);
+    writes!(house, tx, meta::set_last_key(tx, "event", 1 << 40).await?);
+    reads!(house, conn, meta::last_key(conn, "event").await?);
+    reads!(house, conn, meta::cfg(conn).await?);
+    writes!(house, tx, meta::raise_cfg(tx).await?);
+    reads!(house, conn, meta::cfg(conn).await?);
+    reads!(house, conn, tenant::all(conn).await?);
+    // A life that begins under another name, and the one that is going on.
+    writes!(house, tx, {
+        let another = replica::begin(tx, "another").await?;
+        replica::end(tx, another).await?;
+        another
+    });
+    let owner = house.owner();
+    reads!(house, conn, replica::others(conn, owner).await?);
+    writes!(house, tx, replica::fence_lapsed(tx).await?);
+}
+
+fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
+    let retry = if number % 2 == 0 {
+        RetrySchedule::Delays(vec![Duration::from_millis(1), Duration::from_secs(86_400)])
+    } else {
+        RetrySchedule::Exponential {
+            initial: Duration::from_secs(1),
+            multiplier: 1.5,
+            max_delay: Duration::from_secs(60),
+            max_attempts: 9,
+        }
+    };
+    Endpoint {
+        key: EndpointKey(number),
+        tenant: if number < 5 { TENANT } else { OTHER },
+        settings: EndpointSettings {
+            display_name: text.to_owned(),
+            description: text.repeat(3),
+            url: "https://example.com/h?x=%00&y=ä".parse().unwrap(),
+            filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
+            style: Style::default(),
+            header_names: TEXTS[3..].iter().map(|text| (*text).to_owned()).collect(),
+            policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() },
+        },
+        status,
+        generation: number,
+        version: 10 + number,
+        created: at(number),
+        updated: at(i64::MAX),
+    }
+}
+
+async fn endpoints(house: &mut House) {
+    let disabled = EndpointStatus::Disabled { reason: DisableReason::Gone, since: at(77) };
+    for (number, text) in (1..).zip(TEXTS) {
+        let status = if number == 2 { disabled } else { EndpointStatus::Enabled };
+        let new = an_endpoint(number, text, status);
+        writes!(house, tx, endpoint::insert(tx, &new).await?);
+    }
+    let again = an_endpoint(1, "again", EndpointStatus::Enabled);
+    writes!(house, tx, endpoint::insert(tx, &again).await?);
+    let changed = Endpoint { version: 30, ..an_endpoint(3, "changed", disabled) };
+    writes!(house, tx, endpoint::update(tx, &changed, true).await?);
+    let renamed = Endpoint { version: 31, ..an_endpoint(4, "renamed", EndpointStatus::Deleted) };
+    writes!(house, tx, endpoint::update(tx, &renamed, false).await?);
+    for number in 1..=7 {
+        reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(number)).await?);
+    }
+    reads!(house, conn, endpoint::list(conn, TENANT, 0, 2).await?);
+    reads!(house, conn, endpoint::list(conn, TENANT, 2, 100).await?);
+    reads!(house, conn, endpoint::load(conn, 0, 100).await?);
+    for cfg in [0, 12, 29, 30, 31] {
+        reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, 100).await?);
+    }
+    reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, 2).await?);
+
+    let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0 };
+    writes!(house, tx, health::set_failing(tx, EndpointKey(1), failing).await?);
+    let again = Health { generation: 2, failing_since: at(6), dead_in_row: 7 };
+    writes!(house, tx, health::set_failing(tx, EndpointKey(1), again).await?);
+    writes!(house, tx, health::set_failing(tx, EndpointKey(2), failing).await?);
+    writes!(house, tx, health::clear(tx, EndpointKey(2)).await?);
+    reads!(house, conn, health::all(conn).await?);
+}
+
+async fn secrets(house: &mut House) {
+    let value = Arc::new(signing::Secret::generate(KeyForm::Base64));
+    for (number, expires) in [(1, Some(at(10))), (2, Some(at(20))), (3, None)] {
+        let (keyring, value) = (house.shared.keyring.clone(), value.clone());
+        let begins = if number == 2 { Begin::OnActivation } else { Begin::Created };
+        let new = Secret { key: SecretKey(number), scheme: "ä".into(), value, created: at(number), begins, expires };
+        writes!(house, tx, secret::insert(tx, &keyring, TENANT, EndpointKey(1 + number / 3), &new).await?);
+    }
+    let load = |first, last| (house.shared.keyring.clone(), EndpointKey(first), EndpointKey(last), value.clone());
+    let (all, second) = (load(0, 9), load(2, 2));
+    writes!(house, tx, secret::set_expiry(tx, SecretKey(2), at(30)).await?);
+    writes!(house, tx, secret::set_begin(tx, SecretKey(3), Begin::At(at(40))).await?);
+    for (keyring, first, last, value) in [all.clone(), second] {
+        reads!(house, conn, {
+            let found = secret::load(conn, &keyring, first, last).await?;
+            assert!(found.iter().all(|(_, secret)| secret.value.expose() == value.expose()));
+            found
+        });
+    }
+    writes!(house, tx, secret::delete_expired(tx, EndpointKey(1), at(10)).await?);
+    writes!(house, tx, secret::clear_expiry(tx, SecretKey(2)).await?);
+    let (keyring, first, last, _) = all.clone();
+    reads!(house, conn, secret::load(conn, &keyring, first, last).await?);
+    writes!(house, tx, secret::delete(tx, SecretKey(2)).await?);
+    writes!(house, tx, secret::delete_all(tx, EndpointKey(2)).await?);
+    let (keyring, first, last, _) = all;
+    reads!(house, conn, secret::load(conn, &keyring, first, last).await?);
+}
+
+async fn headers(house: &mut House) {
+    let headers = TEXTS.map(|text| CustomHeader { name: format!("x-{text}"), value: text.to_owned().into() }).to_vec();
+    for (number, count) in [(1, 2), (2, 6), (1, 1), (3, 3), (3, 0)] {
+        let (keyring, some) = (house.shared.keyring.clone(), headers[..count].to_vec());
+        writes!(house, tx, header::replace(tx, &keyring, TENANT, EndpointKey(number), &some).await?);
+    }
+    writes!(house, tx, header::delete(tx, EndpointKey(9)).await?);
+    let keyring = house.shared.keyring.clone();
+    reads!(house, conn, {
+        let loaded = header::load(conn, &keyring, EndpointKey(1), EndpointKey(9)).await?;
+        let plain = |(key, headers): (EndpointKey, Vec<CustomHeader>)| {
+            (key, headers.into_iter().map(|header| (header.name, header.value.to_string())).collect::<Vec<_>>())
+        };
+        sorted(loaded.into_iter().map(plain).collect())
+    });
+}
+
+async fn catalogue(house: &mut House) {
+    for description in ["one", "one", "two"] {
+        let types = ["b", "a.b", "a-b", "aB", "ab"].map(|name| EventTypeSettings {
+            name: name.to_owned(),
+            description: if name == "b" { description.to_owned() } else { TEXTS[5].to_owned() },
+        });
+        writes!(house, tx, event_type::upsert(tx, TENANT, at(3), &types).await?);
+    }
+    writes!(house, tx, event_type::upsert(tx, TENANT, at(3), &[]).await?);
+    reads!(house, conn, event_type::count(conn, TENANT).await?);
+    reads!(house, conn, event_type::count(conn, OTHER).await?);
+    reads!(house, conn, event_type::get(conn, TENANT, "b").await?);
+    reads!(house, conn, event_type::get(conn, TENANT, "B").await?);
+    reads!(house, conn, event_type::list(conn, TENANT, "a-b", 3).await?);
+}

@@ -1,0 +1,255 @@
+//! Events, deliveries, their leases, lanes and ends, and the log.
+
+use std::time::Duration;
+
+use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
+use crate::{
+    model::{
+        Attempt, AttemptResult, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, LogBody, LogEntry,
+        envelope::BodyNote,
+    },
+    store::{
+        DeliveryInsert, EventInsert, LaneRow, Position, Settlement, attempt, delivery, endpoint, event, hot, lane,
+        lease, log, name::Names,
+    },
+};
+
+pub(super) async fn run(house: &mut House) {
+    events(house).await;
+    deliveries(house).await;
+    leases(house).await;
+    lanes(house).await;
+    settling(house).await;
+    attempts(house).await;
+    ends(house).await;
+    logs(house).await;
+}
+
+fn key(event: i64, endpoint: i64) -> DeliveryKey {
+    DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) }
+}
+
+fn an_event(number: i64, id: &str) -> EventInsert {
+    EventInsert {
+        key: EventKey(number),
+        tenant: TENANT,
+        id: id.into(),
+        event_type: 1,
+        time: at(-number),
+        created: at(number),
+        cfg: 12,
+        content_type: 2,
+        ping_of: (number % 5 == 0).then_some(EndpointKey(1)),
+        fanout: number,
+        labels: event::write_labels(&TEXTS.iter().map(|text| (format!("k{text}"), (*text).to_owned())).collect())
+            .unwrap(),
+        fingerprint: [number.to_be_bytes()[7]; 16],
+        payload: (0..=255).cycle().take(usize::try_from(number).unwrap() * 100).collect::<Vec<u8>>().into(),
+    }
+}
+
+async fn events(house: &mut House) {
+    writes!(house, tx, {
+        let names = Names::default();
+        (
+            names.key(tx, &"a.b".into()).await?,
+            names.key(tx, &"text/ä".into()).await?,
+            names.key(tx, &"a.b".into()).await?,
+        )
+    });
+    let own: Vec<_> = (1..=30).map(|number| an_event(number, &format!("own-{number}"))).collect();
+    writes!(house, tx, hot::insert_own_events(tx, &own).await?);
+    writes!(house, tx, hot::insert_own_events(tx, &[]).await?);
+    let repeated = [an_event(31, "own-1")];
+    writes!(house, tx, hot::insert_own_events(tx, &repeated).await?);
+    let chosen: Vec<_> = (40..=60).map(|number| an_event(number, &format!("own-{}", number - 20))).collect();
+    writes!(house, tx, sorted(hot::insert_chosen_events(tx, &chosen).await?));
+    writes!(house, tx, hot::insert_chosen_events(tx, &[]).await?);
+    for id in ["own-1", "own-31", "OWN-1", ""] {
+        reads!(house, conn, event::find_published(conn, TENANT, id).await?);
+        reads!(house, conn, event::get(conn, TENANT, id).await?);
+        reads!(house, conn, event::get(conn, OTHER, id).await?);
+    }
+    let keys: Vec<_> = (0..300).map(EventKey).collect();
+    let (all, none) = (keys.clone(), Vec::new());
+    writes!(house, tx, sorted(event::contents(tx, &all).await?));
+    writes!(house, tx, sorted(event::headings(tx, &keys).await?));
+    writes!(house, tx, (event::contents(tx, &none).await?, event::headings(tx, &none).await?));
+}
+
+async fn deliveries(house: &mut House) {
+    let owner = house.owner();
+    let inserts: Vec<_> = (1..=30)
+        .flat_map(|event| (1..=3).map(move |endpoint| (event, endpoint)))
+        .map(|(event, endpoint)| DeliveryInsert { key: key(event, endpoint), handed_over: event <= 10 })
+        .collect();
+    writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &inserts).await?);
+    writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &[]).await?);
+    let repeated = [DeliveryInsert { key: key(1, 1), handed_over: true }];
+    writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &repeated).await?);
+    for tenant in [TENANT, OTHER] {
+        reads!(house, conn, delivery::get(conn, tenant, key(1, 1)).await?);
+    }
+    reads!(house, conn, delivery::of_event(conn, EventKey(11), 2).await?);
+    reads!(house, conn, delivery::page(conn, Position::START, 7).await?);
+    reads!(house, conn, delivery::page(conn, Position(key(11, 2)), 100).await?);
+    for after in [Position::START, Position(key(20, 1)), Position(key(20, 2)), Position(key(20, 3))] {
+        reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(2), after, 5).await?);
+    }
+    for state in [key(1, 1), key(11, 1)] {
+        writes!(house, tx, delivery::cancel(tx, state, at(200)).await?);
+        reads!(house, conn, delivery::get(conn, TENANT, state).await?);
+        writes!(house, tx, delivery::make_due(tx, state, at(300)).await?);
+        reads!(house, conn, delivery::get(conn, TENANT, state).await?);
+    }
+    writes!(house, tx, delivery::make_held_due(tx, EndpointKey(1), at(200), 1).await?);
+    writes!(house, tx, delivery::make_held_due(tx, EndpointKey(1), at(50), 3).await?);
+    writes!(house, tx, delivery::make_held_due(tx, EndpointKey(1), at(50), 1_000).await?);
+}
+
+async fn leases(house: &mut House) {
+    let owner = house.owner();
+    writes!(house, tx, lease::insert_handoff(tx, 1, owner, EventKey(1), EventKey(10)).await?);
+    reads!(house, conn, lease::due(conn, EndpointKey(1), at(50), 3).await?);
+    reads!(house, conn, lease::due(conn, EndpointKey(2), at(99), 3).await?);
+    reads!(house, conn, lease::due(conn, EndpointKey(2), at(100), 300).await?);
+    let due: Vec<_> = (9..=14).map(|event| key(event, 2)).collect();
+    writes!(house, tx, sorted(lease::claim(tx, owner, at(1_000), at(400), &due).await?));
+    writes!(house, tx, lease::claim(tx, owner, at(1_000), at(400), &[]).await?);
+    reads!(house, conn, sorted(lease::leased_by(conn, owner).await?));
+    reads!(house, conn, lease::leased_by_dead(conn, owner).await?);
+    let dead = crate::model::Incarnation(77);
+    writes!(house, tx, sorted(lease::claim(tx, dead, at(1_000), at(400), &[key(15, 2), key(16, 3)]).await?));
+    writes!(house, tx, lease::insert_handoff(tx, 2, dead, EventKey(1), EventKey(90)).await?);
+    reads!(house, conn, sorted(lease::leased_by_dead(conn, owner).await?));
+    writes!(house, tx, lease::delete_handoffs_of_dead(tx, owner).await?);
+    reads!(house, conn, sorted(lease::leased_by(conn, owner).await?).len());
+    writes!(house, tx, lease::delete_handoffs(tx, &[5, 1, 6]).await?);
+    writes!(house, tx, lease::delete_handoffs(tx, &[]).await?);
+    reads!(house, conn, sorted(lease::leased_by(conn, owner).await?));
+}
+
+async fn lanes(house: &mut House) {
+    let owner = house.owner();
+    let lane = |endpoint, next_at| LaneRow { endpoint: EndpointKey(endpoint), next_at: at(next_at) };
+    let first: Vec<_> = (1..=20).map(|number| lane(number, 100 - number)).collect();
+    writes!(house, tx, lane::lower(tx, &first).await?);
+    let second = [lane(1, 5), lane(2, 500)];
+    writes!(house, tx, lane::lower(tx, &second).await?);
+    writes!(house, tx, lane::lower(tx, &[]).await?);
+    reads!(house, conn, lane::next_due(conn).await?);
+    writes!(house, tx, sorted(lane::adopt_due(tx, owner, at(85), 3).await?));
+    writes!(house, tx, sorted(lane::adopt_due(tx, owner, at(85), 100).await?));
+    reads!(house, conn, lane::next_due(conn).await?);
+    writes!(house, tx, lane::give_back(tx, EndpointKey(20), Some(at(7))).await?);
+    writes!(house, tx, lane::give_back(tx, EndpointKey(19), None).await?);
+    writes!(house, tx, lane::wake(tx, EndpointKey(18), at(6)).await?);
+    writes!(house, tx, lane::wake(tx, EndpointKey(999), at(6)).await?);
+    writes!(house, tx, sorted(lane::adopt_due(tx, crate::model::Incarnation(77), at(6), 100).await?));
+    writes!(house, tx, lane::disown_dead(tx, owner).await?);
+    writes!(house, tx, sorted(lane::adopt_due(tx, owner, at(1_000), 100).await?));
+    reads!(house, conn, lane::next_due(conn).await?);
+    for endpoint in [1, 3, 999] {
+        reads!(house, conn, lane::earliest_work(conn, EndpointKey(endpoint)).await?);
+    }
+    // A deleted endpoint is loaded while it has a lane.
+    reads!(house, conn, endpoint::load(conn, 3, 1).await?);
+}
+
+async fn settling(house: &mut House) {
+    let owner = house.owner();
+    let shown = Some((200, Duration::from_micros(1_234), None));
+    let to = |event, to| Settlement { key: key(event, 2), attempt: 1, to, ready_at: None, uncounted: false, shown };
+    let delivered: [_; 2] = std::array::from_fn(|_| {
+        (1..=4).map(|event| (to(event, DeliveryState::Delivered), "ok\0".into())).collect::<Vec<_>>()
+    });
+    let [first, again] = delivered;
+    writes!(house, tx, sorted(hot::settle_delivered(tx, owner, at(500), &first).await?));
+    writes!(house, tx, sorted(hot::settle_delivered(tx, owner, at(501), &again).await?));
+    writes!(house, tx, hot::settle_delivered(tx, owner, at(500), &[]).await?);
+    let failed = Some((500, Duration::from_secs(1), Some(FailureKind::HttpStatus)));
+    let others = [
+        Settlement { ready_at: Some(at(900)), shown: failed, ..to(5, DeliveryState::Pending) },
+        Settlement { shown: failed, ..to(6, DeliveryState::Dead) },
+        Settlement { ready_at: Some(at(800)), uncounted: true, shown: None, ..to(7, DeliveryState::Pending) },
+        Settlement { attempt: 9, ..to(8, DeliveryState::Dead) },
+        // Its cancellation was asked for.
+        Settlement { key: key(1, 1), ready_at: Some(at(900)), ..to(1, DeliveryState::Pending) },
+    ];
+    writes!(house, tx, sorted(hot::settle_others(tx, owner, at(600), &others).await?));
+    writes!(house, tx, sorted(hot::settle_others(tx, crate::model::Incarnation(9), at(600), &others).await?));
+    writes!(house, tx, hot::settle_others(tx, owner, at(600), &[]).await?);
+    reads!(house, conn, delivery::page(conn, Position::START, 1_000).await?);
+}
+
+async fn attempts(house: &mut House) {
+    let one = |number, result| Attempt {
+        delivery: key(1, 1),
+        number,
+        result,
+        failure: (number % 2 == 0).then_some(FailureKind::Timeout),
+        http_status: (number % 3 == 0).then_some(503),
+        latency: (number % 2 == 0).then_some(Duration::from_millis(7)),
+        ended: (number % 3 == 0).then_some(at(5)),
+        response: vec![0, 255, 1].into(),
+        response_truncated: number == 2,
+        detail: TEXTS[3].to_owned(),
+        body_note: (number == 2).then_some(BodyNote::RepeatedMemberKept),
+    };
+    writes!(house, tx, attempt::insert_begun(tx, key(1, 1), 3).await?);
+    writes!(house, tx, attempt::insert_begun(tx, key(1, 1), 3).await?);
+    writes!(house, tx, attempt::insert_begun(tx, key(1, 1), 4).await?);
+    for number in [3, 5] {
+        reads!(house, conn, attempt::was_begun(conn, key(1, 1), number).await?);
+    }
+    let some = [one(1, AttemptResult::Failed), one(2, AttemptResult::Lost), one(3, AttemptResult::Succeeded)];
+    writes!(house, tx, attempt::upsert(tx, &some).await?);
+    writes!(house, tx, attempt::upsert(tx, &[]).await?);
+    for number in [3, 4] {
+        writes!(house, tx, attempt::delete_begun(tx, key(1, 1), number).await?);
+    }
+    reads!(house, conn, attempt::list(conn, key(1, 1), 0, 100).await?);
+    reads!(house, conn, attempt::list(conn, key(1, 1), 1, 1).await?);
+}
+
+async fn ends(house: &mut House) {
+    let (dead, cancelled) = (DeliveryState::Dead, DeliveryState::Cancelled);
+    let (all, why) = (EndpointKey(1), Some(FailureKind::HeldTooLong));
+    writes!(house, tx, sorted(hot::end_pending(tx, all, dead, why, at(700), 3).await?));
+    writes!(house, tx, sorted(hot::end_pending(tx, all, cancelled, None, at(700), 1_000).await?));
+    writes!(house, tx, hot::end_pending(tx, all, cancelled, None, at(700), 1_000).await?);
+    reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(1), Position::START, 1_000).await?);
+}
+
+async fn logs(house: &mut House) {
+    let commit = |now: i64, size: usize| {
+        let entry = LogEntry { tenant: 1, endpoint: now, ..LogEntry::default() };
+        (at(now), LogBody { events: Vec::new(), entries: vec![entry; size] })
+    };
+    for (now, body) in [commit(50, 1), commit(50, 100), commit(40, 1), commit(90, 5_000)] {
+        let unit = house.shared.db.write(move |tx| Box::pin(async move { log::commit(tx, now, &body).await }));
+        let answer = unit.await;
+        house.note("log::commit", answer);
+    }
+    // Marks are random.
+    reads!(house, conn, {
+        let (seq, time, _) = log::head(conn).await?;
+        (seq, time)
+    });
+    reads!(house, conn, {
+        let (seq, time, _) = log::oldest(conn).await?;
+        (seq, time)
+    });
+    for seq in [1, 3, 99] {
+        reads!(house, conn, log::stamp(conn, seq).await?.map(|(time, _)| time));
+    }
+    for (seq, rows, bytes) in [(0, 100, i64::MAX), (1, 2, i64::MAX), (1, 100, 0), (1, 100, 30), (99, 1, 1)] {
+        reads!(house, conn, {
+            let rows = log::after(conn, seq, rows, bytes).await?;
+            rows.into_iter().map(|row| (row.seq, row.time, row.body)).collect::<Vec<_>>()
+        });
+    }
+    for micros in [0, 1, 2, 50, 51, 52, 90, 91] {
+        reads!(house, conn, log::last_before(conn, at(micros)).await?);
+    }
+}

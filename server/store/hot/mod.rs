@@ -1,0 +1,15 @@
+//! The statements of every turn: publish and settle. Multi-row, so that a turn costs a handful of them
+//! whatever its size. Each has its two forms side by side: many rows of placeholders on SQLite, one array for each column
+//! on Postgres.
+
+mod publish;
+mod settle;
+
+pub use self::{
+    publish::{DeliveryInsert, EventInsert},
+    settle::{Settled, Settlement},
+};
+pub(crate) use self::{
+    publish::{insert_chosen_events, insert_deliveries, insert_own_events},
+    settle::{end_pending, settle_delivered, settle_others},
+};

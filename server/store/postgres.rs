@@ -1,0 +1,196 @@
+//! Postgres: one connection that writes, a few that read, one for the heartbeat.
+//!
+//! Durability is the database's own; a server that gave it up is refused. Isolation is READ COMMITTED, said explicitly.
+//! Every commit passes the gate ([`gate`]). Nothing waits without end: the database ends statements, waits for locks and
+//! idle transactions by itself.
+
+mod gate;
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+
+pub(super) use self::gate::{Gate, Pass};
+use super::{
+    error::{Error, Result},
+    migrate,
+    sql::Texts,
+    tx::LeftOpen,
+};
+
+/// Readers at most, as on SQLite.
+pub(super) const READERS_MAX: u32 = 4;
+
+/// More than there are statements.
+const STATEMENTS_CACHED_MAX: usize = 256;
+
+/// The oldest version that is tested, as the database numbers it.
+const VERSION_MIN: i64 = 140_000;
+
+/// How long a unit of work waits for a connection.
+const ACQUIRE_MAX: Duration = Duration::from_secs(10);
+
+/// A transaction whose server stopped in it is ended before it holds others up for long.
+const COMMON: &str = "SET default_transaction_isolation = 'read committed'; SET statement_timeout = '30s'; \
+                      SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '2s'; SET jit = off; \
+                      SET client_min_messages = error;";
+
+/// Plans made while tables are empty are kept for as long as the connection lives; without these they read whole tables.
+const HOT: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                   SET enable_memoize = off;";
+
+const READER: &str = "SET default_transaction_read_only = on;";
+
+/// An open Postgres database.
+#[derive(Debug)]
+pub struct Postgres {
+    writer: PgPool,
+    readers: PgPool,
+    beats: PgPool,
+    texts: Arc<Texts>,
+    left_open: LeftOpen,
+    gate: Arc<Gate>,
+}
+
+impl Postgres {
+    /// Connects, makes sure that the database is fit, and brings it to the newest schema.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let options = connect_options(url)?;
+        migrate(&options).await?;
+        let gate = Arc::new(Gate::default());
+        let left_open = LeftOpen::default();
+        let (known, ended) = (gate.clone(), left_open.clone());
+        let writer = pool(1).after_connect(move |conn, _| {
+            let (known, ended) = (known.clone(), ended.clone());
+            Box::pin(async move {
+                conn.execute(COMMON).await?;
+                conn.execute(HOT).await?;
+                // What the session before left open, the database has ended with it.
+                ended.ended();
+                known.met(conn).await
+            })
+        });
+        let readers = pool(READERS_MAX).test_before_acquire(true).after_connect(|conn, _| {
+            Box::pin(async move {
+                conn.execute(COMMON).await?;
+                conn.execute(READER).await.map(drop)
+            })
+        });
+        let beats = pool(1)
+            .test_before_acquire(true)
+            .after_connect(|conn, _| Box::pin(async move { conn.execute(COMMON).await.map(drop) }));
+        Ok(Self {
+            writer: writer.connect_with(options.clone()).await?,
+            readers: readers.connect_with(options.clone()).await?,
+            beats: beats.connect_with(options).await?,
+            texts: Arc::default(),
+            left_open,
+            gate,
+        })
+    }
+
+    /// The connection that writes, inside a transaction.
+    pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+        match self.try_begin().await {
+            // The session may have ended since it was used last; nothing has been asked of it yet.
+            Err(Error::Unavailable(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => self.try_begin().await,
+            tried => tried,
+        }
+    }
+
+    async fn try_begin(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+        let mut conn = self.writer.acquire().await?;
+        if self.left_open.is_open() {
+            // Whatever an abandoned unit left open ends here.
+            conn.execute("ROLLBACK").await?;
+        }
+        self.left_open.begun();
+        conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        Ok(conn)
+    }
+
+    pub(super) fn left_open(&self) -> LeftOpen {
+        self.left_open.clone()
+    }
+
+    pub(super) async fn reader(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// The connection for the heartbeat, which waits for nobody's statements.
+    pub(super) async fn beat(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+        Ok(self.beats.acquire().await?)
+    }
+
+    pub(super) fn texts(&self) -> Arc<Texts> {
+        self.texts.clone()
+    }
+
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// What the next commit is let through the gate with.
+    pub(super) fn pass(&self) -> Pass {
+        Pass::new(self.gate.clone(), self.beats.clone())
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        self.beats.close().await;
+    }
+}
+
+/// Reads the URL. What is wrong with it is told without repeating it.
+fn connect_options(url: &str) -> Result<PgConnectOptions> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|_| Error::Unsuitable("its URL is malformed: expected postgres://USER@HOST/DATABASE".to_owned()))?;
+    Ok(options.application_name("tidings").statement_cache_capacity(STATEMENTS_CACHED_MAX).disable_statement_logging())
+}
+
+fn pool(connections_max: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+async fn migrate(options: &PgConnectOptions) -> Result<()> {
+    let mut conn = PgConnection::connect_with(options).await?;
+    check(&mut conn).await?;
+    conn.execute("SET client_min_messages = warning").await?;
+    migrate::postgres().run(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
+}
+
+/// Refuses databases that could not keep what Tidings promises.
+async fn check(conn: &mut PgConnection) -> Result<()> {
+    let sql = "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding'), \
+               current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery()";
+    let (version, encoding, fsync, synchronous_commit, standby): (i64, String, String, String, bool) =
+        sqlx::query_as(sql).fetch_one(conn).await?;
+    let fault = if version < VERSION_MIN {
+        format!("it is of version {}, and the oldest that works is {}", version / 10_000, VERSION_MIN / 10_000)
+    } else if encoding != "UTF8" {
+        format!("its encoding is {encoding}; create one with ENCODING 'UTF8'")
+    } else if fsync == "off" || synchronous_commit == "off" {
+        format!("a crash could lose what was acknowledged: fsync is {fsync}, synchronous_commit {synchronous_commit}")
+    } else if standby {
+        "it is a standby, which only reads".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Unsuitable(fault))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! The gate: one row that every commit locks last, so that commits have an order, servers that were taken over from cannot
+//! commit any more, and nothing is committed under an older configuration than the present one.
+//!
+//! The gate is passed in one message with the COMMIT, so that a server that is stopped between the two cannot stop others.
+//! If the connection breaks there, whether the commit took place is found out: the old session is ended, and then the log
+//! is searched for the commit's mark.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sqlx::{
+    Executor as _, PgConnection, Row as _,
+    postgres::{PgDatabaseError, PgPool, PgSeverity},
+};
+
+use crate::{
+    model::{Incarnation, Timestamp},
+    store::{Error, Result},
+};
+
+/// How long a session that was told to end may take, in milliseconds.
+const SESSION_END_MAX: i64 = 5_000;
+
+/// How often it is tried to find out whether a commit took place.
+const FINDS_MAX: u32 = 3;
+
+/// What this server knows of the gate.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    /// This life of the server; 0 until it has begun.
+    incarnation: AtomicI64,
+    /// The configuration that this server routes by.
+    cfg: AtomicI64,
+    /// A row of the log that is there: later marks are searched for after it.
+    seq: AtomicI64,
+    /// The session that writes.
+    session: Mutex<Session>,
+}
+
+/// A session of the database's, known again by when it began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Session {
+    pid: i32,
+    began: i64,
+}
+
+/// What one commit is let through the gate with.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
+    others: PgPool,
+    /// How often this transaction has raised the configuration's version.
+    raised: i64,
+}
+
+/// A row to be appended to the log.
+struct Appended<'a> {
+    now: Timestamp,
+    mark: i64,
+    body: &'a [u8],
+}
+
+impl Gate {
+    /// From now on commits are those of `incarnation`.
+    pub(crate) fn enter(&self, incarnation: Incarnation) {
+        self.incarnation.store(incarnation.0, Ordering::Relaxed);
+    }
+
+    /// From now on commits are made under configuration `cfg`; the log reaches to row `seq` at least.
+    pub(crate) fn know(&self, cfg: i64, seq: i64) {
+        self.cfg.store(cfg, Ordering::Relaxed);
+        self.seq.store(seq, Ordering::Relaxed);
+    }
+
+    /// The configuration that commits are made under.
+    pub(crate) fn cfg(&self) -> i64 {
+        self.cfg.load(Ordering::Relaxed)
+    }
+
+    /// Notes which session writes.
+    pub(super) async fn met(&self, conn: &mut PgConnection) -> sqlx::Result<()> {
+        let sql = "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint FROM pg_stat_activity \
+                   WHERE pid = pg_backend_pid()";
+        let (pid, began): (i32, i64) = sqlx::query_as(sql).fetch_one(conn).await?;
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session { pid, began };
+        Ok(())
+    }
+}
+
+impl Pass {
+    pub(super) fn new(gate: Arc<Gate>, others: PgPool) -> Self {
+        Self { gate, others, raised: 0 }
+    }
+
+    /// The configuration's version was raised to `cfg` by this transaction.
+    ///
+    /// # Errors
+    /// [`Error::Outdated`] if somebody else had raised it before.
+    pub(crate) fn raised(&mut self, cfg: i64) -> Result<()> {
+        self.raised += 1;
+        if self.gate.incarnation.load(Ordering::Relaxed) != 0 && cfg != self.cfg() {
+            Err(Error::Outdated)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Commits without a row in the log.
+    pub(crate) async fn commit(&mut self, conn: &mut PgConnection) -> Result<()> {
+        self.pass(conn, None).await.map(drop)
+    }
+
+    /// Appends a row to the log and commits. Returns the row's number.
+    pub(crate) async fn append(
+        &mut self,
+        conn: &mut PgConnection,
+        now: Timestamp,
+        mark: i64,
+        body: &[u8],
+    ) -> Result<i64> {
+        self.pass(conn, Some(Appended { now, mark, body })).await
+    }
+
+    fn cfg(&self) -> i64 {
+        self.gate.cfg() + self.raised
+    }
+
+    async fn pass(&mut self, conn: &mut PgConnection, row: Option<Appended<'_>>) -> Result<i64> {
+        let session = *self.gate.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let seq = match conn.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(self.text(row.as_ref())))).await {
+            Ok(rows) if row.is_some() => match rows.first() {
+                Some(row) => row.try_get::<i64, _>(0)?,
+                None => return Err(Error::Corrupt("the log gave no number".to_owned())),
+            },
+            Ok(_) => self.gate.seq.load(Ordering::Relaxed),
+            Err(error) if is_certain(&error) => return Err(error.into()),
+            Err(error) => match self.find(session, row.map(|row| row.mark)).await {
+                Ok(Some(seq)) => {
+                    tracing::warn!(%error, seq, "a commit failed but is in the log");
+                    seq
+                }
+                Ok(None) => return Err(error.into()),
+                Err(unknown) => {
+                    tracing::warn!(
+                        error = &unknown as &dyn std::error::Error,
+                        "whether a commit took place is not known"
+                    );
+                    return Err(error.into());
+                }
+            },
+        };
+        self.gate.cfg.fetch_add(self.raised, Ordering::Relaxed);
+        self.gate.seq.fetch_max(seq, Ordering::Relaxed);
+        self.raised = 0;
+        Ok(seq)
+    }
+
+    /// The message that passes the gate and commits.
+    fn text(&self, row: Option<&Appended<'_>>) -> String {
+        let (incarnation, cfg) = (self.gate.incarnation.load(Ordering::Relaxed), self.cfg());
+        match row {
+            Some(Appended { now, mark, body }) => {
+                let (now, body) = (now.as_micros(), STANDARD.encode(body));
+                format!("SELECT append_log({incarnation}, {cfg}, {now}, {mark}, decode('{body}', 'base64')); COMMIT")
+            }
+            // The life that is about to begin has no number yet.
+            None if incarnation == 0 => "COMMIT".to_owned(),
+            None => format!("SELECT pass_gate({incarnation}, {cfg}); COMMIT"),
+        }
+    }
+
+    /// After a connection broke at a commit: ends the old session, so that it cannot commit later, and looks for the
+    /// commit's row in the log. Whatever broke the one connection may have broken others.
+    async fn find(&self, session: Session, mark: Option<i64>) -> Result<Option<i64>> {
+        let mut found = self.try_find(session, mark).await;
+        for _ in 1..FINDS_MAX {
+            if found.is_ok() {
+                break;
+            }
+            found = self.try_find(session, mark).await;
+        }
+        found
+    }
+
+    async fn try_find(&self, session: Session, mark: Option<i64>) -> Result<Option<i64>> {
+        let mut conn = self.others.acquire().await?;
+        let sql = "SELECT pg_terminate_backend(pid, $3) FROM pg_stat_activity \
+                   WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2";
+        let query = sqlx::query_as(sql).bind(session.pid).bind(session.began).bind(SESSION_END_MAX);
+        if let Some((false,)) = query.fetch_optional(&mut *conn).await? {
+            return Err(Error::Unavailable(sqlx::Error::Protocol("the session does not end".to_owned())));
+        }
+        let Some(mark) = mark else { return Ok(None) };
+        let sql = "SELECT seq FROM log WHERE seq > $1 AND mark = $2 LIMIT 1";
+        let query = sqlx::query_as(sql).bind(self.gate.seq.load(Ordering::Relaxed)).bind(mark);
+        let row: Option<(i64,)> = query.fetch_optional(&mut *conn).await?;
+        Ok(row.map(|(seq,)| seq))
+    }
+}
+
+/// Whether an error at a commit says that it did not take place: the database answered, and its session goes on.
+fn is_certain(error: &sqlx::Error) -> bool {
+    let answer = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    answer.is_some_and(|answer| matches!(answer.severity(), PgSeverity::Error))
+}
