@@ -225,6 +225,8 @@ twins!(
         scheme_that_keeps_name_and_key_form_keeps_its_secrets,
         secrets_are_taken_for_new_schemes_only,
         each_scheme_rotates_by_itself_and_as_its_header_allows,
+        overlap_is_kept_by_a_scheme_that_turns_to_one_signature,
+        staged_secret_goes_on_waiting_in_a_scheme_that_turns_to_several_signatures,
         headers_without_a_value_keep_the_one_stored_and_are_sealed,
         headers_and_schemes_do_not_meet_whichever_comes_first,
     ]
