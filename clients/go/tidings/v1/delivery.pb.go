@@ -37,7 +37,8 @@ const (
 	DeliveryState_DELIVERY_STATE_IN_FLIGHT DeliveryState = 2
 	// The endpoint answered 2xx. Final.
 	DeliveryState_DELIVERY_STATE_DELIVERED DeliveryState = 3
-	// Given up: the schedule ran out, the endpoint answered 410, or it was held for too long. Final until RetryDelivery.
+	// Given up: the schedule ran out, the endpoint answered 410, it was held for too long, or its payload does not fit the
+	// endpoint's style. Final until RetryDelivery.
 	DeliveryState_DELIVERY_STATE_DEAD DeliveryState = 4
 	// Cancelled by CancelDelivery or by deletion of the endpoint. Final until RetryDelivery.
 	DeliveryState_DELIVERY_STATE_CANCELLED DeliveryState = 5
@@ -119,7 +120,8 @@ const (
 	FailureKind_FAILURE_KIND_LEASE_LOST FailureKind = 8
 	// The delivery was held at a disabled endpoint for longer than the endpoint's `hold_duration`.
 	FailureKind_FAILURE_KIND_HELD_TOO_LONG FailureKind = 9
-	// The payload is not JSON, which the endpoint's envelope or body form needs. No request was made, and none will be.
+	// The payload is not JSON, which the endpoint's envelope or body form needs. No request was made; RetryDelivery tries again
+	// by the style that the endpoint has then.
 	FailureKind_FAILURE_KIND_ENVELOPE_UNSUPPORTED FailureKind = 10
 )
 
@@ -510,7 +512,7 @@ func (x *Delivery) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// One HTTP request of a delivery.
+// One HTTP request of a delivery, or what ended it before its request.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Opaque id, prefixed `att_`. Sent as `tidings-attempt-id`.

@@ -213,7 +213,8 @@ type Endpoint struct {
 	// wants every event. Otherwise a pattern is an exact type (`user.created`), or has `*` for one segment anywhere
 	// (`user.*`, `*.created`), or ends in `**` for one or more segments (`order.**`).
 	EventTypes []string `protobuf:"bytes,6,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
-	// How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults.
+	// How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults; those that are as the
+	// style has them are returned absent, and `effective_policy` tells what they are.
 	Policy *DeliveryPolicy `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
 	// Output only. Whether the endpoint receives events.
 	State EndpointState `protobuf:"varint,8,opt,name=state,proto3,enum=tidings.v1.EndpointState" json:"state,omitempty"`
@@ -234,9 +235,11 @@ type Endpoint struct {
 	// How the endpoint's webhooks look on the wire. Default: Standard Webhooks.
 	Style *EndpointStyle `protobuf:"bytes,15,opt,name=style,proto3" json:"style,omitempty"`
 	// Headers that every request to the endpoint bears besides. At most 20, and 4 KiB in all. Their values are not returned.
-	Headers       []*EndpointHeader `protobuf:"bytes,16,rep,name=headers,proto3" json:"headers,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Headers []*EndpointHeader `protobuf:"bytes,16,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Output only. The policy in effect, with every field filled in.
+	EffectivePolicy *DeliveryPolicy `protobuf:"bytes,17,opt,name=effective_policy,json=effectivePolicy,proto3" json:"effective_policy,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Endpoint) Reset() {
@@ -377,6 +380,13 @@ func (x *Endpoint) GetStyle() *EndpointStyle {
 func (x *Endpoint) GetHeaders() []*EndpointHeader {
 	if x != nil {
 		return x.Headers
+	}
+	return nil
+}
+
+func (x *Endpoint) GetEffectivePolicy() *DeliveryPolicy {
+	if x != nil {
+		return x.EffectivePolicy
 	}
 	return nil
 }
@@ -1609,7 +1619,7 @@ var File_tidings_v1_endpoint_proto protoreflect.FileDescriptor
 const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
 	"\x19tidings/v1/endpoint.proto\x12\n" +
-	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\xd4\x05\n" +
+	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\x9b\x06\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\ttenant_id\x18\x02 \x01(\tR\btenantId\x12!\n" +
@@ -1630,7 +1640,8 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\x0e \x01(\tR\x04etag\x12/\n" +
 	"\x05style\x18\x0f \x01(\v2\x19.tidings.v1.EndpointStyleR\x05style\x124\n" +
-	"\aheaders\x18\x10 \x03(\v2\x1a.tidings.v1.EndpointHeaderR\aheaders\"\xa4\x02\n" +
+	"\aheaders\x18\x10 \x03(\v2\x1a.tidings.v1.EndpointHeaderR\aheaders\x12E\n" +
+	"\x10effective_policy\x18\x11 \x01(\v2\x1a.tidings.v1.DeliveryPolicyR\x0feffectivePolicy\"\xa4\x02\n" +
 	"\x0eDeliveryPolicy\x12/\n" +
 	"\x05retry\x18\x01 \x01(\v2\x19.tidings.v1.RetryScheduleR\x05retry\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\"\n" +
@@ -1786,35 +1797,36 @@ var file_tidings_v1_endpoint_proto_depIdxs = []int32{
 	24, // 6: tidings.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
 	25, // 7: tidings.v1.Endpoint.style:type_name -> tidings.v1.EndpointStyle
 	26, // 8: tidings.v1.Endpoint.headers:type_name -> tidings.v1.EndpointHeader
-	5,  // 9: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
-	27, // 10: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
-	27, // 11: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
-	2,  // 12: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
-	6,  // 13: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
-	7,  // 14: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
-	27, // 15: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
-	27, // 16: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
-	27, // 17: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
-	3,  // 18: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	28, // 19: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
-	3,  // 20: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	29, // 21: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
-	3,  // 22: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 23: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
-	3,  // 24: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	30, // 25: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 26: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
-	3,  // 27: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	29, // 28: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
-	3,  // 29: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 30: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	31, // 31: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
-	32, // 32: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	4,  // 9: tidings.v1.Endpoint.effective_policy:type_name -> tidings.v1.DeliveryPolicy
+	5,  // 10: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
+	27, // 11: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	27, // 12: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
+	2,  // 13: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
+	6,  // 14: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
+	7,  // 15: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
+	27, // 16: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
+	27, // 17: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
+	27, // 18: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
+	3,  // 19: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	28, // 20: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	3,  // 21: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	29, // 22: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	3,  // 23: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	3,  // 24: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
+	3,  // 25: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	30, // 26: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 27: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	3,  // 28: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	29, // 29: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	3,  // 30: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	3,  // 31: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	31, // 32: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
+	32, // 33: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_endpoint_proto_init() }

@@ -76,6 +76,8 @@ const (
 	ErrorReason_ERROR_REASON_SECRET_STAGED ErrorReason = 22
 	// FAILED_PRECONDITION: the scheme would be left without a secret that signs.
 	ErrorReason_ERROR_REASON_LAST_SECRET ErrorReason = 23
+	// ABORTED: the endpoint's schemes changed during the call.
+	ErrorReason_ERROR_REASON_SCHEME_CHANGED ErrorReason = 24
 )
 
 // Enum value maps for ErrorReason.
@@ -105,6 +107,7 @@ var (
 		21: "ERROR_REASON_TOO_MANY_EVENT_TYPES",
 		22: "ERROR_REASON_SECRET_STAGED",
 		23: "ERROR_REASON_LAST_SECRET",
+		24: "ERROR_REASON_SCHEME_CHANGED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -131,6 +134,7 @@ var (
 		"ERROR_REASON_TOO_MANY_EVENT_TYPES": 21,
 		"ERROR_REASON_SECRET_STAGED":        22,
 		"ERROR_REASON_LAST_SECRET":          23,
+		"ERROR_REASON_SCHEME_CHANGED":       24,
 	}
 )
 
@@ -166,7 +170,7 @@ var File_tidings_v1_error_proto protoreflect.FileDescriptor
 const file_tidings_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/error.proto\x12\n" +
-	"tidings.v1*\xa7\x06\n" +
+	"tidings.v1*\xc8\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12$\n" +
@@ -192,7 +196,8 @@ const file_tidings_v1_error_proto_rawDesc = "" +
 	"\x15ERROR_REASON_INTERNAL\x10\x14\x12%\n" +
 	"!ERROR_REASON_TOO_MANY_EVENT_TYPES\x10\x15\x12\x1e\n" +
 	"\x1aERROR_REASON_SECRET_STAGED\x10\x16\x12\x1c\n" +
-	"\x18ERROR_REASON_LAST_SECRET\x10\x17B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"\x18ERROR_REASON_LAST_SECRET\x10\x17\x12\x1f\n" +
+	"\x1bERROR_REASON_SCHEME_CHANGED\x10\x18B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_error_proto_rawDescOnce sync.Once

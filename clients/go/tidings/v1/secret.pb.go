@@ -494,7 +494,8 @@ type ActivateEndpointSecretRequest struct {
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// Required. The id of the secret that is to sign from now on. One that signs already stays as it is.
+	// Required. The id of the secret that is to sign from now on. One that signs already stays as it is. Where a message carries
+	// one signature the secret before is erased; where several may stand side by side the others go on for 24 h at most.
 	SecretId      string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -554,7 +555,7 @@ func (x *ActivateEndpointSecretRequest) GetSecretId() string {
 // What ActivateEndpointSecret answers.
 type ActivateEndpointSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The scheme's secrets from now on, newest first. The one before has stopped signing.
+	// The scheme's secrets from now on, newest first.
 	Secrets       []*EndpointSecret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -543,8 +543,8 @@ func (*SignaturePart_Variable) isSignaturePart_Part() {}
 // A header of a signed message.
 type SignatureHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. The header's name; at most 64 bytes, unique within the endpoint without regard to case. Headers of HTTP itself
-	// and `tidings-*` are refused.
+	// Required. The header's name; at most 64 bytes, unique within the scheme without regard to case. Headers of HTTP itself,
+	// `ce-*` and `tidings-*` are refused.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Required. The header's value: these parts, one after the other. From 1 to 8.
 	Value         []*SignaturePart `protobuf:"bytes,2,rep,name=value,proto3" json:"value,omitempty"`

@@ -318,8 +318,9 @@ type EndpointStyle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The style by name. Default: STYLE_PRESET_STANDARD.
 	Preset StylePreset `protobuf:"varint,1,opt,name=preset,proto3,enum=tidings.v1.StylePreset" json:"preset,omitempty"`
-	// How webhooks are signed, by up to 4 schemes at once, whose headers must not collide. Empty: the preset's one scheme,
-	// under its own name.
+	// How webhooks are signed, by up to 4 schemes at once. Two of them may set one header only if they set it alike, or if it
+	// holds nothing but signatures, several of them in both, with one separator. Empty: the preset's one scheme, under its own
+	// name.
 	Schemes []*EndpointScheme `protobuf:"bytes,2,rep,name=schemes,proto3" json:"schemes,omitempty"`
 	// How the payload stands in the body. Absent: as the preset has it.
 	Envelope *Envelope `protobuf:"bytes,3,opt,name=envelope,proto3" json:"envelope,omitempty"`
@@ -420,7 +421,8 @@ func (x *EndpointStyle) GetEffectiveSchemes() []*EndpointScheme {
 type EndpointScheme struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The scheme's name within the endpoint; secrets belong to it. `[a-z0-9-]{1,32}`, unique. Empty: the preset's name.
-	// A scheme that keeps its name and its key form keeps its secrets.
+	// A scheme that keeps its name and its key form keeps its secrets; those of other schemes are erased with the change, and
+	// changing back does not restore them.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The scheme by name. Either this or `definition` is required.
 	Preset SchemePreset `protobuf:"varint,2,opt,name=preset,proto3,enum=tidings.v1.SchemePreset" json:"preset,omitempty"`

@@ -129,7 +129,7 @@ export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
   messageDesc(file_tidings_v1_delivery, 0);
 
 /**
- * One HTTP request of a delivery.
+ * One HTTP request of a delivery, or what ended it before its request.
  *
  * @generated from message tidings.v1.Attempt
  */
@@ -595,7 +595,8 @@ export enum DeliveryState {
   DELIVERED = 3,
 
   /**
-   * Given up: the schedule ran out, the endpoint answered 410, or it was held for too long. Final until RetryDelivery.
+   * Given up: the schedule ran out, the endpoint answered 410, it was held for too long, or its payload does not fit the
+   * endpoint's style. Final until RetryDelivery.
    *
    * @generated from enum value: DELIVERY_STATE_DEAD = 4;
    */
@@ -700,7 +701,8 @@ export enum FailureKind {
   HELD_TOO_LONG = 9,
 
   /**
-   * The payload is not JSON, which the endpoint's envelope or body form needs. No request was made, and none will be.
+   * The payload is not JSON, which the endpoint's envelope or body form needs. No request was made; RetryDelivery tries again
+   * by the style that the endpoint has then.
    *
    * @generated from enum value: FAILURE_KIND_ENVELOPE_UNSUPPORTED = 10;
    */

@@ -283,7 +283,8 @@ export type ActivateEndpointSecretRequest = Message<"tidings.v1.ActivateEndpoint
   endpointId: string;
 
   /**
-   * Required. The id of the secret that is to sign from now on. One that signs already stays as it is.
+   * Required. The id of the secret that is to sign from now on. One that signs already stays as it is. Where a message carries
+   * one signature the secret before is erased; where several may stand side by side the others go on for 24 h at most.
    *
    * @generated from field: string secret_id = 3;
    */
@@ -304,7 +305,7 @@ export const ActivateEndpointSecretRequestSchema: GenMessage<ActivateEndpointSec
  */
 export type ActivateEndpointSecretResponse = Message<"tidings.v1.ActivateEndpointSecretResponse"> & {
   /**
-   * The scheme's secrets from now on, newest first. The one before has stopped signing.
+   * The scheme's secrets from now on, newest first.
    *
    * @generated from field: repeated tidings.v1.EndpointSecret secrets = 1;
    */

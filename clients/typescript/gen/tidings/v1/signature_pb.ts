@@ -122,8 +122,8 @@ export const SignaturePartSchema: GenMessage<SignaturePart> = /*@__PURE__*/
  */
 export type SignatureHeader = Message<"tidings.v1.SignatureHeader"> & {
   /**
-   * Required. The header's name; at most 64 bytes, unique within the endpoint without regard to case. Headers of HTTP itself
-   * and `tidings-*` are refused.
+   * Required. The header's name; at most 64 bytes, unique within the scheme without regard to case. Headers of HTTP itself,
+   * `ce-*` and `tidings-*` are refused.
    *
    * @generated from field: string name = 1;
    */

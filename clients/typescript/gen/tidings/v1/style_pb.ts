@@ -31,8 +31,9 @@ export type EndpointStyle = Message<"tidings.v1.EndpointStyle"> & {
   preset: StylePreset;
 
   /**
-   * How webhooks are signed, by up to 4 schemes at once, whose headers must not collide. Empty: the preset's one scheme,
-   * under its own name.
+   * How webhooks are signed, by up to 4 schemes at once. Two of them may set one header only if they set it alike, or if it
+   * holds nothing but signatures, several of them in both, with one separator. Empty: the preset's one scheme, under its own
+   * name.
    *
    * @generated from field: repeated tidings.v1.EndpointScheme schemes = 2;
    */
@@ -91,7 +92,8 @@ export const EndpointStyleSchema: GenMessage<EndpointStyle> = /*@__PURE__*/
 export type EndpointScheme = Message<"tidings.v1.EndpointScheme"> & {
   /**
    * The scheme's name within the endpoint; secrets belong to it. `[a-z0-9-]{1,32}`, unique. Empty: the preset's name.
-   * A scheme that keeps its name and its key form keeps its secrets.
+   * A scheme that keeps its name and its key form keeps its secrets; those of other schemes are erased with the change, and
+   * changing back does not restore them.
    *
    * @generated from field: string name = 1;
    */
