@@ -159,7 +159,7 @@ impl WebhookApi {
         let state = if signs { proto::SecretState::Active } else { proto::SecretState::Staged };
         proto::EndpointSecret {
             id: self.shared.ids.secret(secret.key),
-            fingerprint: secret.value.fingerprint(),
+            fingerprint: fingerprint(secret),
             create_time: Some(timestamp(secret.created)),
             expire_time: secret.expires.map(timestamp),
             scheme: secret.scheme.to_string(),
@@ -178,6 +178,14 @@ pub(super) fn shown_text(secret: &Secret) -> String {
     match secret.value.form() {
         KeyForm::Text | KeyForm::Base64 => secret.value.expose().to_owned(),
         KeyForm::Ed25519Seed => String::new(),
+    }
+}
+
+/// None for a secret that a list of words may hold: the fingerprint would confirm the guess.
+fn fingerprint(secret: &Secret) -> String {
+    match secret.value.weakness() {
+        None => secret.value.fingerprint(),
+        Some(_) => String::new(),
     }
 }
 

@@ -183,6 +183,20 @@ async fn takeover_fits_the_scheme_or_is_refused() {
 }
 
 #[tokio::test]
+async fn weak_secret_has_a_warning_and_no_fingerprint() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    for (secret, weak) in [("hunter2", true), ("fifteen bytes..", true), ("sixteen bytes...", false)] {
+        let request = CreateEndpointRequest { secret: Some(secret.to_owned()), ..in_style(StylePreset::Slack) };
+        let answer = client.create_endpoint(request).await.unwrap().into_inner();
+        assert_eq!(!answer.issued_secrets[0].warning.is_empty(), weak, "{secret}");
+        let list = listing(&answer.endpoint.unwrap());
+        let secrets = client.list_endpoint_secrets(list).await.unwrap().into_inner().secrets;
+        assert_eq!(secrets[0].fingerprint.is_empty(), weak, "{secret}");
+    }
+}
+
+#[tokio::test]
 async fn imported_secrets_stand_in_no_plain_file() {
     let api = Api::start().await;
     let request =
