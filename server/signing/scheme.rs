@@ -155,7 +155,8 @@ pub enum KeyForm {
     /// Base64 after `whsec_`.
     #[serde(rename = "KEY_FORM_BASE64")]
     Base64,
-    /// Base64 of a 32-byte Ed25519 seed after `whsk_`; its public key is base64 after `whpk_`.
+    /// Base64 of a 32-byte Ed25519 seed after `whsk_`, where its public key may follow it; alone, that is base64 after
+    /// `whpk_`.
     #[serde(rename = "KEY_FORM_ED25519_SEED")]
     Ed25519Seed,
 }
