@@ -87,7 +87,9 @@ impl Violations {
 
     fn check_neighbours(&mut self, list: &str, parts: &[Part]) {
         for (index, pair) in parts.windows(2).enumerate() {
-            if let [Part::Variable(left), Part::Variable(right)] = pair {
+            if let [Part::Variable(left), Part::Variable(right)] = pair
+                && !may_touch(*left, *right)
+            {
                 let problem = format!("needs a literal before it: {} stands right at {}", right.name(), left.name());
                 self.add(format!("{list}[{}].variable", index + 1), problem);
             }
@@ -195,6 +197,11 @@ impl Violations {
 fn positions(parts: &[Part], variable: Variable) -> Vec<usize> {
     let is_it = |part: &Part| *part == Part::Variable(variable);
     parts.iter().enumerate().filter(|(_, part)| is_it(part)).map(|(index, _)| index).collect()
+}
+
+/// A receiver brings the URL along, so that what else is signed is the body: there is one way to split the two.
+fn may_touch(left: Variable, right: Variable) -> bool {
+    matches!((left, right), (Variable::Url, Variable::Body) | (Variable::Body, Variable::Url))
 }
 
 /// Whether a receiver learns the variable's value from the headers. An event type tells its operation too.

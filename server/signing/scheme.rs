@@ -2,7 +2,7 @@
 //!
 //! One definition signs what goes out and verifies what comes in. A [`SchemeDefinition`] is what somebody wrote down; a
 //! [`SignatureScheme`] is one that was checked, so that whatever it signs its receivers can verify: every signed part is in
-//! the body or in a header, and no two variable parts touch.
+//! the body or in a header, and no two variable parts touch, but for URL and BODY.
 
 use std::fmt;
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{
     super::{
         KeyForm, Message, SchemePreset, Secret, Signer,
-        parcel::{KEY, NOW, OTHER_KEY, OTHER_SEED, Parcel, SEED, message},
+        parcel::{KEY, NOW, OTHER_KEY, OTHER_SEED, Parcel, SEED, URL, message},
     },
     *,
 };
@@ -218,6 +218,38 @@ fn signed_url_has_to_be_known() {
     assert_eq!(verify(Some(super::super::parcel::URL)), Ok(0));
     assert_eq!(verify(Some("https://example.com/other")), Err(VerifyError::Mismatch));
     assert_eq!(verify(None), Err(VerifyError::NoUrl));
+}
+
+/// As Square signs: the URL and the body, nothing between them.
+#[test]
+fn url_right_at_the_body_is_told_from_it() {
+    for signed in [[Variable::Url, Variable::Body], [Variable::Body, Variable::Url]] {
+        let mut definition = SchemePreset::Shopify.scheme().definition().clone();
+        definition.headers[0].name = "X-Square-HmacSha256-Signature".to_owned();
+        definition.signed = signed.map(Part::from).to_vec();
+        let scheme = SignatureScheme::new(definition).unwrap();
+        let secret = Secret::parse("secret", KeyForm::Text).unwrap();
+        let parcel = Parcel::by(&scheme, &secret, &message(b"{}"));
+        let verify = |url, body| {
+            let received = Received { header: &|name| parcel.value(name), body, url: Some(url) };
+            scheme.verify(&[VerifyingKey::from(&secret)], &received, NOW, DEFAULT_TOLERANCE).map(drop)
+        };
+        assert_eq!(verify(URL, b"{}"), Ok(()));
+        assert_eq!(verify(&URL[..URL.len() - 1], b"{}"), Err(VerifyError::Mismatch));
+        assert_eq!(verify(URL, b"{} "), Err(VerifyError::Mismatch));
+    }
+}
+
+#[test]
+fn url_is_signed_before_the_body_with_nothing_between_them() {
+    let mut definition = SchemePreset::Shopify.scheme().definition().clone();
+    definition.signed = vec![Variable::Url.into(), Variable::Body.into()];
+    let scheme = SignatureScheme::new(definition).unwrap();
+    let secret = Secret::parse("asdf1234", KeyForm::Text).unwrap();
+    let signed = Message { url: "https://example.com/webhook", ..message(b"hello world") };
+    let parcel = Parcel::by(&scheme, &secret, &signed);
+    // From `printf 'https://example.com/webhookhello world' | openssl dgst -sha256 -hmac asdf1234 -binary | base64`.
+    assert_eq!(parcel.value("x-shopify-hmac-sha256"), Some("1OuIIAaVZeyw8Qq53tHRP9rR7aQwomGeNk/RVWdSwpM="));
 }
 
 /// Made with the right key for an R of small order, which fits the equation: only a strict verifier refuses it.
