@@ -129,7 +129,7 @@ impl Secret {
     pub fn public_key(&self) -> Option<PublicKey> {
         match &self.key {
             Key::Bytes(_) => None,
-            Key::Seed(key) => Some(PublicKey::from(key.verifying_key())),
+            Key::Seed(key) => Some(PublicKey::of(key)),
         }
     }
 

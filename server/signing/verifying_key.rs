@@ -64,7 +64,7 @@ impl From<&Secret> for VerifyingKey {
     fn from(secret: &Secret) -> Self {
         Self(match secret.key() {
             Key::Bytes(bytes) => Inner::Secret { form: secret.form(), bytes: bytes.clone() },
-            Key::Seed(key) => Inner::Public(Box::new(PublicKey::from(key.verifying_key()))),
+            Key::Seed(key) => Inner::Public(Box::new(PublicKey::of(key))),
         })
     }
 }

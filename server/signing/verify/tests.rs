@@ -280,6 +280,19 @@ fn ed25519_is_verified_strictly() {
     assert_eq!(malleated.verify(scheme, &own, NOW, DEFAULT_TOLERANCE), Err(VerifyError::Mismatch));
 }
 
+/// Under the neutral element the basepoint and 1 sign every message: only a strict verifier refuses it.
+#[test]
+fn key_of_small_order_verifies_nothing() {
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut signature = [0x66; 64];
+    signature[0] = 0x58;
+    signature[32..].copy_from_slice(&neutral);
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&neutral).unwrap();
+    assert!(key.multipart_verify(&[b"any message"], &Signature::from_bytes(&signature)).is_ok());
+    assert!(!is_signed_by(&PublicKey::unchecked(key), &[b"any message"], &signature));
+}
+
 fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
     const ORDER: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
