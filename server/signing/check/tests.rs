@@ -119,9 +119,13 @@ fn whatever_is_signed_a_receiver_can_know() {
             it.headers.extend(carried.map(|variable| header("type", vec![variable.into()])));
         }
     };
-    assert_only(operation(None), "signed[0].variable", "OPERATION");
+    assert_only(operation(None), "signed[0].variable", "is OPERATION, which no header carries");
     assert_none(operation(Some(Variable::Operation)));
-    assert_none(operation(Some(Variable::EventType)));
+    assert_only(operation(Some(Variable::EventType)), "signed[0].variable", "is OPERATION: sign EVENT_TYPE");
+    assert_none(|it| {
+        operation(Some(Variable::EventType))(it);
+        it.signed.splice(0..0, [Variable::EventType.into(), ":".into()]);
+    });
     assert_only(
         |it| {
             it.signed.splice(0..0, [Variable::EventType.into(), ":".into()]);
