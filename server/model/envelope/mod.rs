@@ -20,6 +20,7 @@ mod uri_reference;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::stable_json::stable;
 pub use self::{
     body::{Body, BodyError, BodyNote, build},
     check::{CONSTANT_BYTES_MAX, EnvelopeViolation, FIELDS_MAX, NAME_BYTES_MAX, SOURCE_BYTES_MAX},

@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use url::form_urlencoded;
 
+use crate::model::envelope::stable;
+
 /// The field of a form that carries the body.
 const FORM_FIELD: &str = "payload";
 
@@ -20,6 +22,8 @@ pub enum BodyChange {
         /// Its strings.
         strings: Strings,
     },
+    /// The same JSON as ECMAScript's `JSON.stringify(JSON.parse(body))` writes it.
+    Restringified,
     /// The JSON in the form that was verified.
     FormPayload,
     /// The form that carries the JSON that was verified.
@@ -87,6 +91,10 @@ impl fmt::Display for BodyChange {
                     "the same JSON re-serialised{layout}{strings}; verify the bytes that came, before parsing them"
                 )
             }
+            Self::Restringified => f.write_str(
+                "the same JSON as `JSON.stringify(JSON.parse(body))` writes it; verify the bytes that came, before \
+                 parsing them",
+            ),
             Self::FormPayload => f.write_str("the JSON in the form's field `payload`, not the form"),
             Self::FormBytes => f.write_str("the form, not the JSON in its field `payload`"),
             Self::LineEndAdded => f.write_str("the body with a line end after it; something took it off"),
@@ -105,6 +113,7 @@ pub(super) fn changes(body: &[u8]) -> impl Iterator<Item = (BodyChange, Cow<'_, 
             (BodyChange::Reserialised { layout, strings }, rewrite(text, layout, strings).into_bytes().into())
         })
     });
+    let restringified = json.and_then(|text| stable(text).ok()).map(|bytes| (BodyChange::Restringified, bytes.into()));
     let others = [
         (BodyChange::FormPayload, form_payload(body)),
         (BodyChange::FormBytes, json.map(|text| form_bytes(text).into())),
@@ -117,7 +126,7 @@ pub(super) fn changes(body: &[u8]) -> impl Iterator<Item = (BodyChange, Cow<'_, 
     ];
     let others = others.into_iter().filter_map(|(change, bytes)| Some((change, bytes?)));
     // A line end that came or went at the end of JSON is told as such, not as JSON written anew.
-    others.chain(rewritten).filter(move |(_, bytes): &(_, Cow<'_, [u8]>)| **bytes != *body)
+    others.chain(rewritten).chain(restringified).filter(move |(_, bytes): &(_, Cow<'_, [u8]>)| **bytes != *body)
 }
 
 fn is_json(text: &str) -> bool {

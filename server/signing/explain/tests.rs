@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{
     super::{
-        DEFAULT_TOLERANCE, KeyForm, Message, Signer,
+        DEFAULT_TOLERANCE, KeyForm, Message, Secret, SecretError, Signer,
         parcel::{KEY, NOW, OTHER_KEY, Parcel, SEED, URL, message},
     },
     *,
@@ -54,6 +54,15 @@ fn over(preset: SchemePreset, secret: &str, signed: &[u8], got: &[u8]) -> Parcel
     Parcel::of(preset, secret, signed).with_body(got)
 }
 
+/// None of the known mistakes: one of the variables that the preset signs is another one.
+fn unknown(preset: SchemePreset) -> Cause {
+    let variable = |part: &Part| match part {
+        Part::Variable(variable) => Some(*variable),
+        Part::Literal(_) => None,
+    };
+    Cause::Unknown(preset.scheme().definition().signed.iter().filter_map(variable).collect())
+}
+
 #[test]
 fn good_message_is_verified_by_the_secret_as_it_was_given() {
     let parcel = Parcel::of(SchemePreset::Standard, KEY, BODY);
@@ -73,8 +82,56 @@ fn stale_message_with_a_right_signature_is_stale() {
         assert!(matches!(error, VerifyError::TooOld { .. }), "{error}");
         assert_eq!(cause, Some(Cause::Stale));
         let changed = parcel.with_body("other");
-        assert_eq!(self::cause(preset, secret, &changed), Some(Cause::Unknown));
+        assert_eq!(self::cause(preset, secret, &changed), Some(unknown(preset)));
     }
+}
+
+#[test]
+fn what_is_wrong_besides_the_time_is_told_too() {
+    let secret = Secret::parse(KEY, KeyForm::Base64).unwrap();
+    let standard = SchemePreset::Standard;
+    let late = Message { timestamp: NOW.minus(Duration::from_secs(301)), ..message(BODY) };
+    let parcel = Parcel::by(standard.scheme(), &secret, &late);
+    let other_version = parcel.value("webhook-signature").unwrap().replace("v1,", "v2,");
+    let told = |signature: &str| match told(standard, &[KEY], &[], &parcel.clone().with("webhook-signature", signature))
+    {
+        Explanation::Refused { error: VerifyError::TooOld { .. }, cause: Some(Cause::Besides(error)) } => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(told("v1,"), VerifyError::MalformedSignature { .. }));
+    assert!(matches!(told(&other_version), VerifyError::UnknownVersion { .. }));
+}
+
+#[test]
+fn secrets_that_cannot_be_read_are_what_is_wrong() {
+    let parcel = Parcel::of(SchemePreset::Standard, KEY, BODY);
+    let Explanation::Refused { error, cause } = told(SchemePreset::Standard, &["whsec_c2VjcmV0", "x"], &[], &parcel)
+    else {
+        panic!("it verifies")
+    };
+    let short = Secret::parse("whsec_c2VjcmV0", KeyForm::Base64).unwrap_err();
+    assert_eq!(error, VerifyError::NoSecret);
+    assert_eq!(cause, Some(Cause::UnreadableSecret { index: 0, error: short }));
+    // Where a secret can be read, it is not that.
+    assert_eq!(self::cause(SchemePreset::Standard, OTHER_KEY, &parcel), Some(unknown(SchemePreset::Standard)));
+    // Nothing was given, which the error says.
+    let none = told(SchemePreset::Standard, &[], &[], &parcel);
+    assert_eq!(none, Explanation::Refused { error: VerifyError::NoSecret, cause: None });
+}
+
+#[test]
+fn short_key_that_signed_is_recognised() {
+    let standard = SchemePreset::Standard;
+    let short = by_changed(standard, text("secret"), as_it_is);
+    assert_eq!(cause(standard, "whsec_c2VjcmV0", &short), Some(Cause::Key(KeyReading::OtherLength)));
+}
+
+/// All that Standard Webhooks ask for is there, so it is of no use to be told what else has these headers.
+#[test]
+fn headers_of_the_scheme_itself_are_not_taken_for_those_of_another() {
+    let parcel = Parcel::of(SchemePreset::ParaTimestampBody, OTHER_KEY, BODY);
+    let told = cause(SchemePreset::ParaTimestampBodyDecoded, "x", &parcel);
+    assert!(matches!(told, Some(Cause::UnreadableSecret { index: 0, .. })), "{told:?}");
 }
 
 #[test]
@@ -164,6 +221,14 @@ fn reserialised_bodies_are_recognised() {
     assert_eq!(cause(SchemePreset::Parra, "secret", &parcel), Some(Cause::Body(spaced)));
 }
 
+/// Numbers and the order of members change too.
+#[test]
+fn body_as_ecmascript_writes_it_is_recognised() {
+    let parcel = over(SchemePreset::PartyLayer, "secret", br#"{"1":1,"b":"/"}"#, br#"{"b": "\/", "1": 1.0}"#);
+    let told = cause(SchemePreset::PartyLayer, "secret", &parcel);
+    assert_eq!(told, Some(Cause::Body(BodyChange::Restringified)));
+}
+
 /// The JSON was signed, the form sent, or the other way round.
 #[test]
 fn form_and_its_json_are_told_apart() {
@@ -212,13 +277,30 @@ fn what_was_left_out_of_what_is_signed_is_named() {
         let parcel = by_changed(preset, secret, |it| it.signed = parts);
         cause(preset, &given, &parcel)
     };
+    let left_out = |parts: &[Part]| Some(Cause::NotSigned(parts.to_vec()));
     let standard = |parts| signed_as(SchemePreset::Standard, base64(KEY), parts);
-    assert_eq!(standard(vec![id.into(), ".".into(), body()]), Some(Cause::NotSigned(vec![time])));
-    assert_eq!(standard(vec![time.into(), ".".into(), body()]), Some(Cause::NotSigned(vec![id])));
-    assert_eq!(standard(vec![body()]), Some(Cause::NotSigned(vec![id, time])));
+    assert_eq!(standard(vec![id.into(), ".".into(), body()]), left_out(&[time.into(), ".".into()]));
+    assert_eq!(standard(vec![time.into(), ".".into(), body()]), left_out(&[id.into(), ".".into()]));
+    assert_eq!(standard(vec![body()]), left_out(&[id.into(), ".".into(), time.into(), ".".into()]));
     let slack = |parts| signed_as(SchemePreset::Slack, text("secret"), parts);
-    assert_eq!(slack(vec!["v0:".into(), body()]), Some(Cause::NotSigned(vec![time])));
-    assert_eq!(slack(vec![body()]), Some(Cause::NotSigned(vec![time])));
+    assert_eq!(slack(vec!["v0:".into(), body()]), left_out(&[time.into(), ":".into()]));
+    assert_eq!(slack(vec![time.into(), ":".into(), body()]), left_out(&["v0:".into()]));
+    assert_eq!(slack(vec![body()]), left_out(&["v0:".into(), time.into(), ":".into()]));
+}
+
+#[test]
+fn literal_left_out_of_what_is_signed_is_named() {
+    let mut definition = SchemePreset::Parra.scheme().definition().clone();
+    definition.signed.insert(0, "v0:".into());
+    let scheme = &SignatureScheme::new(definition).unwrap();
+    let parcel = Parcel::of(SchemePreset::Parra, "secret", BODY);
+    let header = |name: &str| parcel.value(name);
+    let received = Received { header: &header, body: BODY, url: None };
+    let case =
+        Case { scheme, secrets: &["secret"], old_secrets: &[], received, now: NOW, tolerance: DEFAULT_TOLERANCE };
+    let Explanation::Refused { cause: Some(cause), .. } = explain(&case) else { panic!("it has no cause") };
+    assert_eq!(cause, Cause::NotSigned(vec!["v0:".into()]));
+    assert!(cause.to_string().ends_with("without `v0:`"), "{cause}");
 }
 
 #[test]
@@ -253,9 +335,9 @@ fn headers_of_another_preset_are_recognised_without_its_secret() {
 #[test]
 fn what_cannot_be_told_is_said_not_to_be_known() {
     let parcel = Parcel::of(SchemePreset::Standard, KEY, BODY);
-    assert_eq!(cause(SchemePreset::Standard, OTHER_KEY, &parcel), Some(Cause::Unknown));
+    assert_eq!(cause(SchemePreset::Standard, OTHER_KEY, &parcel), Some(unknown(SchemePreset::Standard)));
     let changed = parcel.clone().with_body("{}");
-    assert_eq!(cause(SchemePreset::Standard, KEY, &changed), Some(Cause::Unknown));
+    assert_eq!(cause(SchemePreset::Standard, KEY, &changed), Some(unknown(SchemePreset::Standard)));
     // Here the error says it all.
     assert_eq!(cause(SchemePreset::Standard, KEY, &parcel.with("webhook-id", "")), None);
 }
@@ -285,11 +367,20 @@ fn every_cause_is_a_sentence_of_its_own() {
         (of_prefix("v1=", "v0="), "`v0=` stands before it, not `v1=`"),
         (Cause::Body(change), "over the same JSON re-serialised, without white space, with all but ASCII escaped"),
         (Cause::OldSecret { index: 3 }, "old secret 3"),
-        (Cause::NotSigned(vec![Variable::Id, Variable::Timestamp]), "made without ID and TIMESTAMP"),
+        (Cause::NotSigned(vec![Variable::Id.into(), ".".into()]), "made without `{ID}.`"),
         (Cause::Encoding(Encoding::Hex), "hexadecimal, not base64"),
         (Cause::OtherScheme(SchemePreset::Stripe), "right signature of the scheme `stripe`"),
         (Cause::LooksLike(SchemePreset::GitHub), "has the headers of the scheme `github`"),
-        (Cause::Unknown, "the secret or the body"),
+        (Cause::Key(KeyReading::OtherLength), "24 to 64 bytes"),
+        (Cause::Body(BodyChange::Restringified), "JSON.stringify"),
+        (
+            Cause::UnreadableSecret { index: 1, error: SecretError("is empty".to_owned()) },
+            "none of the secrets can be read; secret 1 is empty",
+        ),
+        (Cause::Besides(VerifyError::Mismatch), "not only the time is wrong: no signature matches"),
+        (unknown(SchemePreset::Parra), "the secret or the body is another one"),
+        (unknown(SchemePreset::Standard), "the secret, the id, the timestamp or the body is another one"),
+        (Cause::Unknown(vec![Variable::Url, Variable::Body]), "the secret, the URL or the body is another one"),
     ];
     for (cause, words) in sentences {
         assert!(cause.to_string().contains(words), "{cause}");
