@@ -135,6 +135,30 @@ fn missing_empty_and_repeated_headers_are_named() {
     }
 }
 
+/// In test mode Stripe signs a second time, by a version that is not to be trusted.
+#[test]
+fn versions_beside_stripes_own_are_ignored() {
+    const V0: &str = "v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39";
+    let scheme = SchemePreset::Stripe.scheme();
+    let signature = |secret| {
+        let parcel = Parcel::of(SchemePreset::Stripe, secret, BODY);
+        parcel.value("stripe-signature").unwrap().rsplit(',').next().unwrap().to_owned()
+    };
+    let (own, other) = (signature("secret"), signature("other"));
+    let verify = |signatures: &str| {
+        let parcel = Parcel::of(SchemePreset::Stripe, "secret", BODY);
+        let parcel = parcel.with("stripe-signature", &format!("t={},{signatures}", NOW.as_secs()));
+        parcel.verify(scheme, &keys(&["secret"], KeyForm::Text), NOW, DEFAULT_TOLERANCE).map(drop)
+    };
+    assert_eq!(verify(&format!("{own},{V0}")), Ok(()));
+    assert_eq!(verify(&format!("{other},{own},{V0}")), Ok(()));
+    assert_eq!(verify(&format!("{other},{V0}")), Err(VerifyError::Mismatch));
+    let unknown = VerifyError::UnknownVersion { header: "Stripe-Signature".to_owned(), prefix: "v1=".to_owned() };
+    assert_eq!(verify(V0), Err(unknown.clone()));
+    // A right signature is of no use as another version.
+    assert_eq!(verify(&own.replace("v1=", "v0=")), Err(unknown));
+}
+
 #[test]
 fn header_that_does_not_fit_its_template_is_refused() {
     let stripe = Parcel::of(SchemePreset::Stripe, "secret", b"{}");
