@@ -20,12 +20,12 @@ mod uri_reference;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::stable_json::stable;
 pub use self::{
     body::{Body, BodyError, BodyNote, build},
     check::{CONSTANT_BYTES_MAX, EnvelopeViolation, FIELDS_MAX, NAME_BYTES_MAX, SOURCE_BYTES_MAX},
     form::{FormError, signed_part},
 };
+pub(crate) use self::{form::encode as encode_form, stable_json::stable};
 use super::Timestamp;
 
 /// How the payload stands in the body. Stored as JSON: the names that serde gives stay as they are.

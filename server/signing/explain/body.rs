@@ -2,12 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use url::form_urlencoded;
-
-use crate::model::envelope::stable;
-
-/// The field of a form that carries the body.
-const FORM_FIELD: &str = "payload";
+use crate::model::envelope::{BodyForm, encode_form, signed_part, stable};
 
 /// By how much a rewritten text may grow, so that thousands of nested brackets are not indented to gigabytes.
 const GROWTH_MAX: usize = 16;
@@ -115,8 +110,8 @@ pub(super) fn changes(body: &[u8]) -> impl Iterator<Item = (BodyChange, Cow<'_, 
     });
     let restringified = json.and_then(|text| stable(text).ok()).map(|bytes| (BodyChange::Restringified, bytes.into()));
     let others = [
-        (BodyChange::FormPayload, form_payload(body)),
-        (BodyChange::FormBytes, json.map(|text| form_bytes(text).into())),
+        (BodyChange::FormPayload, signed_part(BodyForm::FormPayload, body).ok()),
+        (BodyChange::FormBytes, json.map(|text| encode_form(text.as_bytes()).into())),
         (BodyChange::LineEndAdded, Some([body, b"\n"].concat().into())),
         (BodyChange::LineEndAdded, Some([body, b"\r\n"].concat().into())),
         (BodyChange::LineEndRemoved, body.strip_suffix(b"\n").map(Cow::Borrowed)),
@@ -140,15 +135,6 @@ fn forms() -> impl Iterator<Item = (Layout, Strings)> {
     const STRINGS: [Strings; 5] =
         [Strings::AsTheyAre, Strings::Unescaped, Strings::Ascii, Strings::AsciiAndSlashes, Strings::Html];
     STRINGS.into_iter().flat_map(|strings| LAYOUTS.into_iter().map(move |layout| (layout, strings)))
-}
-
-fn form_payload(body: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let (_, payload) = form_urlencoded::parse(body).find(|(name, _)| name == FORM_FIELD)?;
-    Some(payload.into_owned().into_bytes().into())
-}
-
-fn form_bytes(text: &str) -> Vec<u8> {
-    form_urlencoded::Serializer::new(String::new()).append_pair(FORM_FIELD, text).finish().into_bytes()
 }
 
 fn without_cr(body: &[u8]) -> Vec<u8> {
