@@ -90,7 +90,8 @@ impl Secret {
         Ok(Self { text: Zeroizing::new(text.to_owned()), form, key })
     }
 
-    /// Makes a new secret of 32 random bytes. As text they are 64 hexadecimal digits.
+    /// Makes a new secret of 32 bytes from the thread's generator, which the operating system seeds; as text they are 64
+    /// hexadecimal digits.
     pub fn generate(form: KeyForm) -> Self {
         let mut random = Zeroizing::new([0; NEW_KEY_BYTES]);
         rand::rng().fill_bytes(&mut *random);
