@@ -1,6 +1,11 @@
-//! Event types as a tenant's catalogue describes them.
+//! Event types: what their names say, and how a tenant's catalogue describes them.
 
 use super::Timestamp;
+
+/// What happened, by the type's name: its last segment.
+pub(crate) fn operation(event_type: &str) -> &str {
+    event_type.rsplit('.').next().unwrap_or(event_type)
+}
 
 /// What a tenant says of an event type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,4 +25,16 @@ pub struct EventType {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operation;
+
+    #[test]
+    fn operation_is_the_last_segment() {
+        for (event_type, expected) in [("user.created", "created"), ("a.b.c", "c"), ("ping", "ping"), ("a.", "")] {
+            assert_eq!(operation(event_type), expected);
+        }
+    }
 }

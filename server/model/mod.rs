@@ -22,6 +22,7 @@ mod time;
 mod transition;
 mod url;
 
+pub(crate) use self::event_type::operation;
 pub use self::{
     address::{AddressPolicy, Cidr},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},

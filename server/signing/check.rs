@@ -45,9 +45,8 @@ impl Violations {
             let path = || format!("signed[{index}].variable");
             if variable == Variable::Signature {
                 self.add(path(), "must not be SIGNATURE, which is made of what is signed");
-            } else if variable.is_read() && !is_told(&definition.headers, variable) {
-                let name = variable.name();
-                self.add(path(), format!("is {name}, which no header carries: a receiver could not know it"));
+            } else if variable.is_read() && !is_told(definition, variable) {
+                self.add(path(), untold(&definition.headers, variable));
             }
         }
     }
@@ -87,7 +86,9 @@ impl Violations {
 
     fn check_neighbours(&mut self, list: &str, parts: &[Part]) {
         for (index, pair) in parts.windows(2).enumerate() {
-            if let [Part::Variable(left), Part::Variable(right)] = pair {
+            if let [Part::Variable(left), Part::Variable(right)] = pair
+                && !may_touch(*left, *right)
+            {
                 let problem = format!("needs a literal before it: {} stands right at {}", right.name(), left.name());
                 self.add(format!("{list}[{}].variable", index + 1), problem);
             }
@@ -197,13 +198,29 @@ fn positions(parts: &[Part], variable: Variable) -> Vec<usize> {
     parts.iter().enumerate().filter(|(_, part)| is_it(part)).map(|(index, _)| index).collect()
 }
 
-/// Whether a receiver learns the variable's value from the headers. An event type tells its operation too.
-fn is_told(headers: &[SchemeHeader], variable: Variable) -> bool {
-    headers.iter().flat_map(|header| &header.value).any(|part| match part {
-        Part::Variable(Variable::EventType) => matches!(variable, Variable::EventType | Variable::Operation),
-        Part::Variable(told) => *told == variable,
-        Part::Literal(_) => false,
-    })
+/// A receiver brings the URL along, so that what else is signed is the body: there is one way to split the two.
+fn may_touch(left: Variable, right: Variable) -> bool {
+    matches!((left, right), (Variable::Url, Variable::Body) | (Variable::Body, Variable::Url))
+}
+
+/// Whether a receiver learns the variable's value from the headers. An event type tells its operation too, if all of it is
+/// signed: otherwise what stands before the operation could be changed on its way.
+fn is_told(definition: &SchemeDefinition, variable: Variable) -> bool {
+    let is_type_signed = definition.signed.contains(&Part::Variable(Variable::EventType));
+    is_carried(&definition.headers, variable)
+        || (variable == Variable::Operation && is_type_signed && is_carried(&definition.headers, Variable::EventType))
+}
+
+fn is_carried(headers: &[SchemeHeader], variable: Variable) -> bool {
+    headers.iter().any(|header| header.value.contains(&Part::Variable(variable)))
+}
+
+fn untold(headers: &[SchemeHeader], variable: Variable) -> String {
+    if variable == Variable::Operation && is_carried(headers, Variable::EventType) {
+        return "is OPERATION: sign EVENT_TYPE, which a header carries, as well, or carry OPERATION in a header"
+            .to_owned();
+    }
+    format!("is {}, which no header carries: a receiver could not know it", variable.name())
 }
 
 fn is_printable(text: &str) -> bool {

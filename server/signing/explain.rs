@@ -5,19 +5,20 @@
 //! a receiver up, at a terminal, with the secret at hand.
 
 mod body;
+mod cause;
 mod key;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 pub use self::{
     body::{BodyChange, Layout, Strings},
+    cause::Cause,
     key::KeyReading,
 };
 use super::{
     preset::SchemePreset,
     received::Received,
     scheme::{Encoding, Part, SchemeDefinition, SignatureScheme, Variable},
-    secret::Secret,
     verify::VerifyError,
     verifying_key::VerifyingKey,
 };
@@ -60,41 +61,9 @@ pub enum Explanation {
     },
 }
 
-/// A known mistake, or that it is none of them. Shown as a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The signature is right; only the time is not.
-    Stale,
-    /// The secret was read in another way.
-    Key(KeyReading),
-    /// Something else stands before the signature.
-    SignaturePrefix {
-        /// What the scheme has there.
-        expected: String,
-        /// What stands there.
-        found: &'static str,
-    },
-    /// Other bytes were signed than those that were verified.
-    Body(BodyChange),
-    /// An old secret signed.
-    OldSecret {
-        /// Which of the old ones, from 0.
-        index: usize,
-    },
-    /// These were left out of what is signed.
-    NotSigned(Vec<Variable>),
-    /// The signature is written in another encoding: this one.
-    Encoding(Encoding),
-    /// It is a right message of this scheme.
-    OtherScheme(SchemePreset),
-    /// It has the headers of this scheme, though no secret fits.
-    LooksLike(SchemePreset),
-    /// None of these.
-    Unknown,
-}
-
 /// Verifies a message and, if it is refused, says why. Tried in order: its time, the reading of the secret, the signature's
-/// prefix, other bytes of the body, old secrets, what is signed, the encoding, other schemes.
+/// prefix, other bytes of the body, old secrets, what is signed, the encoding, other schemes. If nothing fits, what the
+/// headers look like, and whether there was a secret to try.
 pub fn explain(case: &Case<'_, '_>) -> Explanation {
     // Texts that are no secrets of this scheme are among what may be wrong.
     let keys: Vec<(usize, VerifyingKey)> = readable(case.secrets, case.scheme).collect();
@@ -102,7 +71,7 @@ pub fn explain(case: &Case<'_, '_>) -> Explanation {
     match case.scheme.verify(&own, &case.received, case.now, case.tolerance) {
         Ok(verified) => Explanation::Verified { secret_index: keys[verified.key_index].0 },
         Err(error) => {
-            let cause = case.cause(&own).or_else(|| case.rest(&error));
+            let cause = case.cause(&own).or_else(|| case.rest(&own, &error));
             Explanation::Refused { error, cause }
         }
     }
@@ -170,18 +139,14 @@ impl Case<'_, '_> {
 
     fn signed_cause(&self, own: &[VerifyingKey]) -> Option<Cause> {
         let signed = &self.scheme.definition().signed;
-        let variables: Vec<Variable> = signed
-            .iter()
-            .filter_map(|part| match part {
-                Part::Variable(Variable::Body) | Part::Literal(_) => None,
-                Part::Variable(variable) => Some(*variable),
-            })
-            .collect();
-        let one_by_one = variables.iter().map(|variable| (vec![*variable], without(signed, *variable)));
-        let body_alone = (variables.clone(), vec![Part::Variable(Variable::Body)]);
+        let is_body = |part: &&Part| **part == Part::Variable(Variable::Body);
+        let one_by_one =
+            (0..signed.len()).filter(|place| !is_body(&&signed[*place])).map(|place| without(signed, place));
+        let (body, others): (Vec<&Part>, Vec<&Part>) = signed.iter().partition(is_body);
+        let own_parts = |parts: Vec<&Part>| parts.into_iter().cloned().collect::<Vec<Part>>();
         one_by_one
-            .chain([body_alone])
-            .find(|(_, parts)| parts != signed && self.fits_changed(own, |it| it.signed.clone_from(parts)))
+            .chain((!others.is_empty()).then(|| (own_parts(others), own_parts(body))))
+            .find(|(_, parts)| self.fits_changed(own, |it| it.signed.clone_from(parts)))
             .map(|(left_out, _)| Cause::NotSigned(left_out))
     }
 
@@ -204,63 +169,77 @@ impl Case<'_, '_> {
     }
 
     /// What is left to be said when no trial fits.
-    fn rest(&self, error: &VerifyError) -> Option<Cause> {
-        if matches!(error, VerifyError::Mismatch | VerifyError::TooOld { .. } | VerifyError::TooNew { .. }) {
-            return Some(Cause::Unknown);
+    fn rest(&self, own: &[VerifyingKey], error: &VerifyError) -> Option<Cause> {
+        if !self.looks_like(self.scheme) {
+            let mut others = SchemePreset::ALL.into_iter().filter(|preset| preset.scheme() != self.scheme);
+            if let Some(preset) = others.find(|preset| self.looks_like(preset.scheme())) {
+                return Some(Cause::LooksLike(preset));
+            }
         }
-        let looks_like = |preset: &SchemePreset| {
-            let key = VerifyingKey::from(&Secret::generate(preset.scheme().definition().key_form));
-            self.outcome(preset.scheme(), &[key], self.received.body) == Err(VerifyError::Mismatch)
-        };
-        let mut others = SchemePreset::ALL.into_iter().filter(|preset| preset.scheme() != self.scheme);
-        others.find(looks_like).map(Cause::LooksLike)
-    }
-}
-
-/// What is signed without `variable` and the literal that marks it off.
-fn without(signed: &[Part], variable: Variable) -> Vec<Part> {
-    let mut parts = signed.to_vec();
-    let Some(place) = parts.iter().position(|part| *part == Part::Variable(variable)) else { return parts };
-    parts.remove(place);
-    if matches!(parts.get(place), Some(Part::Literal(_))) {
-        parts.remove(place);
-    } else if place > 0 && matches!(parts[place - 1], Part::Literal(_)) {
-        parts.remove(place - 1);
-    }
-    parts
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stale => f.write_str("the signature is right; only the time is not"),
-            Self::Key(reading) => write!(f, "the signature was made with {reading}"),
-            Self::SignaturePrefix { expected, found } => match (expected.as_str(), *found) {
-                (expected, "") => write!(f, "the signature is right, but `{expected}` does not stand before it"),
-                ("", found) => write!(f, "the signature is right, but `{found}` stands before it"),
-                (expected, found) => {
-                    write!(f, "the signature is right, but `{found}` stands before it, not `{expected}`")
+        match error {
+            VerifyError::NoSecret => self.unreadable(),
+            VerifyError::Mismatch => Some(self.unknown()),
+            VerifyError::TooOld { .. } | VerifyError::TooNew { .. } => {
+                match self.outcome(self.scheme, own, self.received.body) {
+                    Ok(()) | Err(VerifyError::Mismatch) => Some(self.unknown()),
+                    Err(besides) => Some(Cause::Besides(besides)),
                 }
-            },
-            Self::Body(change) => write!(f, "the signature was made over {change}"),
-            Self::OldSecret { index } => write!(f, "the signature was made with old secret {index}"),
-            Self::NotSigned(variables) => {
-                let names: Vec<&str> = variables.iter().map(|variable| variable.name()).collect();
-                write!(f, "the signature was made without {}", names.join(" and "))
             }
-            Self::Encoding(Encoding::Hex) => {
-                f.write_str("the signature is right, but written in hexadecimal, not base64")
-            }
-            Self::Encoding(Encoding::Base64) => {
-                f.write_str("the signature is right, but written in base64, not hexadecimal")
-            }
-            Self::OtherScheme(preset) => write!(f, "this is a right signature of the scheme `{}`", preset.name()),
-            Self::LooksLike(preset) => {
-                write!(f, "it has the headers of the scheme `{}`, though no secret given fits it", preset.name())
-            }
-            Self::Unknown => f.write_str("it is none of the known mistakes: the secret or the body is another one"),
+            VerifyError::WrongKeyForm
+            | VerifyError::NoUrl
+            | VerifyError::MissingHeader(_)
+            | VerifyError::MalformedHeader { .. }
+            | VerifyError::Contradiction(_)
+            | VerifyError::Ambiguous { .. }
+            | VerifyError::BadTimestamp(_)
+            | VerifyError::UnknownVersion { .. }
+            | VerifyError::MalformedSignature { .. }
+            | VerifyError::TooManySignatures(_) => None,
         }
     }
+
+    /// Whether the headers are all that `scheme` asks for, whoever signed.
+    fn looks_like(&self, scheme: &SignatureScheme) -> bool {
+        let key = VerifyingKey::of_nobody(scheme.definition().key_form);
+        let received = Received { url: self.received.url.or(Some("")), ..self.received };
+        matches!(scheme.verify(&[key], &received, self.now, Duration::MAX), Ok(_) | Err(VerifyError::Mismatch))
+    }
+
+    fn unreadable(&self) -> Option<Cause> {
+        let form = self.scheme.definition().key_form;
+        let read = |(index, text): (usize, &&str)| Some((index, VerifyingKey::parse(text, form).err()?));
+        let (index, error) = self.secrets.iter().enumerate().find_map(read)?;
+        Some(Cause::UnreadableSecret { index, error })
+    }
+
+    fn unknown(&self) -> Cause {
+        let mut signed = Vec::new();
+        for part in &self.scheme.definition().signed {
+            if let Part::Variable(variable) = part
+                && !signed.contains(variable)
+            {
+                signed.push(*variable);
+            }
+        }
+        Cause::Unknown(signed)
+    }
+}
+
+/// The part of what is signed at `place`, for a variable with the literal that marks it off, and what is signed without it.
+fn without(signed: &[Part], place: usize) -> (Vec<Part>, Vec<Part>) {
+    let is_literal = |place: usize| matches!(signed.get(place), Some(Part::Literal(_)));
+    let range = if is_literal(place) {
+        place..place + 1
+    } else if is_literal(place + 1) {
+        place..place + 2
+    } else if place > 0 && is_literal(place - 1) {
+        place - 1..place + 1
+    } else {
+        place..place + 1
+    };
+    let mut parts = signed.to_vec();
+    let left_out = parts.drain(range).collect();
+    (left_out, parts)
 }
 
 #[cfg(test)]

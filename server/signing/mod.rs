@@ -1,4 +1,5 @@
-//! Signing and verifying webhooks. Pure, and public as a library: no I/O, no async, no HTTP types, no clock.
+//! Signing and verifying webhooks. Public as a library, and pure: no I/O, no async, no HTTP types, no clock. Nor is anything
+//! left to chance but by [`Secret::generate`], which takes the randomness of the thread's generator.
 //!
 //! A [`SignatureScheme`] is data: what is signed, with which algorithm and key, and which headers carry what. The same one
 //! signs what goes out and verifies what comes in. [`SchemePreset`] names the schemes in the field, first of all Standard

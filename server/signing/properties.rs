@@ -42,12 +42,27 @@ fn signed() -> impl Strategy<Value = Vec<Part>> {
         variables.push(Variable::Body);
         variables
     });
-    (variables.prop_shuffle(), vec(literal(), 5), option::of(literal()), option::of(literal())).prop_map(
-        |(variables, literals, before, after)| {
+    let ends = (option::of(literal()), option::of(literal()));
+    (variables.prop_shuffle(), vec(literal(), 5), ends, any::<bool>()).prop_map(
+        |(variables, literals, (before, after), touching)| {
             let ends = |literal: Option<String>| literal.map(Part::Literal).into_iter();
-            ends(before).chain(mixed(variables, literals)).chain(ends(after)).collect()
+            let mut parts = mixed(variables, literals);
+            if touching {
+                join_url_and_body(&mut parts);
+            }
+            ends(before).chain(parts).chain(ends(after)).collect()
         },
     )
+}
+
+/// Takes out what stands between URL and BODY, if nothing but a literal does.
+fn join_url_and_body(parts: &mut Vec<Part>) {
+    let place = |variable| parts.iter().position(|part| *part == Part::Variable(variable));
+    if let (Some(url), Some(body)) = (place(Variable::Url), place(Variable::Body))
+        && url.abs_diff(body) == 2
+    {
+        parts.remove(url.min(body) + 1);
+    }
 }
 
 /// Headers that carry whatever is signed, each in one of its own or beside another, and the signatures.

@@ -26,6 +26,17 @@ impl PublicKey {
         }
     }
 
+    /// The public key of a seed, which is never of small order.
+    pub(super) fn of(key: &ed25519_dalek::SigningKey) -> Self {
+        Self(key.verifying_key())
+    }
+
+    /// One that nothing was checked of.
+    #[cfg(test)]
+    pub(super) fn unchecked(key: ed25519_dalek::VerifyingKey) -> Self {
+        Self(key)
+    }
+
     /// Its 32 bytes, as RFC 8032 encodes it.
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
@@ -33,12 +44,6 @@ impl PublicKey {
 
     pub(super) fn key(&self) -> &ed25519_dalek::VerifyingKey {
         &self.0
-    }
-}
-
-impl From<ed25519_dalek::VerifyingKey> for PublicKey {
-    fn from(key: ed25519_dalek::VerifyingKey) -> Self {
-        Self(key)
     }
 }
 

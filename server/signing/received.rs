@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::{
     scheme::{Part, SchemeDefinition, SchemeHeader, Variable},
-    values::{Values, operation},
+    values::Values,
     verify::VerifyError,
 };
+use crate::model::operation;
 
 /// A message as it was received. `'a` is how long its headers live; `'m` is how long the rest does.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 //!
 //! One definition signs what goes out and verifies what comes in. A [`SchemeDefinition`] is what somebody wrote down; a
 //! [`SignatureScheme`] is one that was checked, so that whatever it signs its receivers can verify: every signed part is in
-//! the body or in a header, and no two variable parts touch.
+//! the body or in a header, and no two variable parts touch, but for URL and BODY.
 
 use std::fmt;
 
@@ -155,7 +155,8 @@ pub enum KeyForm {
     /// Base64 after `whsec_`.
     #[serde(rename = "KEY_FORM_BASE64")]
     Base64,
-    /// Base64 of a 32-byte Ed25519 seed after `whsk_`; its public key is base64 after `whpk_`.
+    /// Base64 of a 32-byte Ed25519 seed after `whsk_`, where its public key may follow it; alone, that is base64 after
+    /// `whpk_`.
     #[serde(rename = "KEY_FORM_ED25519_SEED")]
     Ed25519Seed,
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{PUBLIC_KEY_LENGTH, SECRET_KEY_LENGTH, SigningKey};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -59,7 +59,8 @@ pub struct SecretError(pub String);
 
 impl Secret {
     /// Reads a secret of the given form: any text of 1 to 256 bytes without NUL; `whsec_` and base64 (standard alphabet,
-    /// padded) of 24 to 64 bytes, as Standard Webhooks has it; or `whsk_` and base64 of an Ed25519 seed of 32 bytes.
+    /// padded) of 24 to 64 bytes, as Standard Webhooks has it; or `whsk_` and base64 of an Ed25519 seed of 32 bytes, alone
+    /// or with the 32 bytes of its public key after it, as Svix writes it.
     ///
     /// # Errors
     /// What is wrong with it. A public key (`whpk_`) is no secret in any form.
@@ -89,7 +90,8 @@ impl Secret {
         Ok(Self { text: Zeroizing::new(text.to_owned()), form, key })
     }
 
-    /// Makes a new secret of 32 random bytes. As text they are 64 hexadecimal digits.
+    /// Makes a new secret of 32 bytes from the thread's generator, which the operating system seeds; as text they are 64
+    /// hexadecimal digits.
     pub fn generate(form: KeyForm) -> Self {
         let mut random = Zeroizing::new([0; NEW_KEY_BYTES]);
         rand::rng().fill_bytes(&mut *random);
@@ -128,7 +130,7 @@ impl Secret {
     pub fn public_key(&self) -> Option<PublicKey> {
         match &self.key {
             Key::Bytes(_) => None,
-            Key::Seed(key) => Some(PublicKey::from(key.verifying_key())),
+            Key::Seed(key) => Some(PublicKey::of(key)),
         }
     }
 
@@ -176,11 +178,21 @@ fn seed_key(text: &str) -> Result<Key, SecretError> {
     if text.starts_with(BASE64_PREFIX) {
         return refused("is an HMAC key (`whsec_`); give an Ed25519 key, which starts with `whsk_`");
     }
-    let seed = decode_after(text, SEED_PREFIX)?;
-    match <&[u8; NEW_KEY_BYTES]>::try_from(seed.as_slice()) {
-        Ok(seed) => Ok(Key::Seed(Box::new(SigningKey::from_bytes(seed)))),
-        Err(_) => Err(SecretError(format!("must be 32 bytes when decoded, but is {}", seed.len()))),
-    }
+    let bytes = decode_after(text, SEED_PREFIX)?;
+    let key = match bytes.split_first_chunk::<SECRET_KEY_LENGTH>() {
+        Some((seed, after)) if after.is_empty() || after.len() == PUBLIC_KEY_LENGTH => {
+            let key = SigningKey::from_bytes(seed);
+            if !after.is_empty() && after != key.verifying_key().as_bytes() {
+                return refused("ends with a public key that is not the one of its seed");
+            }
+            key
+        }
+        _ => {
+            let problem = format!("must be 32 bytes, or 64 with the public key, when decoded, but is {}", bytes.len());
+            return Err(SecretError(problem));
+        }
+    };
+    Ok(Key::Seed(Box::new(key)))
 }
 
 pub(super) fn decode_after(text: &str, prefix: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {

@@ -7,9 +7,9 @@ use sha2::Sha256;
 use super::{
     scheme::{Part, SchemeDefinition, SchemeHeader, SignatureScheme, Variable},
     secret::{Key, Secret},
-    values::{Values, operation, signed_pieces},
+    values::{Values, signed_pieces},
 };
-use crate::model::Timestamp;
+use crate::model::{Timestamp, operation};
 
 /// A message to be signed.
 #[derive(Clone, Copy, Debug)]

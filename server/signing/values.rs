@@ -1,6 +1,7 @@
 //! What the variables of a scheme stand for in one message.
 
 use super::scheme::{Part, SchemeDefinition, Variable};
+use crate::model::operation;
 
 /// The values of a message's variables, but for BODY and SIGNATURE; `None` where there is none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,11 +42,6 @@ impl<'a> Values<'a> {
             _ => true,
         }
     }
-}
-
-/// The last segment of an event type.
-pub(super) fn operation(event_type: &str) -> &str {
-    event_type.rsplit('.').next().unwrap_or(event_type)
 }
 
 /// What is signed, piece by piece; nothing is copied.

@@ -274,11 +274,13 @@ fn is_any(signatures: &[[u8; 32]], expected: &[u8; 32]) -> bool {
 }
 
 /// Strict verification (as ed25519-dalek's `verify_strict`, but of a message in pieces): neither the key nor the
-/// signature's point R may be of small order. Keys were refused for it when they were read.
+/// signature's point R may be of small order.
 fn is_signed_by(key: &PublicKey, pieces: &[&[u8]], signature: &[u8; 64]) -> bool {
     let signature = Signature::from_bytes(signature);
     let point = ed25519_dalek::VerifyingKey::from_bytes(signature.r_bytes());
-    point.is_ok_and(|point| !point.is_weak()) && key.key().multipart_verify(pieces, &signature).is_ok()
+    point.is_ok_and(|point| !point.is_weak())
+        && !key.key().is_weak()
+        && key.key().multipart_verify(pieces, &signature).is_ok()
 }
 
 #[cfg(test)]

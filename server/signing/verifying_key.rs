@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
 use super::{
@@ -52,6 +53,14 @@ impl VerifyingKey {
         (!bytes.is_empty()).then(|| Self(Inner::Secret { form, bytes: Zeroizing::new(bytes) }))
     }
 
+    /// A key that everybody may know, to look at headers with.
+    pub(super) fn of_nobody(form: KeyForm) -> Self {
+        Self(match form {
+            KeyForm::Text | KeyForm::Base64 => Inner::Secret { form, bytes: Zeroizing::new(vec![0; 32]) },
+            KeyForm::Ed25519Seed => Inner::Public(Box::new(PublicKey::of(&SigningKey::from_bytes(&[0; 32])))),
+        })
+    }
+
     pub(super) fn material(&self) -> KeyMaterial<'_> {
         match &self.0 {
             Inner::Secret { bytes, .. } => KeyMaterial::Secret(bytes),
@@ -64,7 +73,7 @@ impl From<&Secret> for VerifyingKey {
     fn from(secret: &Secret) -> Self {
         Self(match secret.key() {
             Key::Bytes(bytes) => Inner::Secret { form: secret.form(), bytes: bytes.clone() },
-            Key::Seed(key) => Inner::Public(Box::new(PublicKey::from(key.verifying_key()))),
+            Key::Seed(key) => Inner::Public(Box::new(PublicKey::of(key))),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     receiver::Refusal,
-    signing::{BodyChange, Cause, Encoding, KeyForm, KeyReading, Part, SignatureScheme, VerifyError},
+    signing::{BodyChange, Cause, Encoding, KeyForm, KeyReading, Part, SignatureScheme, Variable, VerifyError},
 };
 
 /// What to do about a known mistake, in a webhook that should be signed by `scheme`.
@@ -31,12 +31,27 @@ pub(super) fn advice(cause: &Cause, scheme: &SignatureScheme) -> String {
             format!("set the receiver up for {0}, or the endpoint for the receiver's; here --style {0}", preset.name())
         }
         Cause::LooksLike(preset) => format!("try --style {} with its secret", preset.name()),
-        Cause::Unknown => {
-            "compare the secret with the endpoint's, end to end (an old one is tried by --old-secret); take \
-                           the body from the wire, before anything has parsed, decoded or printed it"
-                .to_owned()
-        }
+        Cause::UnreadableSecret { .. } => on_secrets(scheme),
+        Cause::Besides(error) => advice_on(&Refusal::Signature(error.clone()), scheme),
+        Cause::Unknown(signed) => on_mismatch(signed.contains(&Variable::Url)),
     }
+}
+
+fn on_secrets(scheme: &SignatureScheme) -> String {
+    let form = match scheme.definition().key_form {
+        KeyForm::Text => "any text of 1 to 256 bytes",
+        KeyForm::Base64 => "`whsec_` and base64",
+        KeyForm::Ed25519Seed => "`whsk_` or, for the public key, `whpk_` and base64",
+    };
+    format!("give a secret of this scheme's form: {form}")
+}
+
+fn on_mismatch(is_url_signed: bool) -> String {
+    let url = if is_url_signed { "; give the URL by --url as the endpoint has it, to the letter" } else { "" };
+    format!(
+        "compare the secret with the endpoint's, end to end (an old one is tried by --old-secret); take the body from \
+         the wire, before anything has parsed, decoded or printed it{url}"
+    )
 }
 
 fn key(reading: KeyReading, form: KeyForm) -> &'static str {
@@ -47,6 +62,7 @@ fn key(reading: KeyReading, form: KeyForm) -> &'static str {
         KeyReading::Decoded => keep,
         KeyReading::WithoutPrefix if form == KeyForm::Base64 => decode,
         KeyReading::WithoutPrefix => keep,
+        KeyReading::OtherLength => "rotate to a secret of 24 to 64 bytes, such as a generated one, on both sides",
         KeyReading::WithPrefix => "give the receiver the whole secret, `whsec_` included",
         KeyReading::Trimmed => "take the white space off the secret where the receiver keeps it",
         KeyReading::WithLineEnd => "take the line end off the secret where the sender keeps it",
@@ -55,7 +71,7 @@ fn key(reading: KeyReading, form: KeyForm) -> &'static str {
 
 fn body(change: BodyChange) -> &'static str {
     match change {
-        BodyChange::Reserialised { .. } => {
+        BodyChange::Reserialised { .. } | BodyChange::Restringified => {
             "read the raw body in the receiver (in Express `express.raw`, in Flask `request.get_data()`, in Go \
              `io.ReadAll`) and parse it after it was verified"
         }
@@ -82,14 +98,7 @@ pub(super) fn advice_on(error: &Refusal, scheme: &SignatureScheme) -> String {
         Refusal::Signature(error) => error,
     };
     match error {
-        VerifyError::NoSecret | VerifyError::WrongKeyForm => {
-            let form = match scheme.definition().key_form {
-                KeyForm::Text => "any text of 1 to 256 bytes",
-                KeyForm::Base64 => "`whsec_` and base64",
-                KeyForm::Ed25519Seed => "`whsk_` or, for the public key, `whpk_` and base64",
-            };
-            format!("give a secret of this scheme's form: {form}")
-        }
+        VerifyError::NoSecret | VerifyError::WrongKeyForm => on_secrets(scheme),
         VerifyError::NoUrl => "give the endpoint's URL by --url".to_owned(),
         VerifyError::MissingHeader(_) => {
             let names: Vec<_> = scheme.definition().headers.iter().map(|header| header.name.as_str()).collect();
@@ -105,7 +114,7 @@ pub(super) fn advice_on(error: &Refusal, scheme: &SignatureScheme) -> String {
             "compare the header with what the sender sent: it was cut or changed, or made by another scheme".to_owned()
         }
         VerifyError::TooOld { .. } | VerifyError::TooNew { .. } | VerifyError::Mismatch => {
-            advice(&Cause::Unknown, scheme)
+            on_mismatch(scheme.definition().signed.contains(&Part::Variable(Variable::Url)))
         }
     }
 }

@@ -136,21 +136,30 @@ fn distance(report: &Report) -> Option<u8> {
             | Cause::NotSigned(_)
             | Cause::Encoding(_),
         ) => return Some(2),
-        Why::Nothing | Why::Known(Cause::OtherScheme(_) | Cause::LooksLike(_) | Cause::Unknown) => {}
+        Why::Known(Cause::Besides(error)) => return distance_by(error),
+        Why::Nothing
+        | Why::Known(
+            Cause::OtherScheme(_) | Cause::LooksLike(_) | Cause::UnreadableSecret { .. } | Cause::Unknown(_),
+        ) => {}
     }
     match error {
-        Refusal::Form(_) | Refusal::Signature(VerifyError::MissingHeader(_)) => None,
-        Refusal::Signature(VerifyError::Mismatch | VerifyError::TooOld { .. } | VerifyError::TooNew { .. }) => Some(3),
+        Refusal::Form(_) => None,
+        Refusal::Signature(error) => distance_by(error),
+    }
+}
+
+fn distance_by(error: &VerifyError) -> Option<u8> {
+    match error {
+        VerifyError::MissingHeader(_) => None,
+        VerifyError::Mismatch | VerifyError::TooOld { .. } | VerifyError::TooNew { .. } => Some(3),
         // Headers are read before secrets are looked at.
-        Refusal::Signature(VerifyError::NoSecret | VerifyError::WrongKeyForm | VerifyError::NoUrl) => Some(4),
-        Refusal::Signature(
-            VerifyError::MalformedHeader { .. }
-            | VerifyError::Contradiction(_)
-            | VerifyError::Ambiguous { .. }
-            | VerifyError::BadTimestamp(_)
-            | VerifyError::UnknownVersion { .. }
-            | VerifyError::MalformedSignature { .. }
-            | VerifyError::TooManySignatures(_),
-        ) => Some(5),
+        VerifyError::NoSecret | VerifyError::WrongKeyForm | VerifyError::NoUrl => Some(4),
+        VerifyError::MalformedHeader { .. }
+        | VerifyError::Contradiction(_)
+        | VerifyError::Ambiguous { .. }
+        | VerifyError::BadTimestamp(_)
+        | VerifyError::UnknownVersion { .. }
+        | VerifyError::MalformedSignature { .. }
+        | VerifyError::TooManySignatures(_) => Some(5),
     }
 }

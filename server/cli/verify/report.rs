@@ -104,6 +104,8 @@ impl Refused {
             Why::Known(Cause::OldSecret { index }) => {
                 Some(format!("the signature was made with old secret {}", index + 1))
             }
+            // Told above, each by its number.
+            Why::Known(Cause::UnreadableSecret { .. }) => None,
             Why::Known(cause) => Some(cause.to_string()),
             Why::SignedAsItIs => Some("the signature is right over the body as it is, which is no form".to_owned()),
             Why::Nothing => None,

@@ -99,6 +99,7 @@ fn secret_of_no_use_is_told_and_not_repeated() {
     let (is_verified, said) = told(&["--style", "standard", "--secret", "hush"], &headers, JSON);
     assert!(!is_verified && said.contains("secret: secret 1 must start with `whsec_`"), "{said}");
     assert!(said.contains("`whsec_` and base64") && !said.contains("hush"), "{said}");
+    assert!(!said.contains("cause:"), "{said}");
 }
 
 #[test]
@@ -132,6 +133,16 @@ fn missing_header_is_told_with_all_that_there_should_be() {
     headers.truncate(2);
     let (_, said) = told(&["--style", "standard", "--secret", WHSEC], &headers, JSON);
     assert!(said.contains("once: webhook-id, webhook-timestamp, webhook-signature;"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_besides_the_time_is_told_with_what_to_do_about_it() {
+    let mut headers = headers_of(SchemePreset::Standard, WHSEC, JSON);
+    headers.iter_mut().for_each(|header| *header = header.replace(": v1,", ": v2,"));
+    let options = ["--style", "standard", "--tolerance", "9", "--secret", WHSEC];
+    let (_, said) = told(&options, &headers, JSON);
+    assert!(said.contains("cause: not only the time is wrong: `webhook-signature` has no signature that"), "{said}");
+    assert!(said.contains("what to do: compare the header with what the sender sent"), "{said}");
 }
 
 #[test]

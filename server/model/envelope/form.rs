@@ -34,7 +34,7 @@ pub fn signed_part(form: BodyForm, sent: &[u8]) -> Result<Cow<'_, [u8]>, FormErr
 }
 
 /// The form that has `json` as its one field.
-pub(super) fn encode(json: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(json: &[u8]) -> Vec<u8> {
     let pieces = || byte_serialize(json);
     let mut out = Vec::with_capacity(FIELD.len() + 1 + pieces().map(str::len).sum::<usize>());
     out.extend_from_slice(FIELD.as_bytes());

@@ -5,6 +5,7 @@ use super::{
     iso8601::{iso8601, unix_millis},
     string::push_text,
 };
+use crate::model::operation;
 
 /// Room for names, values and punctuation around a payload, so that the usual envelope is allocated once.
 const AROUND_BYTES: usize = 512;
@@ -66,10 +67,6 @@ impl Object {
         self.0.push(b'}');
         self.0
     }
-}
-
-fn operation(event_type: &str) -> &str {
-    event_type.rsplit('.').next().unwrap_or(event_type)
 }
 
 fn is_array(json: &[u8]) -> bool {

@@ -25,6 +25,7 @@ pub use self::{
     check::{CONSTANT_BYTES_MAX, EnvelopeViolation, FIELDS_MAX, NAME_BYTES_MAX, SOURCE_BYTES_MAX},
     form::{FormError, signed_part},
 };
+pub(crate) use self::{form::encode as encode_form, stable_json::stable};
 use super::Timestamp;
 
 /// How the payload stands in the body. Stored as JSON: the names that serde gives stay as they are.

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Writes `text`, which is valid JSON, in its stable form; or says which value would change by that.
-pub(super) fn stable(text: &str) -> Result<Vec<u8>, BodyNote> {
+pub(crate) fn stable(text: &str) -> Result<Vec<u8>, BodyNote> {
     let mut writer = Writer { out: Vec::with_capacity(text.len()), ..Writer::default() };
     let mut rest = text;
     while let Some(&byte) = rest.as_bytes().first() {

@@ -72,6 +72,19 @@ fn variables_do_not_touch() {
 }
 
 #[test]
+fn url_and_body_alone_may_touch() {
+    assert_none(|it| it.signed.insert(4, Variable::Url.into()));
+    assert_none(|it| it.signed.push(Variable::Url.into()));
+    assert_only(|it| it.signed.insert(3, Variable::Url.into()), "signed[3].variable", "URL stands right at TIMESTAMP");
+    assert_only(|it| it.signed.insert(0, Variable::Url.into()), "signed[1].variable", "ID stands right at URL");
+    assert_only(|it| drop(it.signed.remove(3)), "signed[3].variable", "BODY stands right at TIMESTAMP");
+    let twice = |it: &mut SchemeDefinition| {
+        drop(it.signed.splice(0..0, [Variable::Url.into(), Variable::Url.into(), ".".into()]))
+    };
+    assert_only(twice, "signed[1].variable", "URL stands right at URL");
+}
+
+#[test]
 fn literal_between_values_is_told_from_them() {
     assert_only(|it| it.signed[1] = "-".into(), "signed[1].literal", "ID");
     assert_none(|it| it.signed[1] = "-:".into());
@@ -106,9 +119,13 @@ fn whatever_is_signed_a_receiver_can_know() {
             it.headers.extend(carried.map(|variable| header("type", vec![variable.into()])));
         }
     };
-    assert_only(operation(None), "signed[0].variable", "OPERATION");
+    assert_only(operation(None), "signed[0].variable", "is OPERATION, which no header carries");
     assert_none(operation(Some(Variable::Operation)));
-    assert_none(operation(Some(Variable::EventType)));
+    assert_only(operation(Some(Variable::EventType)), "signed[0].variable", "is OPERATION: sign EVENT_TYPE");
+    assert_none(|it| {
+        operation(Some(Variable::EventType))(it);
+        it.signed.splice(0..0, [Variable::EventType.into(), ":".into()]);
+    });
     assert_only(
         |it| {
             it.signed.splice(0..0, [Variable::EventType.into(), ":".into()]);

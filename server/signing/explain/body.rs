@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use url::form_urlencoded;
-
-/// The field of a form that carries the body.
-const FORM_FIELD: &str = "payload";
+use crate::model::envelope::{BodyForm, encode_form, signed_part, stable};
 
 /// By how much a rewritten text may grow, so that thousands of nested brackets are not indented to gigabytes.
 const GROWTH_MAX: usize = 16;
@@ -20,6 +17,8 @@ pub enum BodyChange {
         /// Its strings.
         strings: Strings,
     },
+    /// The same JSON as ECMAScript's `JSON.stringify(JSON.parse(body))` writes it.
+    Restringified,
     /// The JSON in the form that was verified.
     FormPayload,
     /// The form that carries the JSON that was verified.
@@ -87,6 +86,10 @@ impl fmt::Display for BodyChange {
                     "the same JSON re-serialised{layout}{strings}; verify the bytes that came, before parsing them"
                 )
             }
+            Self::Restringified => f.write_str(
+                "the same JSON as `JSON.stringify(JSON.parse(body))` writes it; verify the bytes that came, before \
+                 parsing them",
+            ),
             Self::FormPayload => f.write_str("the JSON in the form's field `payload`, not the form"),
             Self::FormBytes => f.write_str("the form, not the JSON in its field `payload`"),
             Self::LineEndAdded => f.write_str("the body with a line end after it; something took it off"),
@@ -105,9 +108,10 @@ pub(super) fn changes(body: &[u8]) -> impl Iterator<Item = (BodyChange, Cow<'_, 
             (BodyChange::Reserialised { layout, strings }, rewrite(text, layout, strings).into_bytes().into())
         })
     });
+    let restringified = json.and_then(|text| stable(text).ok()).map(|bytes| (BodyChange::Restringified, bytes.into()));
     let others = [
-        (BodyChange::FormPayload, form_payload(body)),
-        (BodyChange::FormBytes, json.map(|text| form_bytes(text).into())),
+        (BodyChange::FormPayload, signed_part(BodyForm::FormPayload, body).ok()),
+        (BodyChange::FormBytes, json.map(|text| encode_form(text.as_bytes()).into())),
         (BodyChange::LineEndAdded, Some([body, b"\n"].concat().into())),
         (BodyChange::LineEndAdded, Some([body, b"\r\n"].concat().into())),
         (BodyChange::LineEndRemoved, body.strip_suffix(b"\n").map(Cow::Borrowed)),
@@ -117,7 +121,7 @@ pub(super) fn changes(body: &[u8]) -> impl Iterator<Item = (BodyChange, Cow<'_, 
     ];
     let others = others.into_iter().filter_map(|(change, bytes)| Some((change, bytes?)));
     // A line end that came or went at the end of JSON is told as such, not as JSON written anew.
-    others.chain(rewritten).filter(move |(_, bytes): &(_, Cow<'_, [u8]>)| **bytes != *body)
+    others.chain(rewritten).chain(restringified).filter(move |(_, bytes): &(_, Cow<'_, [u8]>)| **bytes != *body)
 }
 
 fn is_json(text: &str) -> bool {
@@ -131,15 +135,6 @@ fn forms() -> impl Iterator<Item = (Layout, Strings)> {
     const STRINGS: [Strings; 5] =
         [Strings::AsTheyAre, Strings::Unescaped, Strings::Ascii, Strings::AsciiAndSlashes, Strings::Html];
     STRINGS.into_iter().flat_map(|strings| LAYOUTS.into_iter().map(move |layout| (layout, strings)))
-}
-
-fn form_payload(body: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let (_, payload) = form_urlencoded::parse(body).find(|(name, _)| name == FORM_FIELD)?;
-    Some(payload.into_owned().into_bytes().into())
-}
-
-fn form_bytes(text: &str) -> Vec<u8> {
-    form_urlencoded::Serializer::new(String::new()).append_pair(FORM_FIELD, text).finish().into_bytes()
 }
 
 fn without_cr(body: &[u8]) -> Vec<u8> {

@@ -50,10 +50,24 @@ fn operation_is_the_end_of_the_event_type() {
     let contradicting = parcel.clone().with("x-type", "user.deleted");
     assert_eq!(verify(&both, &contradicting), Err(VerifyError::Contradiction("x-operation".to_owned())));
 
-    let told_by_type = scheme(signed_parts(), vec![event_type]);
+    let told_by_type =
+        scheme([vec![Variable::EventType.into(), ":".into()], signed_parts()].concat(), vec![event_type]);
     let parcel = signed(&told_by_type);
     assert_eq!(verify(&told_by_type, &parcel), Ok(()));
-    assert_eq!(verify(&told_by_type, &parcel.with("x-type", "user.deleted")), Err(VerifyError::Mismatch));
+    for other in ["user.deleted", "admin.created"] {
+        assert_eq!(verify(&told_by_type, &parcel.clone().with("x-type", other)), Err(VerifyError::Mismatch));
+    }
+}
+
+/// With the operation alone signed, `admin.created` would be as good as `user.created`.
+#[test]
+fn operation_is_not_told_by_an_event_type_that_may_be_changed() {
+    let mut definition = SchemePreset::Shopify.scheme().definition().clone();
+    definition.signed = vec![Variable::Operation.into(), ".".into(), Variable::Body.into()];
+    definition.headers.push(SchemeHeader { name: "x-type".to_owned(), value: vec![Variable::EventType.into()] });
+    let refused = SignatureScheme::new(definition).unwrap_err();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].path, "signed[0].variable");
 }
 
 /// `{}.` + `a` and `{}` + `.a`: what stands after the body is told apart by what stands before it.

@@ -46,6 +46,24 @@ fn seeds_have_a_public_key() {
     assert_eq!(Secret::generate(KeyForm::Text).public_key(), None);
 }
 
+/// As Svix writes it.
+#[test]
+fn seed_may_be_followed_by_its_public_key() {
+    let text = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    let secret = Secret::parse(text, KeyForm::Ed25519Seed).unwrap();
+    assert_eq!(secret.expose(), text);
+    let bytes = STANDARD.decode(&text["whsk_".len()..]).unwrap();
+    assert_eq!(key_bytes(&secret), bytes[..32]);
+    let public = secret.public_key().unwrap();
+    assert_eq!(public.as_bytes()[..], bytes[32..]);
+    assert!(public.to_string().starts_with("whpk_1SiA4o9h"), "{public}");
+
+    let mut wrong = bytes;
+    wrong[63] ^= 1;
+    let error = Secret::parse(&format!("whsk_{}", STANDARD.encode(wrong)), KeyForm::Ed25519Seed).unwrap_err();
+    assert!(error.0.contains("not the one of its seed"), "{error}");
+}
+
 #[test]
 fn everything_else_is_refused_for_its_own_reason_and_not_repeated() {
     let base64 = [
@@ -68,8 +86,14 @@ fn everything_else_is_refused_for_its_own_reason_and_not_repeated() {
         (encoded(32), "HMAC key"),
         (encoded(32).replace("whsec_", "whpk_"), "public key"),
         (encoded(32).replace("whsec_", ""), "must start with `whsk_`"),
-        (encoded(31).replace("whsec_", "whsk_"), "must be 32 bytes"),
-        (encoded(33).replace("whsec_", "whsk_"), "must be 32 bytes"),
+        (
+            encoded(31).replace("whsec_", "whsk_"),
+            "must be 32 bytes, or 64 with the public key, when decoded, but is 31",
+        ),
+        (encoded(33).replace("whsec_", "whsk_"), "but is 33"),
+        (encoded(63).replace("whsec_", "whsk_"), "but is 63"),
+        (encoded(65).replace("whsec_", "whsk_"), "but is 65"),
+        (encoded(64).replace("whsec_", "whsk_"), "not the one of its seed"),
         ("whsk_".to_owned(), "nothing after"),
     ];
     let text = [

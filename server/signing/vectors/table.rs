@@ -7,6 +7,7 @@ const OTHER_KEY: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const TEST: &str = r#"{"test": 2432232314}"#;
 const WALLET: &str = r#"{"id":"evt_550e8400-e29b-41d4-a716-446655440000","type":"wallet.created","createdAt":"2026-03-01T10:00:00.000Z","data":{"walletId":"w_1","userId":"u_1","type":"EVM"}}"#;
 const FORM_JSON: &str = r#"{"appid":"myapp","event":"create","items":[{"id":"1","type":"user","name":"Gordon Freeman"}],"timestamp":1486848081865}"#;
+const FORM: &str = "payload=%7B%22appid%22%3A%22myapp%22%2C%22event%22%3A%22create%22%2C%22items%22%3A%5B%7B%22id%22%3A%221%22%2C%22type%22%3A%22user%22%2C%22name%22%3A%22Gordon+Freeman%22%7D%5D%2C%22timestamp%22%3A1486848081865%7D";
 const USER: &str = r#"{"id":"evt_abc123","type":"user.created","created_at":"2026-03-01T10:00:00.000Z","api_version":"2026-03-01","data":{"userId":"usr_xyz","email":"alice@example.com","partyId":"myapp_alice::1220abcd"}}"#;
 
 pub(super) const VECTORS: &[Vector] = &[
@@ -17,6 +18,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         secs: 1_614_265_330,
         body: TEST,
+        form: None,
         headers: &[
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
@@ -31,6 +33,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         secs: 1_614_265_330,
         body: TEST,
+        form: None,
         headers: &[
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
@@ -48,6 +51,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         secs: 1_614_265_330,
         body: TEST,
+        form: None,
         headers: &[
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
@@ -65,6 +69,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_550e8400-e29b-41d4-a716-446655440000",
         secs: 1_772_359_200,
         body: WALLET,
+        form: None,
         headers: &[
             ("webhook-id", "evt_550e8400-e29b-41d4-a716-446655440000"),
             ("webhook-timestamp", "1772359200"),
@@ -79,6 +84,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_550e8400-e29b-41d4-a716-446655440000",
         secs: 1_772_359_200,
         body: WALLET,
+        form: None,
         headers: &[
             ("webhook-id", "evt_550e8400-e29b-41d4-a716-446655440000"),
             ("webhook-timestamp", "1772359200"),
@@ -93,6 +99,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_550e8400-e29b-41d4-a716-446655440000",
         secs: 1_772_359_200,
         body: WALLET,
+        form: None,
         headers: &[
             ("webhook-id", "evt_550e8400-e29b-41d4-a716-446655440000"),
             ("webhook-timestamp", "1772359200"),
@@ -107,6 +114,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: r#"{"id":"a056V7R7NmNRjl70","type":"conversation.updated","payload":{"id":"WAz8eIbvDR60rouK"}}"#,
+        form: None,
         headers: &[("parra-signature", "49fabfc535bf5273092cf51bfcb4f09fc34a3c1c5909fff47d38abc36219b5fe")],
         refused: None,
     },
@@ -117,6 +125,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: r#"{"id":"a056V7R7NmNRjl70","type":"message.updated","payload":{"id":"SIuAFUNKdSYHZF2w","message":"I’m traveling"}}"#,
+        form: None,
         headers: &[("parra-signature", "de78d81846f9af5b4c4fc41ceaabc2ff9625c5e771ceca56ab990fb465a63aa8")],
         refused: None,
     },
@@ -127,6 +136,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: r#"{"id":"a056V7R7NmNRjl70","type":"message.updated","payload":{"id":"SIuAFUNKdSYHZF2w","message":"I\u2019m traveling"}}"#,
+        form: None,
         headers: &[("parra-signature", "de78d81846f9af5b4c4fc41ceaabc2ff9625c5e771ceca56ab990fb465a63aa8")],
         refused: Some(Refused::Mismatch),
     },
@@ -137,6 +147,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: FORM_JSON,
+        form: None,
         headers: &[("X-Webhook-Signature", "CBZlxPIyrqEQJrjx3rcAllmGMSdY4sBJR/zUzrwWS18="), ("X-Para-Event", "create")],
         refused: None,
     },
@@ -147,6 +158,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: FORM_JSON,
+        form: Some(FORM),
         headers: &[("X-Webhook-Signature", "CBZlxPIyrqEQJrjx3rcAllmGMSdY4sBJR/zUzrwWS18="), ("X-Para-Event", "create")],
         refused: None,
     },
@@ -157,6 +169,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: FORM_JSON,
+        form: Some(FORM),
         headers: &[("X-Webhook-Signature", "Kcu4ZFfPybuksZiG6MV63b83CvJyFjYzDp45ibK+V7M="), ("X-Para-Event", "create")],
         refused: Some(Refused::Mismatch),
     },
@@ -167,6 +180,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_abc123",
         secs: 1_772_359_200,
         body: USER,
+        form: None,
         headers: &[
             ("X-PartyLayer-Signature", "sha256=7e9015174d701de3502789ef2f3cab05aab6b3f1928371e2b594e66e07600ddc"),
             ("X-PartyLayer-Timestamp", "1772359200"),
@@ -181,6 +195,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_abc123",
         secs: 1_772_359_200,
         body: r#"{"id":"evt_abc123","type":"user.created","created_at":"2026-03-01T10:00:00.000Z","api_version":"2026-03-01","data":{"n":1,"s":"é","u":"a/b"}}"#,
+        form: None,
         headers: &[
             ("X-PartyLayer-Signature", "sha256=48f095eb84071feab523e2c1d51aee1f73c8865870bc4b84177c10b95850c1d7"),
             ("X-PartyLayer-Timestamp", "1772359200"),
@@ -195,6 +210,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_abc123",
         secs: 1_772_359_200,
         body: USER,
+        form: None,
         headers: &[
             ("X-PartyLayer-Signature", "sha256=b21eabbad2190dd70aa9f4754ac1bd86d64a5314541ba4d89f761d91a332b526"),
             ("X-PartyLayer-Timestamp", "1772359200"),
@@ -209,6 +225,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         secs: 1_614_265_330,
         body: TEST,
+        form: None,
         headers: &[
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
@@ -223,6 +240,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         secs: 1_614_265_330,
         body: TEST,
+        form: None,
         headers: &[
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
@@ -237,6 +255,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: "Hello, World!",
+        form: None,
         headers: &[("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")],
         refused: None,
     },
@@ -247,6 +266,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: WALLET,
+        form: None,
         headers: &[(
             "Stripe-Signature",
             "t=1772359200,v1=cf48d35d05bfc79810c85a9991d12c7fbe9053e675f516fd7fdd32928071ebd4",
@@ -260,6 +280,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: WALLET,
+        form: None,
         headers: &[("X-Shopify-Hmac-Sha256", "RQeAMg0aw0q+bZ/HLYn+8aoPAF9S5Zmn7RkE4SmnJLM=")],
         refused: None,
     },
@@ -270,6 +291,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_531_420_618,
         body: "token=xyz&team_id=T1&text=hi",
+        form: None,
         headers: &[
             ("X-Slack-Signature", "v0=a18534929256988d8478aa1cf1d284073f9ebdbc7c0af65d83e340bac7f765a5"),
             ("X-Slack-Request-Timestamp", "1531420618"),
@@ -283,6 +305,7 @@ pub(super) const VECTORS: &[Vector] = &[
         id: "evt_1",
         secs: 1_772_359_200,
         body: r#"{"eventId":"00000000-0000-4000-8000-000000000001","userId":"12345","integration":"salesforce","triggerType":"SALESFORCE_TRIGGER_RECORD_CREATED","payload":{}}"#,
+        form: None,
         headers: &[("x-paragon-signature", "v1=76ad4f706b5c1af219418cfaa3d635369f25dfd6109d6b2b722ccf0eff6f93ab")],
         refused: None,
     },

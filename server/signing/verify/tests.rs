@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{
     super::{
         KeyForm, Message, SchemePreset, Secret, Signer,
-        parcel::{KEY, NOW, OTHER_KEY, OTHER_SEED, Parcel, SEED, message},
+        parcel::{KEY, NOW, OTHER_KEY, OTHER_SEED, Parcel, SEED, URL, message},
     },
     *,
 };
@@ -135,6 +135,30 @@ fn missing_empty_and_repeated_headers_are_named() {
     }
 }
 
+/// In test mode Stripe signs a second time, by a version that is not to be trusted.
+#[test]
+fn versions_beside_stripes_own_are_ignored() {
+    const V0: &str = "v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39";
+    let scheme = SchemePreset::Stripe.scheme();
+    let signature = |secret| {
+        let parcel = Parcel::of(SchemePreset::Stripe, secret, BODY);
+        parcel.value("stripe-signature").unwrap().rsplit(',').next().unwrap().to_owned()
+    };
+    let (own, other) = (signature("secret"), signature("other"));
+    let verify = |signatures: &str| {
+        let parcel = Parcel::of(SchemePreset::Stripe, "secret", BODY);
+        let parcel = parcel.with("stripe-signature", &format!("t={},{signatures}", NOW.as_secs()));
+        parcel.verify(scheme, &keys(&["secret"], KeyForm::Text), NOW, DEFAULT_TOLERANCE).map(drop)
+    };
+    assert_eq!(verify(&format!("{own},{V0}")), Ok(()));
+    assert_eq!(verify(&format!("{other},{own},{V0}")), Ok(()));
+    assert_eq!(verify(&format!("{other},{V0}")), Err(VerifyError::Mismatch));
+    let unknown = VerifyError::UnknownVersion { header: "Stripe-Signature".to_owned(), prefix: "v1=".to_owned() };
+    assert_eq!(verify(V0), Err(unknown.clone()));
+    // A right signature is of no use as another version.
+    assert_eq!(verify(&own.replace("v1=", "v0=")), Err(unknown));
+}
+
 #[test]
 fn header_that_does_not_fit_its_template_is_refused() {
     let stripe = Parcel::of(SchemePreset::Stripe, "secret", b"{}");
@@ -220,6 +244,38 @@ fn signed_url_has_to_be_known() {
     assert_eq!(verify(None), Err(VerifyError::NoUrl));
 }
 
+/// As Square signs: the URL and the body, nothing between them.
+#[test]
+fn url_right_at_the_body_is_told_from_it() {
+    for signed in [[Variable::Url, Variable::Body], [Variable::Body, Variable::Url]] {
+        let mut definition = SchemePreset::Shopify.scheme().definition().clone();
+        definition.headers[0].name = "X-Square-HmacSha256-Signature".to_owned();
+        definition.signed = signed.map(Part::from).to_vec();
+        let scheme = SignatureScheme::new(definition).unwrap();
+        let secret = Secret::parse("secret", KeyForm::Text).unwrap();
+        let parcel = Parcel::by(&scheme, &secret, &message(b"{}"));
+        let verify = |url, body| {
+            let received = Received { header: &|name| parcel.value(name), body, url: Some(url) };
+            scheme.verify(&[VerifyingKey::from(&secret)], &received, NOW, DEFAULT_TOLERANCE).map(drop)
+        };
+        assert_eq!(verify(URL, b"{}"), Ok(()));
+        assert_eq!(verify(&URL[..URL.len() - 1], b"{}"), Err(VerifyError::Mismatch));
+        assert_eq!(verify(URL, b"{} "), Err(VerifyError::Mismatch));
+    }
+}
+
+#[test]
+fn url_is_signed_before_the_body_with_nothing_between_them() {
+    let mut definition = SchemePreset::Shopify.scheme().definition().clone();
+    definition.signed = vec![Variable::Url.into(), Variable::Body.into()];
+    let scheme = SignatureScheme::new(definition).unwrap();
+    let secret = Secret::parse("asdf1234", KeyForm::Text).unwrap();
+    let signed = Message { url: "https://example.com/webhook", ..message(b"hello world") };
+    let parcel = Parcel::by(&scheme, &secret, &signed);
+    // From `printf 'https://example.com/webhookhello world' | openssl dgst -sha256 -hmac asdf1234 -binary | base64`.
+    assert_eq!(parcel.value("x-shopify-hmac-sha256"), Some("1OuIIAaVZeyw8Qq53tHRP9rR7aQwomGeNk/RVWdSwpM="));
+}
+
 /// Made with the right key for an R of small order, which fits the equation: only a strict verifier refuses it.
 const WITH_SMALL_R: &str =
     "v1a,AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAlP53pWxQbhTFV2UldVf7AoyKagnsLfECYkf/56eHFCQ==";
@@ -246,6 +302,19 @@ fn ed25519_is_verified_strictly() {
     Encoding::Base64.push(&mut value, &plus_order(signature));
     let malleated = parcel.with("webhook-signature", &value);
     assert_eq!(malleated.verify(scheme, &own, NOW, DEFAULT_TOLERANCE), Err(VerifyError::Mismatch));
+}
+
+/// Under the neutral element the basepoint and 1 sign every message: only a strict verifier refuses it.
+#[test]
+fn key_of_small_order_verifies_nothing() {
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut signature = [0x66; 64];
+    signature[0] = 0x58;
+    signature[32..].copy_from_slice(&neutral);
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&neutral).unwrap();
+    assert!(key.multipart_verify(&[b"any message"], &Signature::from_bytes(&signature)).is_ok());
+    assert!(!is_signed_by(&PublicKey::unchecked(key), &[b"any message"], &signature));
 }
 
 fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
