@@ -83,7 +83,8 @@ type EndpointSecret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Opaque id, prefixed `sec_`.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Output only. The first 16 hexadecimal digits of the SHA-256 of the secret's string, to tell secrets apart.
+	// Output only. The first 16 hexadecimal digits of the SHA-256 of the secret's string, to tell secrets apart. Empty for an
+	// imported text of less than 16 bytes, which could be guessed by it.
 	Fingerprint string `protobuf:"bytes,2,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// Output only. When the secret was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

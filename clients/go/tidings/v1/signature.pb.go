@@ -35,7 +35,7 @@ const (
 	SignatureVariable_SIGNATURE_VARIABLE_TIMESTAMP SignatureVariable = 2
 	// The event type.
 	SignatureVariable_SIGNATURE_VARIABLE_EVENT_TYPE SignatureVariable = 3
-	// The last segment of the event type.
+	// The last segment of the event type. Where it is signed, a header has it, or EVENT_TYPE is signed as well.
 	SignatureVariable_SIGNATURE_VARIABLE_OPERATION SignatureVariable = 4
 	// The endpoint's URL. Only signed, never in a header.
 	SignatureVariable_SIGNATURE_VARIABLE_URL SignatureVariable = 5
@@ -159,7 +159,7 @@ const (
 	KeyForm_KEY_FORM_TEXT KeyForm = 1
 	// `whsec_` and base64 of 24 to 64 bytes.
 	KeyForm_KEY_FORM_BASE64 KeyForm = 2
-	// `whsk_` and base64 of a seed of 32 bytes.
+	// `whsk_` and base64 of a seed of 32 bytes, after which the 32 bytes of its public key may stand.
 	KeyForm_KEY_FORM_ED25519_SEED KeyForm = 3
 )
 
@@ -356,7 +356,8 @@ func (SchemePreset) EnumDescriptor() ([]byte, []int) {
 type SignatureScheme struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. What is signed: these parts, one after the other. From 1 to 16, BODY once. Between two variables stands a
-	// literal; every variable but BODY and URL stands in a header too, or receivers could not know it.
+	// literal; URL and BODY may touch. Every variable but BODY and URL stands in a header too, or receivers could not know
+	// it.
 	Signed []*SignaturePart `protobuf:"bytes,1,rep,name=signed,proto3" json:"signed,omitempty"`
 	// Required. How it is signed.
 	Algorithm SignatureAlgorithm `protobuf:"varint,2,opt,name=algorithm,proto3,enum=tidings.v1.SignatureAlgorithm" json:"algorithm,omitempty"`

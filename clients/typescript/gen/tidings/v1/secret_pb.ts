@@ -30,7 +30,8 @@ export type EndpointSecret = Message<"tidings.v1.EndpointSecret"> & {
   id: string;
 
   /**
-   * Output only. The first 16 hexadecimal digits of the SHA-256 of the secret's string, to tell secrets apart.
+   * Output only. The first 16 hexadecimal digits of the SHA-256 of the secret's string, to tell secrets apart. Empty for an
+   * imported text of less than 16 bytes, which could be guessed by it.
    *
    * @generated from field: string fingerprint = 2;
    */

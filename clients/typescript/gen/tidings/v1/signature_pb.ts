@@ -22,7 +22,8 @@ export const file_tidings_v1_signature: GenFile = /*@__PURE__*/
 export type SignatureScheme = Message<"tidings.v1.SignatureScheme"> & {
   /**
    * Required. What is signed: these parts, one after the other. From 1 to 16, BODY once. Between two variables stands a
-   * literal; every variable but BODY and URL stands in a header too, or receivers could not know it.
+   * literal; URL and BODY may touch. Every variable but BODY and URL stands in a header too, or receivers could not know
+   * it.
    *
    * @generated from field: repeated tidings.v1.SignaturePart signed = 1;
    */
@@ -179,7 +180,7 @@ export enum SignatureVariable {
   EVENT_TYPE = 3,
 
   /**
-   * The last segment of the event type.
+   * The last segment of the event type. Where it is signed, a header has it, or EVENT_TYPE is signed as well.
    *
    * @generated from enum value: SIGNATURE_VARIABLE_OPERATION = 4;
    */
@@ -275,7 +276,7 @@ export enum KeyForm {
   BASE64 = 2,
 
   /**
-   * `whsk_` and base64 of a seed of 32 bytes.
+   * `whsk_` and base64 of a seed of 32 bytes, after which the 32 bytes of its public key may stand.
    *
    * @generated from enum value: KEY_FORM_ED25519_SEED = 3;
    */
