@@ -213,7 +213,7 @@ async fn what_was_left_out_and_another_encoding_are_explained() {
     desk.scheme(SchemePreset::Standard, |it| it.signed = vec![Part::from(Variable::Body)]);
     desk.sign(&["--scheme", "changed.json", "--secret", WHSEC]).await;
     let said = desk.refused(&standard).await;
-    assert!(said.contains("made without ID and TIMESTAMP") && said.contains("`{ID}.{TIMESTAMP}.{BODY}`"), "{said}");
+    assert!(said.contains("made without `{ID}.{TIMESTAMP}.`") && said.contains("`{ID}.{TIMESTAMP}.{BODY}`"), "{said}");
     desk.scheme(SchemePreset::Standard, |it| it.encoding = Encoding::Hex);
     desk.sign(&["--scheme", "changed.json", "--secret", WHSEC]).await;
     assert!(desk.refused(&standard).await.contains("in hexadecimal, not base64"));
