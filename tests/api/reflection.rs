@@ -8,6 +8,9 @@ use crate::support::{Api, channel};
 
 const SERVICE: &str = "tidings.v1.WebhookService";
 
+/// What a refusal's violations are sent in.
+const VIOLATIONS: &str = "google.rpc.BadRequest";
+
 /// Asks one version of reflection for the services and for the file that defines `SERVICE`. The two versions differ in
 /// nothing but their package.
 macro_rules! reflected {
@@ -20,6 +23,7 @@ macro_rules! reflected {
         let questions = [
             ask(MessageRequest::ListServices(String::new())),
             ask(MessageRequest::FileContainingSymbol(SERVICE.to_owned())),
+            ask(MessageRequest::FileContainingSymbol(VIOLATIONS.to_owned())),
         ];
         let mut client = ServerReflectionClient::new(channel($api.address()).await);
         let mut answers = client.server_reflection_info(tokio_stream::iter(questions)).await.unwrap().into_inner();
@@ -27,6 +31,8 @@ macro_rules! reflected {
         let MessageResponse::ListServicesResponse(list) = next().await else { panic!("not a list of services") };
         let services: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
         let MessageResponse::FileDescriptorResponse(files) = next().await else { panic!("not a file") };
+        // Without it grpcurl shows the details of errors as bytes.
+        assert!(matches!(next().await, MessageResponse::FileDescriptorResponse(_)), "{VIOLATIONS} is not told");
         (services, files.file_descriptor_proto)
     }};
 }
