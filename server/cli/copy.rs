@@ -81,7 +81,7 @@ fn next(from: &Location, to: &Location) -> String {
     format!(
         "Its secrets stay sealed under the same key. Put your user and password into the URL, and start:\n  \
          tidings serve --database {to} --key-file {key}\n\
-         Do not start a server on {from} again: it would deliver everything once more."
+         Do not start a server on {from} again: it would deliver what is pending once more."
     )
 }
 

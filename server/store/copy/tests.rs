@@ -137,6 +137,35 @@ async fn copy_has_every_row_and_is_told_of_table_by_table() {
 }
 
 #[tokio::test]
+async fn table_of_several_batches_arrives_whole() {
+    let ((_source, from), database) = (stopped().await, PostgresDatabase::create().await);
+    let Location::Sqlite(path) = &from else { unreachable!("the fixture's database is SQLite's") };
+    let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500) \
+               INSERT INTO event_type SELECT 2, char(64 + n * 7 % 5000) || n, '\u{1F600}' || n, n, -n FROM n";
+    pool.execute(sql).await.unwrap();
+    pool.close().await;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let observer: Observer = Arc::new(move |progress| told.send(progress).unwrap());
+    copy(&from, &location(&database), observer).await.unwrap();
+    assert_eq!(count(&database, "event_type").await, 2_500);
+    let mut steps = Vec::new();
+    while let Some(progress) = heard.recv().await {
+        if progress.table == "event_type" {
+            assert_eq!(progress.rows, 2_500);
+            steps.push((progress.step, progress.done));
+        }
+    }
+    let step = |step, done: &[u64]| done.iter().map(|done| (step, *done)).collect::<Vec<_>>();
+    let expected = [
+        step(Step::Copying, &[0, 1_000, 2_000, 2_500]),
+        step(Step::Comparing, &[0, 1_000, 2_000]),
+        step(Step::Compared, &[2_500]),
+    ];
+    assert_eq!(steps, expected.concat());
+}
+
+#[tokio::test]
 async fn rows_that_change_or_are_lost_on_their_way_are_noticed_and_nothing_stays() {
     let (_source, from) = stopped().await;
     for (table, change, rows) in [
