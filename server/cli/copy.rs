@@ -11,7 +11,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::terminal::say;
-use crate::store::{self, CopiedTable, CopyError, Location, Observer, Progress, Step};
+use crate::store::{
+    Location,
+    copy::{self, CopiedTable, CopyError, Observer, Progress, Step},
+};
 
 /// What `tidings copy` is told.
 #[derive(Args, Clone, Debug)]
@@ -27,10 +30,10 @@ pub struct CopyArgs {
 /// Copies, compares, and says how to go on.
 ///
 /// # Errors
-/// As [`store::copy`]; nothing was copied then.
+/// As [`copy::copy`]; nothing was copied then.
 pub async fn run(args: CopyArgs) -> Result<(), CopyError> {
     let CopyArgs { from, to } = args;
-    let copied = store::copy(&from, &to, observer()).await?;
+    let copied = copy::copy(&from, &to, observer()).await?;
     say(&summary(&copied));
     say(&format!("{from} and {to} are equal, by counts and checksums."));
     say(&next(&from, &to));

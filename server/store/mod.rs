@@ -7,7 +7,7 @@
 pub(crate) mod attempt;
 #[cfg(test)]
 mod conformance;
-mod copy;
+pub mod copy;
 pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;
@@ -44,7 +44,6 @@ pub(crate) use self::attempt::micros;
 #[cfg(test)]
 pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
 pub use self::{
-    copy::{CopiedTable, CopyError, Observer, Progress, Step, copy},
     delivery::{DeliveryRow, Position},
     endpoint::EndpointVersion,
     error::{Error, Result},
