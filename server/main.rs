@@ -18,6 +18,8 @@ struct Cli {
 enum Command {
     /// Run a server
     Serve(cli::serve::ServeArgs),
+    /// Move a SQLite database to Postgres, while no server uses either
+    Copy(cli::copy::CopyArgs),
     /// Show a server delivering, retrying and rotating a secret, all of it temporary
     Demo(cli::demo::DemoArgs),
     /// Run a webhook receiver that verifies what arrives and says what is wrong with it
@@ -51,6 +53,7 @@ async fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Serve(args) => cli::serve::run(args).await,
+        Command::Copy(args) => cli::copy::run(args).await.map_err(Into::into),
         Command::Demo(args) => cli::demo::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
         Command::Sign(args) => cli::sign::run(&args).map_err(Into::into),

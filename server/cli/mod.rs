@@ -2,6 +2,7 @@
 
 mod attempts;
 pub mod call;
+pub mod copy;
 pub mod demo;
 pub mod event_types;
 mod input;

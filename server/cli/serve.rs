@@ -11,6 +11,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+use super::copy::key_file;
 use crate::{
     api::Limits,
     dispatch::Room,
@@ -118,11 +119,7 @@ impl ServeArgs {
 fn key_source(database: &Location, file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<KeySource> {
     match (database, file, given) {
         (Location::Sqlite(_), Some(file), _) => Ok(KeySource::MadeWithDatabase(file)),
-        (Location::Sqlite(path), None, _) => {
-            let mut name = path.clone().into_os_string();
-            name.push(".key");
-            Ok(KeySource::MadeWithDatabase(name.into()))
-        }
+        (Location::Sqlite(path), None, _) => Ok(KeySource::MadeWithDatabase(key_file(path))),
         (Location::Postgres(_), Some(file), _) => Ok(KeySource::File(file)),
         (Location::Postgres(_), None, Some(given)) => {
             let given = Zeroizing::new(given);

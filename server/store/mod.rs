@@ -7,6 +7,7 @@
 pub(crate) mod attempt;
 #[cfg(test)]
 mod conformance;
+pub mod copy;
 pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;

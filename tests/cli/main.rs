@@ -1,6 +1,7 @@
-//! The binary: what the demo shows, when a server refuses to start, how it stops, how catalogues are imported,
-//! and how webhooks are signed and verified by hand.
+//! The binary: what the demo shows, when a server refuses to start, how it stops, how catalogues are imported, how a
+//! database is copied, and how webhooks are signed and verified by hand.
 
+mod copy;
 mod demo;
 mod event_types;
 mod postgres;
