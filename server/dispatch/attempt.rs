@@ -19,7 +19,7 @@ use crate::{
     signal::Wake,
 };
 
-/// The longest payload whose body is made where the attempt runs: stable JSON takes about a millisecond for it.
+/// The longest payload whose body is made where the attempt runs; that of a larger one would keep other tasks waiting.
 const BODY_BYTES_INLINE_MAX: usize = 64 * 1024;
 
 /// Makes the attempt and reports what came of it.
