@@ -178,6 +178,51 @@ async fn bad_styles_are_refused_with_everything_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_in_several_places_is_told_at_once() {
+    let api = Api::start().await;
+    let style = EndpointStyle {
+        schemes: vec![EndpointScheme::default(), named("a", SchemePreset::Parra)],
+        body_form: 999,
+        ..preset(StylePreset::Partylayer)
+    };
+    let mut request = styled(style);
+    let endpoint = request.endpoint.as_mut().unwrap();
+    endpoint.url = "nonsense".to_owned();
+    endpoint.headers = vec![EndpointHeader { name: "host".to_owned(), value: None }];
+    let fields = [
+        "endpoint.style.schemes[0]",
+        "endpoint.style.body_form",
+        "endpoint.style.api_version",
+        "endpoint.headers[0].name",
+        "endpoint.headers[0].value",
+        "endpoint.url",
+    ];
+    let mut client = api.client.clone();
+    let call = client.create_endpoint(request);
+    api.refuses("several", call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
+
+    // The header without a value counts: the one after it keeps its place.
+    let mut request = styled(preset(StylePreset::Github));
+    request.endpoint.as_mut().unwrap().headers = vec![
+        EndpointHeader { name: "x-a".to_owned(), value: None },
+        EndpointHeader { name: "x-hub-signature-256".to_owned(), value: Some("v".to_owned()) },
+    ];
+    let imported = ImportedSecret { scheme: "github".to_owned(), secret: "x".to_owned() };
+    request.secrets = vec![imported; 5];
+    let fields = [
+        "endpoint.headers[1].name",
+        "endpoint.headers[0].value",
+        "secrets",
+        "secrets[1].scheme",
+        "secrets[2].scheme",
+        "secrets[3].scheme",
+    ];
+    let mut client = api.client.clone();
+    let call = client.create_endpoint(request);
+    api.refuses("header places", call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
+}
+
+#[tokio::test]
 async fn bad_envelopes_are_refused() {
     let api = Api::start().await;
     let field = |name: &str, value| EnvelopeField { name: name.to_owned(), value };
