@@ -7,7 +7,7 @@ use std::{
 
 use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
-    dispatch::{Job, Origin},
+    dispatch::{Job, Origin, Place},
     model::{
         DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, ShownState, TenantKey, TransitionKind,
     },
@@ -141,11 +141,13 @@ impl Turn<'_> {
         for event in events {
             for &endpoint in &event.wanting {
                 let key = DeliveryKey { event: event.content.key, endpoint };
-                let handed_over = self.reserve(&event.content, endpoint);
-                if handed_over {
+                let place = self.reserve(&event.content, endpoint);
+                let handed_over = place.is_some();
+                if let Some(place) = place {
                     let (event, origin) = (event.content.clone(), Origin::Fresh);
-                    self.hold(Job { key, event, attempt: 1, base: 0, origin, last_chance: false });
-                } else {
+                    self.hold(Job { key, event, attempt: 1, base: 0, origin, place, last_chance: false });
+                } else if !self.engine.in_flight.lanes().is_adopted(endpoint) {
+                    // An adopted lane is due already, and whoever gives it back looks for the earliest of its work.
                     waiting.insert(endpoint);
                 }
                 if event.content.ping_of.is_some() {
@@ -170,16 +172,15 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Takes a slot for a fresh delivery, if there is room. A ping gets one in any case.
-    fn reserve(&self, event: &EventContent, endpoint: EndpointKey) -> bool {
+    /// Takes a place for a fresh delivery, if there is room. A ping gets a slot in any case.
+    fn reserve(&self, event: &EventContent, endpoint: EndpointKey) -> Option<Place> {
         let bytes = event.payload.len() as u64;
         let mut lanes = self.engine.in_flight.lanes();
         if event.ping_of.is_some() {
-            lanes.reserve_forced(endpoint, bytes);
-            return true;
+            return Some(lanes.reserve_forced(endpoint, bytes));
         }
-        let entry = self.engine.shared.routes.endpoint(endpoint);
-        entry.is_some_and(|entry| lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes))
+        let entry = self.engine.shared.routes.endpoint(endpoint)?;
+        lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
     }
 
     fn log_queued(&mut self, event: &EventContent, key: DeliveryKey, handed_over: bool) {

@@ -110,10 +110,7 @@ impl Engine {
         done.jobs.iter().for_each(|job| held.remove(job.key, job.attempt));
         drop(held);
         let mut lanes = self.in_flight.lanes();
-        for job in &done.jobs {
-            let bytes = job.event.payload.len() as u64;
-            lanes.release(job.key.endpoint, bytes, job.origin, crate::dispatch::Pace::Other);
-        }
+        done.jobs.iter().for_each(|job| lanes.forgo(job));
     }
 }
 
