@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 17] = [
     ("attempt", include_str!("attempt.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
@@ -25,6 +25,7 @@ const SOURCES: [(&str, &str); 16] = [
     ("event_type", include_str!("event_type.rs")),
     ("header", include_str!("header.rs")),
     ("health", include_str!("health.rs")),
+    ("hot", include_str!("hot/end.rs")),
     ("hot", include_str!("hot/publish.rs")),
     ("hot", include_str!("hot/settle.rs")),
     ("lane", include_str!("lane.rs")),

@@ -50,7 +50,7 @@ pub use self::{
     event::{EventHeading, StoredEvent},
     event_type::Upserted,
     health::Health,
-    hot::{DeliveryInsert, EventInsert, Settled, Settlement},
+    hot::{DeliveryInsert, EventInsert, Handoff, Settled, Settlement, TurnEnd},
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},

@@ -48,7 +48,7 @@ impl Tx {
     /// see is committed with [`super::log::commit`] instead.
     pub async fn commit(&mut self) -> Result<()> {
         match (&mut self.conn, &mut self.pass) {
-            (Conn::Postgres(conn), Some(pass)) => pass.commit(conn).await?,
+            (Conn::Postgres(conn), Some(pass)) => pass.commit(conn, "").await?,
             (conn, _) => drop(sql::execute!(conn, "COMMIT")?),
         }
         self.left_open.ended();

@@ -67,7 +67,8 @@ impl Engine {
     pub(crate) async fn open(shared: Arc<Shared>, in_flight: Arc<InFlight>) -> store::Result<Arc<Self>> {
         let last = shared.db.read(|conn| Box::pin(store::meta::last_key(conn, "event"))).await?;
         let names = store::name::Names::default();
-        Ok(Arc::new(Self { shared, in_flight, names, last_event: AtomicI64::new(last) }))
+        let (last_event, last_turn) = (AtomicI64::new(last), AtomicI64::new(i64::MIN));
+        Ok(Arc::new(Self { shared, in_flight, names, last_event, last_turn }))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, ShownState, TenantKey, TransitionKind,
     },
     publish::{PublishError, Published, fingerprint},
-    store::{self, DeliveryInsert, EventInsert, LaneRow, Result},
+    store::{self, DeliveryInsert, EventInsert, Handoff, LaneRow, Result},
 };
 
 /// An event on its way into the database.
@@ -114,8 +114,7 @@ impl Turn<'_> {
         chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
         store::hot::insert_own_events(self.tx, &own).await?;
         let inserted = store::hot::insert_chosen_events(self.tx, &chosen).await?;
-        let last = self.engine.last_event.load(Ordering::Relaxed);
-        store::meta::set_last_key(self.tx, "event", last).await?;
+        self.end.last_event = Some(EventKey(self.engine.last_event.load(Ordering::Relaxed)));
         Ok(inserted.into_iter().collect())
     }
 
@@ -161,7 +160,7 @@ impl Turn<'_> {
         store::hot::insert_deliveries(self.tx, owner, self.now, &deliveries).await?;
         let events = || deliveries.iter().filter(|delivery| delivery.handed_over).map(|delivery| delivery.key.event);
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
-            store::lease::insert_handoff(self.tx, first.0, owner, first, last).await?;
+            self.end.handoff = Some(Handoff { owner, first, last });
         }
         if !waiting.is_empty() {
             self.note_due(self.now);

@@ -2,14 +2,17 @@
 //! whatever its size. Each has its two forms side by side: many rows of placeholders on SQLite, one array for each column
 //! on Postgres.
 
+mod end;
 mod publish;
 mod settle;
 
-pub use self::{
-    publish::{DeliveryInsert, EventInsert},
-    settle::{Settled, Settlement},
-};
 pub(crate) use self::{
+    end::commit,
     publish::{insert_chosen_events, insert_deliveries, insert_own_events},
     settle::{end_pending, settle_delivered, settle_others},
+};
+pub use self::{
+    end::{Handoff, TurnEnd},
+    publish::{DeliveryInsert, EventInsert},
+    settle::{Settled, Settlement},
 };

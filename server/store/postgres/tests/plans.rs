@@ -31,7 +31,6 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
             store::lane::lower(tx, &[store::LaneRow { endpoint: EndpointKey(1), next_at: NOW }]).await?;
             store::lease::due(tx.conn(), EndpointKey(1), NOW, 8).await?;
             store::lease::claim(tx, owner, NOW, NOW, &[key(3)]).await?;
-            store::lease::delete_handoffs(tx, &[1]).await?;
             store::event::contents(tx, &[EventKey(1)]).await?;
             store::event::headings(tx, &[EventKey(1)]).await?;
             store::event::find_published(tx.conn(), TENANT, "x").await?;
