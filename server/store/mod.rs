@@ -34,11 +34,11 @@ pub(crate) mod tenant;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod writer;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
 
 pub(crate) use self::attempt::micros;
 #[cfg(test)]
@@ -60,6 +60,7 @@ pub use self::{
     seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::Sqlite,
     tx::Tx,
+    writer::Held,
 };
 
 use crate::model::Incarnation;
@@ -78,9 +79,9 @@ enum Kind {
 #[derive(Debug)]
 pub enum Conn {
     /// To SQLite.
-    Sqlite(PoolConnection<sqlx::Sqlite>),
+    Sqlite(Held<sqlx::Sqlite>),
     /// To Postgres.
-    Postgres(PoolConnection<sqlx::Postgres>),
+    Postgres(Held<sqlx::Postgres>),
 }
 
 impl Db {
