@@ -1,6 +1,7 @@
-//! Crash points: named places at which a test makes the process kill itself.
+//! Crash points and panic points: named places at which a test makes the process kill itself, or a task panic.
 //!
-//! `CRASH_AT=name:n` aborts at the n-th passage of that place. Without the feature `faults` the macro is nothing.
+//! `CRASH_AT=name:n` aborts at the n-th passage of that place, `PANIC_AT=name:n` panics there. Without the feature `faults`
+//! the macros are nothing.
 
 /// A place at which a test may make the process end.
 macro_rules! crash_point {
@@ -10,26 +11,56 @@ macro_rules! crash_point {
     };
 }
 
-pub(crate) use crash_point;
+/// A place at which a test may make the task panic.
+macro_rules! panic_point {
+    ($name:literal) => {
+        #[cfg(feature = "faults")]
+        $crate::faults::pass_or_panic($name);
+    };
+}
+
+pub(crate) use {crash_point, panic_point};
 
 #[cfg(feature = "faults")]
-pub(crate) fn pass(name: &str) {
+pub(crate) use self::points::{pass, pass_or_panic};
+
+#[cfg(feature = "faults")]
+mod points {
     use std::sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
     };
 
-    static TARGET: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
-        let target = std::env::var_os("CRASH_AT")?.into_string().ok()?;
-        let (name, passages) = target.rsplit_once(':')?;
-        Some((name.to_owned(), passages.parse().ok()?))
-    });
-    static PASSAGES: AtomicU64 = AtomicU64::new(0);
+    static CRASH: LazyLock<Option<Point>> = LazyLock::new(|| Point::read("CRASH_AT"));
+    static PANIC: LazyLock<Option<Point>> = LazyLock::new(|| Point::read("PANIC_AT"));
 
-    if let Some((target, passages)) = &*TARGET
-        && target == name
-        && PASSAGES.fetch_add(1, Ordering::SeqCst) + 1 == *passages
-    {
-        std::process::abort();
+    /// One passage of one place.
+    struct Point {
+        name: String,
+        passage: u64,
+        passages: AtomicU64,
+    }
+
+    impl Point {
+        fn read(variable: &str) -> Option<Self> {
+            let target = std::env::var_os(variable)?.into_string().ok()?;
+            let (name, passage) = target.rsplit_once(':')?;
+            Some(Self { name: name.to_owned(), passage: passage.parse().ok()?, passages: AtomicU64::new(0) })
+        }
+
+        /// Counts a passage of the place `name`, and tells whether it is the one.
+        fn is_now(&self, name: &str) -> bool {
+            self.name == name && self.passages.fetch_add(1, Ordering::SeqCst) + 1 == self.passage
+        }
+    }
+
+    pub(crate) fn pass(name: &str) {
+        if CRASH.as_ref().is_some_and(|point| point.is_now(name)) {
+            std::process::abort();
+        }
+    }
+
+    pub(crate) fn pass_or_panic(name: &str) {
+        assert!(!PANIC.as_ref().is_some_and(|point| point.is_now(name)), "a test wants a panic at {name}");
     }
 }

@@ -123,6 +123,23 @@ pub(super) fn panicked() -> Status {
     internal(&"a handler panicked")
 }
 
+/// A status for a call whose time is over.
+pub(super) fn deadline_exceeded(message: &str) -> Status {
+    status(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message)
+}
+
+/// The same status with the details that every status carries, for one that the gRPC library made by itself.
+pub(super) fn explained(made: &Status) -> Option<Status> {
+    let (reason, default) = match made.code() {
+        Code::Internal => (ErrorReason::MalformedMessage, "the message cannot be read"),
+        Code::OutOfRange | Code::ResourceExhausted => (ErrorReason::MessageTooLarge, "the message is too large"),
+        Code::Unimplemented => (ErrorReason::Unimplemented, "the server has no such service or method"),
+        _ => return None,
+    };
+    let message = if made.message().is_empty() { default } else { made.message() };
+    Some(status(made.code(), reason, message))
+}
+
 fn configure_status(error: configure::Error) -> Status {
     match error {
         configure::Error::NotFound => not_found(Resource::Endpoint),

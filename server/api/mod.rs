@@ -5,11 +5,13 @@
 
 mod attempts;
 mod convert;
+mod deadline;
 mod deliveries;
 mod endpoints;
 mod error;
 mod event_types;
 mod events;
+mod explain;
 mod filter;
 mod grpc_only;
 mod header;
@@ -33,6 +35,8 @@ mod violation;
 mod watch;
 
 use std::sync::Arc;
+
+use tonic::codec::CompressionEncoding;
 
 pub(crate) use self::serve::serve;
 use crate::{
@@ -75,9 +79,13 @@ impl WebhookApi {
         Self { configurator: Configurator::new(shared.clone()), shared, publisher, watch, urls: Arc::new(urls), limits }
     }
 
-    /// The service as tonic serves it, with the limit on the size of messages that follows from [`Limits`].
+    /// The service as tonic serves it, with the limit on the size of messages that follows from [`Limits`]. It takes
+    /// messages compressed with gzip, whose limit is that of what comes out, and answers so where that is accepted.
     pub fn into_service(self) -> WebhookServiceServer<Self> {
         let bytes_max = self.limits.payload_bytes_max.saturating_add(MESSAGE_OVERHEAD_BYTES);
-        WebhookServiceServer::new(self).max_decoding_message_size(bytes_max)
+        WebhookServiceServer::new(self)
+            .max_decoding_message_size(bytes_max)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
     }
 }

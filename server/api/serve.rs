@@ -11,7 +11,9 @@ use tonic::{
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
-use super::{WebhookApi, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly};
+use super::{
+    WebhookApi, deadline::Deadlines, explain::Explained, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly,
+};
 use crate::proto::{DESCRIPTORS, webhook_service_server::WebhookServiceServer};
 
 /// An idle connection is pinged this often, and given up when it does not answer.
@@ -25,6 +27,10 @@ const METADATA_BYTES_MAX: u32 = 16 * 1024;
 /// bound, 20, is met by a client that shares a connection among callers with short deadlines, and then every call on it is
 /// cut off.
 const RESETS_PENDING_MAX: usize = 1_024;
+
+/// How long the one message of a call may stop arriving. A client on a bad line sends something more often; who sends
+/// nothing would hold the message's memory for as long as it answers pings.
+const UPLOAD_STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Serves calls on `listener` until `shutdown`, and then until those under way have ended. Streams end by themselves, for
 /// they follow `shutdown` too. Whoever checks its health is told whether it is `fit`.
@@ -50,6 +56,8 @@ pub(crate) fn serve(
         .layer_fn(LoopbackOnly::new)
         .layer_fn(move |inner| KeySets::new(shared.clone(), inner))
         .layer_fn(GrpcOnly::new)
+        .layer_fn(Explained::new)
+        .layer_fn(|inner| Deadlines::new(inner, UPLOAD_STALL_MAX))
         .into_inner();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(async move {

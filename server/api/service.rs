@@ -3,6 +3,7 @@
 use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -10,14 +11,36 @@ use super::{
     error::{Error, panicked},
     watch::WatchStream,
 };
-use crate::proto::{webhook_service_server::WebhookService, *};
+use crate::{
+    faults::panic_point,
+    proto::{webhook_service_server::WebhookService, *},
+};
 
-/// Answers a call. A panic in a handler costs its caller an INTERNAL, and nobody else anything.
-async fn answer<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
-    match AssertUnwindSafe(call).catch_unwind().await {
-        Ok(result) => result.map(Response::new).map_err(Status::from),
-        Err(_) => Err(panicked()),
+/// Answers shorter than this are not compressed: most clients accept gzip without asking for it, and what it saves of a
+/// short answer is less than a packet.
+const COMPRESSED_BYTES_MIN: usize = 1_024;
+
+/// Answers a call with a message.
+async fn answer<T: Message>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+    let mut response = Response::new(guard(call).await?);
+    if response.get_ref().encoded_len() < COMPRESSED_BYTES_MIN {
+        response.disable_compression();
     }
+    Ok(response)
+}
+
+/// Answers a call with a stream.
+async fn open<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+    guard(call).await.map(Response::new)
+}
+
+/// A panic in a handler costs its caller an INTERNAL, and nobody else anything.
+async fn guard<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
+    let call = async {
+        panic_point!("handler");
+        call.await
+    };
+    AssertUnwindSafe(call).catch_unwind().await.map_err(|_| panicked())?.map_err(Status::from)
 }
 
 #[tonic::async_trait]
@@ -179,6 +202,6 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<WatchDeliveriesRequest>,
     ) -> Result<Response<Self::WatchDeliveriesStream>, Status> {
-        answer(self.watch_deliveries(request.into_inner())).await
+        open(self.watch_deliveries(request.into_inner())).await
     }
 }

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, StatusCode};
 use prost::Message as _;
-use tidings::proto::GetEndpointRequest;
+use tidings::proto::{CreateEndpointRequest, Event, GetEndpointRequest, PublishEventRequest};
 use tokio::net::TcpStream;
-use tonic::Code;
+use tonic::{Code, Status, codec::CompressionEncoding};
+use tonic_types::StatusExt as _;
 
 use crate::{
     created,
@@ -35,6 +36,9 @@ struct Answer {
     /// Absent if the answer is HTTP's alone.
     grpc: Option<Code>,
     message: String,
+    /// The reason in the status, if it has one.
+    reason: Option<String>,
+    body: Vec<u8>,
 }
 
 impl Wire {
@@ -67,20 +71,24 @@ impl Wire {
         let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
         stream.send_data(Bytes::copy_from_slice(body), whole).unwrap();
         let (head, mut body) = response.await.unwrap().into_parts();
+        let mut bytes = Vec::new();
         while let Some(data) = body.data().await {
-            data.unwrap();
+            bytes.extend_from_slice(&data.unwrap());
         }
         let trailers = body.trailers().await.unwrap().unwrap_or_default();
         let field = |name| trailers.get(name).or_else(|| head.headers.get(name));
         let grpc = field("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
         let message = field("grpc-message").map_or(String::new(), |text| text.to_str().unwrap().to_owned());
-        Answer { http: head.status, headers: head.headers, grpc, message }
+        let status = Status::from_header_map(&trailers).or_else(|| Status::from_header_map(&head.headers));
+        let info = status.and_then(|status| status.get_details_error_info());
+        let reason = info.inspect(|info| assert_eq!(info.domain, "tidings.v1")).map(|info| info.reason);
+        Answer { http: head.status, headers: head.headers, grpc, message, reason, body: bytes }
     }
 
     /// Asserts that a body gets INTERNAL.
     async fn breaks(&self, case: &str, body: &[u8]) {
         let answer = self.ask(self.call(GET_ENDPOINT), body).await;
-        assert_eq!((answer.http, answer.grpc), (StatusCode::OK, Some(Code::Internal)), "{case}: {answer:?}");
+        answer.assert_refused(case, Code::Internal, "MALFORMED_MESSAGE");
     }
 
     /// Asserts that the server answers a call as it should, on this connection.
@@ -88,6 +96,14 @@ impl Wire {
         let request = GetEndpointRequest { endpoint_id: id.to_owned(), ..Default::default() };
         let answer = self.ask(self.call(GET_ENDPOINT), &frame(0, &request.encode_to_vec())).await;
         assert_eq!((answer.http, answer.grpc), (StatusCode::OK, Some(Code::Ok)), "{answer:?}");
+    }
+}
+
+impl Answer {
+    /// Asserts that it is a status with this code and reason.
+    fn assert_refused(&self, case: &str, code: Code, reason: &str) {
+        assert_eq!((self.http, self.grpc), (StatusCode::OK, Some(code)), "{case}: {self:?}");
+        assert_eq!(self.reason.as_deref(), Some(reason), "{case}: {self:?}");
     }
 }
 
@@ -150,7 +166,7 @@ async fn too_long_a_message_is_refused_before_it_is_read() {
         let prefix = [&[0][..], &length.to_be_bytes()].concat();
         // Nothing of the message is ever sent, nor is the request ended.
         let answer = soon(wire.send(wire.call(GET_ENDPOINT), &prefix, false)).await;
-        assert_eq!(answer.grpc, Some(Code::OutOfRange), "{answer:?}");
+        answer.assert_refused(&length.to_string(), Code::OutOfRange, "MESSAGE_TOO_LARGE");
         assert!(answer.message.contains(&MESSAGE_BYTES_MAX.to_string()), "{answer:?}");
         wire.goes_on(&id).await;
     }
@@ -196,7 +212,8 @@ async fn unknown_methods_and_services_are_unimplemented() {
         ["/tidings.v1.WebhookService/NoMethod", "/tidings.v1.NoService/GetEndpoint", "/x", "/", GET_ENDPOINT_LOWER]
     {
         let answer = wire.ask(wire.call(path), &frame(0, b"")).await;
-        assert_eq!((answer.http, answer.grpc), (StatusCode::OK, Some(Code::Unimplemented)), "{path}: {answer:?}");
+        answer.assert_refused(path, Code::Unimplemented, "UNIMPLEMENTED");
+        assert!(!answer.message.is_empty(), "{path}");
     }
 }
 
@@ -222,6 +239,106 @@ async fn calls_that_a_web_page_could_make_are_denied() {
     for host in ["localhost", "127.0.0.1", "[::1]"] {
         let answer = wire.ask(to(host), &body).await;
         assert_eq!(answer.grpc, Some(Code::Ok), "{host}: {answer:?}");
+    }
+    wire.goes_on(&id).await;
+}
+
+#[tokio::test]
+async fn deadline_that_passes_is_told_as_one() {
+    let api = Api::start().await;
+    let (wire, id) = (Wire::open(&api).await, created(&api, "").await.id);
+    // The request is never ended, so the call cannot be over in time. Several, for two timers race here.
+    for timeout in ["0n", "1n", "900u", "1m", "2m", "5m", "10m"].repeat(3) {
+        let request = wire.call(GET_ENDPOINT).header("grpc-timeout", timeout);
+        let answer = soon(wire.send(request, &[0, 0, 0], false)).await;
+        answer.assert_refused(timeout, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    }
+    // A stream that is open by then ends, too.
+    let request = wire.call("/tidings.v1.WebhookService/WatchDeliveries").header("grpc-timeout", "200m");
+    let answer = wire.ask(request, &frame(0, b"")).await;
+    answer.assert_refused("a stream", Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    let request = wire.call(GET_ENDPOINT).header("grpc-timeout", "60S");
+    let message = GetEndpointRequest { endpoint_id: id.clone(), ..Default::default() }.encode_to_vec();
+    let answer = wire.ask(request, &frame(0, &message)).await;
+    assert_eq!(answer.grpc, Some(Code::Ok), "{answer:?}");
+    wire.goes_on(&id).await;
+}
+
+#[tokio::test]
+async fn what_was_submitted_before_the_deadline_is_written_after_it() {
+    let api = Api::start().await;
+    let wire = Wire::open(&api).await;
+    let hold = api.hold_writes().await;
+    let event = Event { id: "late".to_owned(), r#type: "a.b".to_owned(), payload: "{}".into(), ..Default::default() };
+    let publish = PublishEventRequest { event: Some(event), ..Default::default() };
+    // Time enough for the request to arrive; it cannot be answered while nothing is written. The client of the library would
+    // end the call by itself.
+    let request = wire.call("/tidings.v1.WebhookService/PublishEvent").header("grpc-timeout", "300m");
+    let answer = wire.ask(request, &frame(0, &publish.encode_to_vec())).await;
+    answer.assert_refused("nothing is written", Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    hold.release().await;
+    let again = soon(api.client.clone().publish_event(publish)).await.unwrap().into_inner();
+    assert!(again.duplicate, "the first call's event was not written");
+}
+
+#[tokio::test]
+async fn gzip_is_taken_and_given() {
+    let api = Api::start().await;
+    let (wire, id) = (Wire::open(&api).await, created(&api, "").await.id);
+    let mut client = api.client.clone().send_compressed(CompressionEncoding::Gzip);
+    let mut endpoint = crate::endpoint();
+    endpoint.description = "a".repeat(1_000);
+    let request = CreateEndpointRequest { endpoint: Some(endpoint), ..Default::default() };
+    let long = client.create_endpoint(request).await.unwrap().into_inner().endpoint.unwrap();
+    assert_eq!(long.description.len(), 1_000);
+
+    let ask = async |id: &str, accepted: &str| {
+        let request = wire.call(GET_ENDPOINT).header("grpc-accept-encoding", accepted);
+        let message = GetEndpointRequest { endpoint_id: id.to_owned(), ..Default::default() }.encode_to_vec();
+        let answer = wire.ask(request, &frame(0, &message)).await;
+        assert_eq!(answer.grpc, Some(Code::Ok), "{answer:?}");
+        answer.body
+    };
+    let (plain, zipped) = (ask(&long.id, "identity").await, ask(&long.id, "identity,deflate,gzip").await);
+    assert_eq!((plain[0], zipped[0]), (0, 1), "flags");
+    assert!(zipped.len() < plain.len() / 2, "{} of {}", zipped.len(), plain.len());
+    assert_eq!(ask(&id, "gzip").await[0], 0, "a short answer is not worth it");
+    let mut client = api.client.clone().accept_compressed(CompressionEncoding::Gzip);
+    let request = GetEndpointRequest { endpoint_id: long.id.clone(), ..Default::default() };
+    assert_eq!(client.get_endpoint(request).await.unwrap().into_inner().endpoint.unwrap(), long);
+}
+
+#[tokio::test]
+async fn gzip_that_unpacks_to_too_much_is_refused() {
+    let api = Api::start().await;
+    let id = created(&api, "").await.id;
+    let mut client = api.client.clone().send_compressed(CompressionEncoding::Gzip);
+    for length in [MESSAGE_BYTES_MAX as usize + 1, 64 << 20] {
+        let bomb = GetEndpointRequest { endpoint_id: "0".repeat(length), ..Default::default() };
+        let call = client.get_endpoint(bomb);
+        let status = api.refuses(&length.to_string(), call, Code::ResourceExhausted, "MESSAGE_TOO_LARGE", &[]).await;
+        assert!(status.message().contains(&MESSAGE_BYTES_MAX.to_string()), "{status:?}");
+    }
+    Wire::open(&api).await.goes_on(&id).await;
+}
+
+#[tokio::test]
+async fn broken_and_unknown_compressions_are_refused() {
+    let api = Api::start().await;
+    let (wire, id) = (Wire::open(&api).await, created(&api, "").await.id);
+    let message = GetEndpointRequest { endpoint_id: id.clone(), ..Default::default() }.encode_to_vec();
+    let cases: [&[u8]; 3] = [&message, b"", b"\x1f\x8b\x08\0\0\0\0\0\0\xff"];
+    for garbage in cases {
+        let request = wire.call(GET_ENDPOINT).header("grpc-encoding", "gzip");
+        let answer = wire.ask(request, &frame(1, garbage)).await;
+        answer.assert_refused(&format!("{garbage:?}"), Code::Internal, "MALFORMED_MESSAGE");
+        wire.goes_on(&id).await;
+    }
+    for unknown in ["deflate", "zstd", "br", "GZIP", ""] {
+        let request = wire.call(GET_ENDPOINT).header("grpc-encoding", unknown);
+        let answer = wire.ask(request, &frame(1, &message)).await;
+        answer.assert_refused(unknown, Code::Unimplemented, "UNIMPLEMENTED");
+        assert_eq!(answer.headers["grpc-accept-encoding"], "gzip,identity", "{unknown}");
     }
     wire.goes_on(&id).await;
 }

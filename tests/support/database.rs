@@ -14,6 +14,22 @@ pub(crate) struct Database {
     postgres: Option<PostgresDatabase>,
 }
 
+/// The lock that commits need, in other hands than the server's.
+pub(crate) enum Hold {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Hold {
+    /// Lets the server go on.
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Sqlite(conn) => conn.close().await.unwrap(),
+            Self::Postgres(conn) => conn.close().await.unwrap(),
+        }
+    }
+}
+
 impl Database {
     /// A new one.
     pub(crate) async fn create() -> Self {
@@ -40,6 +56,23 @@ impl Database {
                 let mut conn = self.connect().await;
                 sqlx::query(sql).execute(&mut conn).await.unwrap();
                 conn.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Keeps the server from committing anything for as long as this is held.
+    pub(crate) async fn hold_writes(&self) -> Hold {
+        match &self.postgres {
+            Some(postgres) => {
+                let mut conn = PgConnection::connect(postgres.url().as_str()).await.unwrap();
+                sqlx::query("BEGIN").execute(&mut conn).await.unwrap();
+                sqlx::query("SELECT 1 FROM gate FOR UPDATE").execute(&mut conn).await.unwrap();
+                Hold::Postgres(conn)
+            }
+            None => {
+                let mut conn = self.connect().await;
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await.unwrap();
+                Hold::Sqlite(conn)
             }
         }
     }

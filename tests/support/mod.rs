@@ -23,7 +23,7 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use self::database::Database;
+use self::database::{Database, Hold};
 
 /// A tenant beside `default`.
 pub(crate) const OTHER_TENANT: &str = "other";
@@ -113,6 +113,11 @@ impl Api {
     /// Numbers that change with whatever is written.
     pub(crate) async fn written(&self) -> Vec<i64> {
         self.database.numbers(WRITTEN).await
+    }
+
+    /// Keeps the server from committing anything for as long as this is held.
+    pub(crate) async fn hold_writes(&self) -> Hold {
+        self.database.hold_writes().await
     }
 
     /// Whether this text stands in the database as it is.

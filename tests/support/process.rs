@@ -74,6 +74,13 @@ impl Home {
         self.spawn(command).await
     }
 
+    /// Starts a server in which a task panics at `panic_at`.
+    pub(crate) async fn start_panicking(&self, panic_at: &str) -> Process {
+        let mut command = Command::new(SERVER);
+        command.env("PANIC_AT", panic_at);
+        self.spawn(command).await.expect("the server ended before it listened")
+    }
+
     /// Starts a server whose files may not grow beyond `bytes`: writes beyond fail, until [`Process::lift_limit`].
     pub(crate) async fn start_limited(&self, bytes: u64) -> Process {
         let mut command = Command::new("sh");
