@@ -4,6 +4,7 @@
 mod support;
 
 mod any;
+mod arbitrary;
 mod deliveries;
 mod endpoints;
 mod event_types;
