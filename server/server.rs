@@ -143,8 +143,8 @@ impl Server {
         keep_up("audit", &askers, move || {
             dispatch::audit(shared_.clone(), in_flight.clone(), committer.clone(), askers_.clone())
         });
-        let (db, stop_) = (shared.db.clone(), stop.clone());
-        keep_up("checkpoint", &stop, move || turn::checkpoint(db.clone(), checkpoints.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
+        keep_up("checkpoint", &stop, move || turn::checkpoint(shared_.clone(), checkpoints.clone(), stop_.clone()));
         let stop_ = stop.clone();
         keep_up("tail", &stop, move || tail.clone().run(stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());

@@ -1,6 +1,9 @@
 //! What every part of a running server shares.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +42,8 @@ pub struct Shared {
     pub head: Head,
     /// Wakes the dispatcher: told after every commit that made a delivery due.
     pub wake: Wake,
+    /// Set when something was erased that SQLite's write-ahead log may still hold; whoever runs checkpoints sees to it.
+    pub erased: AtomicBool,
     /// Cancelled when another server has taken over from this one, which must not go on.
     pub fenced: CancellationToken,
     /// Whether the server is fit to be called; told to whoever checks its health.
@@ -100,6 +105,8 @@ impl Shared {
             keys,
             keyring,
             wake: Wake::default(),
+            // A life before may have ended before it saw to it.
+            erased: AtomicBool::new(true),
             fenced: CancellationToken::new(),
             fit: watch::Sender::new(true),
         })

@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
 
-use super::violation::Violations;
+use super::{events::EXPIRED, violation::Violations};
 use crate::{
     configure,
     model::{EndpointStatus, ShownState},
@@ -174,6 +174,15 @@ fn configure_status(error: configure::Error) -> Status {
 fn redrive_status(error: redrive::Error) -> Status {
     match error {
         redrive::Error::NotFound => not_found(Resource::Delivery),
+        redrive::Error::NoEvent => not_found(Resource::Event),
+        redrive::Error::EventExpunged => {
+            let message = "the event was expunged; there is nothing left to deliver".to_owned();
+            precondition(ErrorReason::EventExpunged, "event", message, None)
+        }
+        redrive::Error::EventExpired => {
+            let message = "the event's expire_time has passed; publish another to deliver it".to_owned();
+            precondition(ErrorReason::EventExpired, "event", message, None)
+        }
         redrive::Error::State(state) => {
             let name = state_name(state);
             let message = format!("the delivery is {name}, which does not allow this call");
@@ -197,6 +206,11 @@ fn publish_status(error: PublishError) -> Status {
         PublishError::Overloaded => {
             let message = "the publish queue is full; try again";
             retryable(Code::ResourceExhausted, ErrorReason::Overloaded, message, RETRY_OVERLOADED)
+        }
+        PublishError::Expired => {
+            let mut violations = Violations::default();
+            violations.add("event.expire_time", EXPIRED);
+            invalid(violations)
         }
         PublishError::IdReused => status(
             Code::AlreadyExists,

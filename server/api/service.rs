@@ -138,6 +138,24 @@ impl WebhookService for WebhookApi {
         answer(self.get_event(request.into_inner())).await
     }
 
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
+        answer(self.list_events(request.into_inner())).await
+    }
+
+    async fn cancel_event(
+        &self,
+        request: Request<CancelEventRequest>,
+    ) -> Result<Response<CancelEventResponse>, Status> {
+        answer(self.cancel_event(request.into_inner())).await
+    }
+
+    async fn expunge_event(
+        &self,
+        request: Request<ExpungeEventRequest>,
+    ) -> Result<Response<ExpungeEventResponse>, Status> {
+        answer(self.expunge_event(request.into_inner())).await
+    }
+
     async fn get_delivery(
         &self,
         request: Request<GetDeliveryRequest>,

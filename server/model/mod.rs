@@ -32,7 +32,7 @@ pub use self::{
     },
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
     endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus},
-    event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
+    event::{DEFAULT_CONTENT_TYPE, Event, EventContent, EventFilter, EventTimes, NewEvent},
     event_type::{EventType, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     header::{HEADER_NAME_BYTES_MAX, HeaderNameError, check_header_name},

@@ -41,6 +41,9 @@ pub enum PublishError {
     /// The queue is full; try again.
     #[error("the publish queue is full")]
     Overloaded,
+    /// It has expired: no attempt could begin any more.
+    #[error("the event has expired")]
+    Expired,
     /// The id was used for another event.
     #[error("an event with this id and other content was published before")]
     IdReused,

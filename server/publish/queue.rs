@@ -60,6 +60,8 @@ impl Publisher {
             content_type: None,
             payload: super::PING_PAYLOAD.into(),
             time: None,
+            deliver_at: None,
+            expires: None,
             labels: Default::default(),
         };
         let (ended, end) = oneshot::channel();

@@ -90,9 +90,9 @@ async fn endpoints(house: &mut House) {
     reads!(house, conn, endpoint::list(conn, TENANT, 2, 100).await?);
     reads!(house, conn, endpoint::load(conn, 0, 100).await?);
     for cfg in [0, 12, 29, 30, 31] {
-        reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, 100).await?);
+        reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, EndpointKey(0), 100).await?);
     }
-    reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, 2).await?);
+    reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, EndpointKey(1), 2).await?);
 
     let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0 };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), failing).await?);

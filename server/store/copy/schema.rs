@@ -129,6 +129,17 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     table(
+        "event_time",
+        1,
+        &[
+            integer("event"),
+            integer("deliver_at").nullable(),
+            integer("expires").nullable(),
+            integer("expunged").nullable(),
+        ],
+    ),
+    table("event_era", 1, &[integer("first")]),
+    table(
         "delivery",
         2,
         &[

@@ -13,13 +13,16 @@ use crate::{
     },
 };
 
+/// A `cancel` of 2 says that the event was expunged: what was answered is not kept, and that stays so.
 const SETTLE_DELIVERED: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt, status, latency, response) AS (",
-    tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, cancel = 0, updated = $2, status = v.status, \
-            latency = v.latency, kind = 0, response = v.response FROM v \
+    tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, \
+            cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, updated = $2, status = v.status, \
+            latency = v.latency, kind = 0, \
+            response = CASE WHEN delivery.cancel = 2 THEN substr(v.response, 1, 0) ELSE v.response END FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
-            RETURNING delivery.event, delivery.endpoint, delivery.state",
+            RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.cancel",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bytea"],
 };
 
@@ -27,19 +30,20 @@ const SETTLE_DELIVERED: MultiRow = MultiRow {
 const SETTLE_OTHERS: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt, state, ready_at, dead_at, uncounted, status, latency, kind) AS (",
     tail: ") UPDATE delivery SET \
-            state = CASE WHEN v.state = 1 AND delivery.cancel = 1 THEN 5 ELSE v.state END, \
-            ready_at = CASE WHEN delivery.cancel = 1 THEN NULL ELSE v.ready_at END, \
-            dead_at = v.dead_at, owner = 0, lease = NULL, cancel = 0, base = delivery.base + v.uncounted, \
+            state = CASE WHEN v.state = 1 AND delivery.cancel <> 0 THEN 5 ELSE v.state END, \
+            ready_at = CASE WHEN delivery.cancel <> 0 THEN NULL ELSE v.ready_at END, \
+            dead_at = v.dead_at, owner = 0, lease = NULL, \
+            cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, base = delivery.base + v.uncounted, \
             updated = $2, status = coalesce(v.status, delivery.status), \
             latency = coalesce(v.latency, delivery.latency), kind = coalesce(v.kind, delivery.kind) FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
-            RETURNING delivery.event, delivery.endpoint, delivery.state",
+            RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.cancel",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint"],
 };
 
-/// What settling returns: event, endpoint, state.
-type Row = (i64, i64, i64);
+/// What settling returns: event, endpoint, state, cancel.
+type Row = (i64, i64, i64, i64);
 
 /// The end of an attempt, or the release of a lease without one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +69,8 @@ pub struct Settled {
     pub key: DeliveryKey,
     /// Its state now.
     pub state: DeliveryState,
+    /// Its event was expunged: what was answered is not kept.
+    pub expunged: bool,
 }
 
 /// Ends up to `limit` deliveries of an endpoint that are pending, the longest due first, and returns their events and
@@ -200,8 +206,8 @@ impl Settlement {
     }
 }
 
-fn read_settled((event, endpoint, state): Row) -> Result<Settled> {
+fn read_settled((event, endpoint, state, cancel): Row) -> Result<Settled> {
     let key = DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) };
     let state = DeliveryState::from_i64(state).ok_or_else(|| Error::Corrupt(format!("delivery state {state}")))?;
-    Ok(Settled { key, state })
+    Ok(Settled { key, state, expunged: cancel == 2 })
 }
