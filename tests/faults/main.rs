@@ -28,6 +28,7 @@ mod retries;
 mod sessions;
 mod storage;
 mod styles;
+mod timing;
 
 use std::{sync::Arc, time::Duration};
 
