@@ -143,6 +143,8 @@ impl Server {
         keep_up("audit", &askers, move || {
             dispatch::audit(shared_.clone(), in_flight.clone(), committer.clone(), askers_.clone())
         });
+        let (dispatcher_, askers_) = (dispatcher.clone(), askers.clone());
+        keep_up("overdue", &askers, move || dispatcher_.clone().give_back_overdue(askers_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
         keep_up("checkpoint", &stop, move || turn::checkpoint(shared_.clone(), checkpoints.clone(), stop_.clone()));
         let stop_ = stop.clone();

@@ -5,31 +5,40 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Dispatcher, Finished, InFlight, Job, Origin,
+    Dispatcher, Finished, Job,
     lanes::Pace,
     request::{body, request},
 };
 use crate::{
     faults::crash_point,
     model::{
-        Decision, DeliveryKey, EndpointStatus, FailureKind, Outcome, decide,
+        Decision, EndpointStatus, FailureKind, Outcome, decide,
         envelope::{Body, BodyError},
     },
     publish::EndpointEntry,
-    signal::Wake,
 };
 
 /// The longest payload whose body is made where the attempt runs; that of a larger one would keep other tasks waiting.
 const BODY_BYTES_INLINE_MAX: usize = 64 * 1024;
 
-/// Makes the attempt and reports what came of it.
+/// Makes the attempt and reports what came of it; then those that waited for the slot, as long as there are any.
 pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
-    let mut slot = Slot::of(&dispatcher, &job);
-    let (generation, result) = match begin(&dispatcher, &job).await {
+    let mut next = Some(job);
+    while let Some(job) = next {
+        next = make(&dispatcher, job).await;
+    }
+}
+
+/// Makes one attempt. Returns the job that has its slot now.
+async fn make(dispatcher: &Dispatcher, job: Job) -> Option<Job> {
+    let slot = Slot { dispatcher, job: Some(job) };
+    let job = slot.job.as_ref()?;
+    let mut pace = Pace::Other;
+    let (generation, result) = match begin(dispatcher, job).await {
         Begun::Request(entry, body) => {
             crash_point!("before-request");
             let body_note = body.note;
-            let outcome = match request(&dispatcher.shared, &job, &entry, body) {
+            let outcome = match request(&dispatcher.shared, job, &entry, body) {
                 Some(request) => Outcome { body_note, ..dispatcher.egress.post(request).await },
                 None => {
                     tracing::error!(endpoint = entry.endpoint.key.0, "a header of the endpoint's cannot be sent");
@@ -37,8 +46,8 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
                 }
             };
             crash_point!("after-request");
-            slot.pace = pace_of(&outcome);
-            let decision = decide_for(&dispatcher, &job, &entry, &outcome);
+            pace = pace_of(&outcome);
+            let decision = decide_for(dispatcher, job, &entry, &outcome);
             (entry.endpoint.generation, Some((outcome, decision)))
         }
         Begun::Unsupported(error) => {
@@ -51,10 +60,10 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
         }
         Begun::Unwanted => (0, None),
     };
-    slot.reported = true;
-    drop(slot);
+    let (job, next) = slot.free(pace)?;
     let ended = dispatcher.shared.clock.now();
     dispatcher.committer.settle(Finished { job, ended, generation, result });
+    next
 }
 
 /// What an attempt begins with.
@@ -130,7 +139,7 @@ fn decide_for(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry, outcome
 
 fn pace_of(outcome: &Outcome) -> Pace {
     match outcome.failure {
-        None => Pace::Success,
+        None => Pace::Success(outcome.latency),
         Some(FailureKind::Timeout) => Pace::Timeout,
         // A connection that could not be made in time is as slow as an answer that did not come.
         Some(FailureKind::Connect) if outcome.latency.as_secs() >= 1 => Pace::Timeout,
@@ -138,41 +147,29 @@ fn pace_of(outcome: &Outcome) -> Pace {
     }
 }
 
-/// A job's slot in its lane, given back when dropped. If that is because the attempt panicked, the lease is forgotten too,
-/// so that the audit finds it in the database and has it released.
-struct Slot {
-    in_flight: Arc<InFlight>,
-    wake: Wake,
-    key: DeliveryKey,
-    attempt: u32,
-    reported: bool,
-    bytes: u64,
-    origin: Origin,
-    pace: Pace,
+/// A job's slot in its lane. If the attempt panics, the lease is forgotten with it, so that the audit finds it in the
+/// database and has it released.
+struct Slot<'a> {
+    dispatcher: &'a Dispatcher,
+    /// `None` once it is free.
+    job: Option<Job>,
 }
 
-impl Slot {
-    fn of(dispatcher: &Dispatcher, job: &Job) -> Self {
-        Self {
-            in_flight: dispatcher.in_flight.clone(),
-            wake: dispatcher.shared.wake.clone(),
-            key: job.key,
-            attempt: job.attempt,
-            reported: false,
-            bytes: job.event.payload.len() as u64,
-            origin: job.origin,
-            pace: Pace::Other,
-        }
+impl Slot<'_> {
+    /// Gives the slot back. Returns the job that had it, and the one that has it now, if one waited.
+    fn free(mut self, pace: Pace) -> Option<(Job, Option<Job>)> {
+        let job = self.job.take()?;
+        let next = self.dispatcher.free_slot(&job, pace);
+        Some((job, next))
     }
 }
 
-impl Drop for Slot {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        if !self.reported {
-            self.in_flight.held().lose(self.key, self.attempt);
-        }
-        if self.in_flight.lanes().release(self.key.endpoint, self.bytes, self.origin, self.pace) {
-            self.wake.now();
+        let Some(job) = self.job.take() else { return };
+        self.dispatcher.in_flight.held().lose(job.key, job.attempt);
+        if let Some(next) = self.dispatcher.free_slot(&job, Pace::Other) {
+            self.dispatcher.spawn(next);
         }
     }
 }

@@ -1,41 +1,62 @@
 //! Lanes: how much of each endpoint's work, and of all endpoints' together, may be in flight. Pure bookkeeping.
 //!
-//! Room is counted in slots (one request each) and in bytes of payload. A lane whose last exchange timed out is *slow*:
-//! it gets one slot until a success, and slow lanes together hold at most half of all slots, so that endpoints that hang
-//! cannot starve those that answer. A lane with a backlog gives at most half of its slots to fresh deliveries, so that the
-//! backlog gets its turn.
+//! Room is counted in slots (one request each) and in bytes of payload. Deliveries of an endpoint that answers quickly are
+//! leased *ahead* of its slots: they wait here, so that a slot that gets free is filled at once rather than by a turn. A
+//! lane whose last exchange timed out is *slow*: it gets one slot until a success and nothing ahead, and slow lanes together
+//! hold at most half of all slots, so that endpoints that hang cannot starve those that answer. A lane with a backlog gives
+//! at most half of its room to fresh deliveries, so that the backlog gets its turn.
 
-use std::collections::{HashMap, VecDeque};
+mod lane;
+#[cfg(test)]
+mod tests;
 
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use self::lane::Lane;
+use super::Job;
 use crate::model::EndpointKey;
+
+/// How long a delivery that was leased ahead waits for a slot at most, before it is given back.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Lanes kept in memory at most only to remember how long their endpoints take.
+const REMEMBERED_MAX: usize = 16_384;
+
+/// Lanes looked at for something to start, when all slots were taken.
+const LOOKED_AT_MAX: usize = 64;
 
 /// How much may be in flight in all.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Requests at once, over all endpoints.
     pub slots: u32,
-    /// Bytes of payload in memory for them.
+    /// Deliveries leased at once ahead of their slots, over all endpoints.
+    pub ahead: u32,
+    /// Bytes of payload in memory for both.
     pub bytes: u64,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { slots: 1_024, bytes: 64 << 20 }
+        Self { slots: 1_024, ahead: 4_096, bytes: 64 << 20 }
     }
 }
 
 /// How an exchange went, as far as its lane is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// It succeeded.
-    Success,
+    /// It succeeded, and took so long.
+    Success(Duration),
     /// It timed out.
     Timeout,
     /// It failed in another way, or did not take place.
     Other,
 }
 
-/// Why a delivery holds its slot.
+/// Why a delivery is leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// It was handed over by the turn that published it.
@@ -44,13 +65,27 @@ pub(crate) enum Origin {
     Backlog,
 }
 
-/// All lanes in memory: those with something in flight, a backlog that is due, or a slow endpoint.
+/// What a leased delivery holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A slot: it starts at once.
+    Slot,
+    /// It waits for a slot.
+    Ahead,
+}
+
+/// All lanes in memory: those with something leased, a backlog that is due, or an endpoint of which something is known.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     room: Room,
     lanes: HashMap<EndpointKey, Lane>,
     /// Adopted lanes, in the order in which they are served next.
     ring: VecDeque<EndpointKey>,
+    /// Lanes in which something waits for a slot, or did so a while ago: each once, in the order in which they are served.
+    queue: VecDeque<EndpointKey>,
+    /// Something waits because all slots were taken, rather than those of its endpoint.
+    blocked: bool,
+    leased: u32,
     slots: u32,
     slow_slots: u32,
     bytes: u64,
@@ -59,12 +94,15 @@ pub(crate) struct Lanes {
     starved: bool,
 }
 
+/// What follows when an attempt gives its slot back.
 #[derive(Debug, Default)]
-struct Lane {
-    in_flight: u32,
-    fresh: u32,
-    slow: bool,
-    adopted: bool,
+pub(crate) struct Released {
+    /// Takes the slot: to be started at once.
+    pub(crate) next: Option<Job>,
+    /// Leased ahead, but not to be started any more: to be given back.
+    pub(crate) given_back: Vec<Job>,
+    /// A backlog may wait for the room.
+    pub(crate) wanted: bool,
 }
 
 impl Lanes {
@@ -74,6 +112,9 @@ impl Lanes {
             room,
             lanes: HashMap::new(),
             ring: VecDeque::new(),
+            queue: VecDeque::new(),
+            blocked: false,
+            leased: 0,
             slots: 0,
             slow_slots: 0,
             bytes: 0,
@@ -82,69 +123,115 @@ impl Lanes {
         }
     }
 
-    /// Takes a slot for a fresh delivery of `bytes`, if its endpoint, which allows `cap` at once, has room.
-    pub(crate) fn reserve_fresh(&mut self, endpoint: EndpointKey, cap: u32, bytes: u64) -> bool {
+    /// Takes a place for a fresh delivery of `bytes`, if its endpoint, which allows `cap` requests at once, has room.
+    pub(crate) fn reserve_fresh(&mut self, endpoint: EndpointKey, cap: u32, bytes: u64) -> Option<Place> {
         if self.closed || !self.fits(bytes) {
-            return false;
+            return None;
         }
         let lane = self.lanes.entry(endpoint).or_default();
-        let fresh_cap = if lane.adopted { cap / 2 } else { cap };
+        let allowance = lane.allowance(cap);
+        let fresh_max = if lane.adopted { allowance / 2 } else { allowance };
         let room = if lane.slow {
             // Its one slot belongs to its backlog, if it has one.
-            lane.in_flight == 0 && !lane.adopted && self.slow_slots < self.room.slots / 2
+            lane.leased == 0 && !lane.adopted && self.slow_slots < self.room.slots / 2
         } else {
-            lane.in_flight < cap && lane.fresh < fresh_cap
+            lane.leased < allowance && lane.fresh < fresh_max
         };
         if room {
-            self.take(endpoint, bytes, Origin::Fresh);
-        } else {
-            self.forget_if_idle(endpoint);
+            return Some(self.take(endpoint, cap, bytes, Origin::Fresh));
         }
-        room
+        self.forget_if_idle(endpoint);
+        None
     }
 
     /// Takes a slot for a delivery, whatever its endpoint's room: a ping must not wait behind what it is to examine.
-    pub(crate) fn reserve_forced(&mut self, endpoint: EndpointKey, bytes: u64) {
-        self.take(endpoint, bytes, Origin::Fresh);
+    pub(crate) fn reserve_forced(&mut self, endpoint: EndpointKey, bytes: u64) -> Place {
+        self.take(endpoint, u32::MAX, bytes, Origin::Fresh)
     }
 
-    /// Takes a slot for a delivery that was claimed.
-    pub(crate) fn reserve_claimed(&mut self, endpoint: EndpointKey, bytes: u64) {
-        self.take(endpoint, bytes, Origin::Backlog);
+    /// Takes a place for a delivery that was claimed.
+    pub(crate) fn reserve_claimed(&mut self, endpoint: EndpointKey, cap: u32, bytes: u64) -> Place {
+        self.take(endpoint, cap, bytes, Origin::Backlog)
     }
 
-    /// Gives a slot back. Returns whether a backlog may wait for it: the lane's own, or any if there was no room at
-    /// all, or none for slow ones.
-    pub(crate) fn release(&mut self, endpoint: EndpointKey, bytes: u64, origin: Origin, pace: Pace) -> bool {
-        let was_full = self.slots >= self.room.slots || self.bytes >= self.room.bytes;
+    /// A lease has been committed: returns the job if it is to be started now. One that is ahead of its slot is kept until
+    /// there is one. Once the lanes are closed, what has no slot comes back as one to be given back.
+    pub(crate) fn begin(&mut self, mut job: Job, cap: u32, now: Instant) -> Result<Option<Job>, Job> {
+        if job.place == Place::Slot {
+            return Ok(Some(job));
+        }
+        if self.closed {
+            self.forgo(&job);
+            return Err(job);
+        }
+        let endpoint = job.key.endpoint;
+        let has_slot = self.has_slot();
+        let lane = self.lanes.entry(endpoint).or_default();
+        if lane.slow {
+            self.forgo(&job);
+            return Err(job);
+        }
+        if lane.waiting.is_empty() && lane.slots < cap && has_slot {
+            lane.slots += 1;
+            self.slots += 1;
+            job.place = Place::Slot;
+            return Ok(Some(job));
+        }
+        lane.waiting.push_back((now, job));
+        if !std::mem::replace(&mut lane.queued, true) {
+            self.queue.push_back(endpoint);
+        }
+        self.blocked |= !has_slot;
+        Ok(None)
+    }
+
+    /// A lease never came to be, or is given back before it was begun.
+    pub(crate) fn forgo(&mut self, job: &Job) {
+        let endpoint = job.key.endpoint;
+        if job.place == Place::Slot {
+            self.free_slot(endpoint);
+        }
+        self.remove(endpoint, job.bytes(), job.origin);
+        self.forget_if_idle(endpoint);
+    }
+
+    /// An attempt has ended: its slot gets free, and is given to the next that waits for one. `cap` tells how many requests
+    /// an endpoint allows at once.
+    pub(crate) fn release(&mut self, job: &Job, pace: Pace, cap: impl Fn(EndpointKey) -> u32) -> Released {
+        let endpoint = job.key.endpoint;
+        let was_full = !self.has_slot() || self.leased >= self.leases_max() || self.bytes >= self.room.bytes;
         let slow_was_full = self.slow_slots >= self.room.slots / 2;
-        self.slots = self.slots.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.free_slot(endpoint);
+        self.remove(endpoint, job.bytes(), job.origin);
+        let mut released = Released::default();
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
-            lane.in_flight = lane.in_flight.saturating_sub(1);
-            if origin == Origin::Fresh {
-                lane.fresh = lane.fresh.saturating_sub(1);
+            let was_slow = lane.slow;
+            lane.learn(pace);
+            match (was_slow, lane.slow) {
+                (false, true) => self.slow_slots += lane.slots,
+                (true, false) => self.slow_slots = self.slow_slots.saturating_sub(lane.slots),
+                (false, false) | (true, true) => {}
             }
             if lane.slow {
-                self.slow_slots = self.slow_slots.saturating_sub(1);
-            }
-            match pace {
-                Pace::Success if lane.slow => {
-                    lane.slow = false;
-                    self.slow_slots = self.slow_slots.saturating_sub(lane.in_flight);
-                }
-                Pace::Timeout if !lane.slow => {
-                    lane.slow = true;
-                    self.slow_slots += lane.in_flight;
-                }
-                Pace::Success | Pace::Timeout | Pace::Other => {}
+                released.given_back = self.take_waiting(endpoint);
             }
         }
-        let own_backlog = self.lanes.get(&endpoint).is_some_and(|lane| lane.adopted);
+        released.next = self.next(endpoint, &cap);
+        let own_backlog = self.lanes.get(&endpoint).is_some_and(|lane| lane.adopted && lane.is_low(cap(endpoint)));
         self.forget_if_idle(endpoint);
         let slow_has_room = slow_was_full && self.slow_slots < self.room.slots / 2;
         let starved = std::mem::take(&mut self.starved);
-        own_backlog || ((was_full || slow_has_room || starved) && !self.ring.is_empty())
+        released.wanted = own_backlog || ((was_full || slow_has_room || starved) && !self.ring.is_empty());
+        released
+    }
+
+    /// What has waited for a slot for too long, to be given back: its endpoint has become slow, or takes nothing now.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Job> {
+        let overdue =
+            |lane: &Lane| lane.waiting.front().is_some_and(|(since, _)| now.duration_since(*since) > WAIT_MAX);
+        let of = self.queue.iter().copied().filter(|endpoint| self.lanes.get(endpoint).is_some_and(overdue));
+        let of: Vec<EndpointKey> = of.collect();
+        of.into_iter().flat_map(|endpoint| self.take_waiting(endpoint)).collect()
     }
 
     /// Adopts a lane whose backlog is due.
@@ -172,8 +259,9 @@ impl Lanes {
         self.ring.len()
     }
 
-    /// What to claim next: adopted lanes that have room, with how much, round robin, `total` deliveries and `lanes` lanes
-    /// at most. `cap` tells how much an endpoint allows at once. Says too whether lanes were left that were not looked at.
+    /// What to claim next: adopted lanes of which little is leased, with how much they have room for, round robin, `total`
+    /// deliveries and `lanes` lanes at most. `cap` tells how many requests an endpoint allows at once. Says too whether
+    /// lanes were left that were not looked at.
     pub(crate) fn plan(
         &mut self,
         total: u32,
@@ -181,10 +269,10 @@ impl Lanes {
         cap: impl Fn(EndpointKey) -> u32,
     ) -> (Vec<(EndpointKey, u32)>, bool) {
         let mut plan = Vec::new();
-        if self.closed || self.bytes >= self.room.bytes {
+        if self.bytes >= self.room.bytes || !self.has_slot() {
             return (plan, false);
         }
-        let mut left = total.min(self.room.slots.saturating_sub(self.slots));
+        let mut left = total.min(self.leases_max().saturating_sub(self.leased));
         let mut slow_left = (self.room.slots / 2).saturating_sub(self.slow_slots);
         for _ in 0..self.ring.len() {
             if left == 0 || plan.len() == lanes {
@@ -193,12 +281,15 @@ impl Lanes {
             let Some(endpoint) = self.ring.pop_front() else { break };
             self.ring.push_back(endpoint);
             let Some(lane) = self.lanes.get(&endpoint) else { continue };
+            let cap = cap(endpoint);
             let room = if lane.slow {
-                let one = u32::from(lane.in_flight == 0 && slow_left > 0);
+                let one = u32::from(lane.leased == 0 && slow_left > 0);
                 slow_left -= one;
                 one
+            } else if lane.is_low(cap) {
+                lane.allowance(cap).saturating_sub(lane.leased)
             } else {
-                cap(endpoint).saturating_sub(lane.in_flight)
+                0
             };
             let room = room.min(left);
             if room > 0 {
@@ -214,6 +305,11 @@ impl Lanes {
         !self.closed && self.slots < self.room.slots
     }
 
+    /// Whether the lane is adopted.
+    pub(crate) fn is_adopted(&self, endpoint: EndpointKey) -> bool {
+        self.lanes.get(&endpoint).is_some_and(|lane| lane.adopted)
+    }
+
     /// A payload of some backlog did not fit into the bytes left: the next slot that gets free is of use to it.
     pub(crate) fn note_starved(&mut self) {
         self.starved = true;
@@ -224,36 +320,111 @@ impl Lanes {
         self.room.bytes.saturating_sub(self.bytes)
     }
 
-    /// Whether nothing is in flight.
+    /// Whether nothing is leased.
     pub(crate) fn is_idle(&self) -> bool {
-        self.slots == 0
+        self.leased == 0
     }
 
-    /// Gives no slots any more.
-    pub(crate) fn close(&mut self) {
+    /// Gives no places any more. Returns what waited for a slot, to be given back.
+    pub(crate) fn close(&mut self) -> Vec<Job> {
         self.closed = true;
+        let queue: Vec<EndpointKey> = self.queue.iter().copied().collect();
+        queue.into_iter().flat_map(|endpoint| self.take_waiting(endpoint)).collect()
     }
 
-    /// A payload fits; one that is larger than all room does so when nothing else is in flight.
+    fn leases_max(&self) -> u32 {
+        self.room.slots + self.room.ahead
+    }
+
+    /// A payload fits; one that is larger than all room does so when nothing else is leased.
     fn fits(&self, bytes: u64) -> bool {
-        self.slots < self.room.slots && (self.bytes + bytes <= self.room.bytes || self.slots == 0)
+        self.has_slot()
+            && self.leased < self.leases_max()
+            && (self.bytes + bytes <= self.room.bytes || self.leased == 0)
     }
 
-    fn take(&mut self, endpoint: EndpointKey, bytes: u64, origin: Origin) {
+    fn take(&mut self, endpoint: EndpointKey, cap: u32, bytes: u64, origin: Origin) -> Place {
         let lane = self.lanes.entry(endpoint).or_default();
-        lane.in_flight += 1;
-        lane.fresh += u32::from(origin == Origin::Fresh);
+        lane.add(origin);
+        self.leased += 1;
+        self.bytes += bytes;
+        if lane.slots >= cap {
+            return Place::Ahead;
+        }
+        lane.slots += 1;
         self.slow_slots += u32::from(lane.slow);
         self.slots += 1;
-        self.bytes += bytes;
+        Place::Slot
+    }
+
+    fn free_slot(&mut self, endpoint: EndpointKey) {
+        self.slots = self.slots.saturating_sub(1);
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.slots = lane.slots.saturating_sub(1);
+            if lane.slow {
+                self.slow_slots = self.slow_slots.saturating_sub(1);
+            }
+        }
+    }
+
+    fn remove(&mut self, endpoint: EndpointKey, bytes: u64, origin: Origin) {
+        self.leased = self.leased.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.remove(origin);
+        }
+    }
+
+    /// The next to take a slot: of the endpoint that gave one back or, if others have waited because all were taken, of
+    /// whoever's turn it is.
+    fn next(&mut self, endpoint: EndpointKey, cap: &impl Fn(EndpointKey) -> u32) -> Option<Job> {
+        if !self.has_slot() {
+            return None;
+        }
+        if !self.blocked {
+            return self.next_of(endpoint, cap);
+        }
+        let all = self.queue.len();
+        for _ in 0..all.min(LOOKED_AT_MAX) {
+            let endpoint = self.queue.pop_front()?;
+            let job = self.next_of(endpoint, cap);
+            match self.lanes.get_mut(&endpoint) {
+                Some(lane) if lane.waiting.is_empty() => lane.queued = false,
+                Some(_) => self.queue.push_back(endpoint),
+                None => {}
+            }
+            if job.is_some() {
+                return job;
+            }
+        }
+        self.blocked = all > LOOKED_AT_MAX;
+        self.next_of(endpoint, cap)
+    }
+
+    fn next_of(&mut self, endpoint: EndpointKey, cap: &impl Fn(EndpointKey) -> u32) -> Option<Job> {
+        let lane = self.lanes.get_mut(&endpoint).filter(|lane| !lane.waiting.is_empty())?;
+        if lane.slots >= cap(endpoint) {
+            return None;
+        }
+        let (_, mut job) = lane.waiting.pop_front()?;
+        lane.slots += 1;
+        self.slots += 1;
+        job.place = Place::Slot;
+        Some(job)
+    }
+
+    /// Takes out what waits for a slot of the endpoint's.
+    fn take_waiting(&mut self, endpoint: EndpointKey) -> Vec<Job> {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return Vec::new() };
+        let jobs: Vec<Job> = std::mem::take(&mut lane.waiting).into_iter().map(|(_, job)| job).collect();
+        jobs.iter().for_each(|job| self.forgo(job));
+        jobs
     }
 
     fn forget_if_idle(&mut self, endpoint: EndpointKey) {
-        if self.lanes.get(&endpoint).is_some_and(|lane| lane.in_flight == 0 && !lane.slow && !lane.adopted) {
+        let crowded = self.lanes.len() > REMEMBERED_MAX;
+        if self.lanes.get(&endpoint).is_some_and(|lane| lane.is_idle() && (crowded || !lane.is_known())) {
             self.lanes.remove(&endpoint);
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

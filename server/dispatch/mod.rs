@@ -12,23 +12,30 @@ mod lanes;
 mod pacer;
 mod request;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::lanes::Pace;
 pub use self::lanes::Room;
 pub(crate) use self::{
     audit::audit,
     committer::{Committer, Inbox, Order, inbox},
     held::Held,
-    lanes::{Lanes, Origin, Pace},
+    lanes::{Lanes, Origin, Place},
     pacer::pace,
 };
 use crate::{
     egress::Egress,
-    model::{Decision, DeliveryKey, EventContent, Outcome, Timestamp},
+    model::{Decision, DeliveryKey, EndpointKey, EventContent, Outcome, Timestamp},
     shared::Shared,
 };
+
+/// How often it is looked whether something that was leased ahead has waited for too long.
+const OVERDUE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A delivery that is leased to this server for one attempt.
 #[derive(Clone, Debug)]
@@ -41,10 +48,19 @@ pub(crate) struct Job {
     pub(crate) attempt: u32,
     /// The attempts before the present schedule began.
     pub(crate) base: u32,
-    /// Why it holds its slot.
+    /// Why it is leased.
     pub(crate) origin: Origin,
+    /// What it holds.
+    pub(crate) place: Place,
     /// Its schedule ran out on a lost attempt: it gets this one more, recorded before its request.
     pub(crate) last_chance: bool,
+}
+
+impl Job {
+    /// How much of the room for payloads it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.event.payload.len() as u64
+    }
 }
 
 /// What came of a job.
@@ -100,19 +116,66 @@ impl Dispatcher {
         Self { shared, in_flight, egress, committer, attempts: TaskTracker::new() }
     }
 
-    /// Starts an attempt for each job. Their slots are taken already.
+    /// Starts an attempt for each job that has a slot. The others, which are leased ahead, start as slots get free.
     pub(crate) fn start(&self, jobs: Vec<Job>) {
+        let now = Instant::now();
         for job in jobs {
-            self.attempts.spawn(attempt::run(self.clone(), job));
+            let cap = self.cap(job.key.endpoint);
+            let begun = self.in_flight.lanes().begin(job, cap, now);
+            match begun {
+                Ok(Some(job)) => self.spawn(job),
+                Ok(None) => {}
+                Err(job) => self.give_back(vec![job]),
+            }
         }
     }
 
-    /// Gives no slots any more and waits until what is in flight has ended.
+    /// Gives back, every second, what was leased ahead and has waited for too long. Until `shutdown`.
+    pub(crate) async fn give_back_overdue(self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(OVERDUE_INTERVAL) => {}
+            }
+            let overdue = self.in_flight.lanes().overdue(Instant::now());
+            self.give_back(overdue);
+        }
+    }
+
+    /// Gives no slots any more, gives back what waits for one, and waits until what is in flight has ended.
     pub(crate) async fn drain(&self) {
-        self.in_flight.lanes().close();
+        let waiting = self.in_flight.lanes().close();
+        self.give_back(waiting);
         // Turns that were planned before that end before this is answered, and have started what they leased.
         self.committer.claim().await;
         self.attempts.close();
         self.attempts.wait().await;
+    }
+
+    fn spawn(&self, job: Job) {
+        self.attempts.spawn(attempt::run(self.clone(), job));
+    }
+
+    /// Gives back the slot of an attempt that has ended. Returns the job that has it now, if one waited.
+    fn free_slot(&self, job: &Job, pace: Pace) -> Option<Job> {
+        let released = self.in_flight.lanes().release(job, pace, |endpoint| self.cap(endpoint));
+        if released.wanted {
+            self.shared.wake.now();
+        }
+        self.give_back(released.given_back);
+        released.next
+    }
+
+    /// How many requests an endpoint allows at once.
+    fn cap(&self, endpoint: EndpointKey) -> u32 {
+        self.shared.routes.endpoint(endpoint).map_or(0, |entry| entry.endpoint.settings.policy.max_in_flight)
+    }
+
+    /// Leases of which no attempt was begun end without counting.
+    fn give_back(&self, jobs: Vec<Job>) {
+        let ended = self.shared.clock.now();
+        for job in jobs {
+            self.committer.settle(Finished { job, ended, generation: 0, result: None });
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 20] = [
+const SOURCES: [(&str, &str); 21] = [
     ("attempt", include_str!("attempt.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
@@ -29,6 +29,7 @@ const SOURCES: [(&str, &str); 20] = [
     ("event_type", include_str!("event_type.rs")),
     ("header", include_str!("header.rs")),
     ("health", include_str!("health.rs")),
+    ("hot", include_str!("hot/end.rs")),
     ("hot", include_str!("hot/overdue.rs")),
     ("hot", include_str!("hot/publish.rs")),
     ("hot", include_str!("hot/settle.rs")),

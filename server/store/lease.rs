@@ -20,9 +20,6 @@ const CLAIM: MultiRow = MultiRow {
     columns: &["bigint", "bigint"],
 };
 
-const DELETE_HANDOFFS: MultiRow =
-    MultiRow { head: "DELETE FROM handoff WHERE batch IN (", tail: ")", columns: &["bigint"] };
-
 /// A delivery that was leased by a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claimed {
@@ -49,37 +46,6 @@ pub struct Leased {
     pub event_type: Arc<str>,
     /// Whether it is a ping's.
     pub ping: bool,
-}
-
-/// Remembers that a turn handed over deliveries of the events `first..=last`.
-pub(crate) async fn insert_handoff(
-    tx: &mut Tx,
-    batch: i64,
-    owner: Incarnation,
-    first: EventKey,
-    last: EventKey,
-) -> Result<()> {
-    let sql = "INSERT INTO handoff (batch, owner, first, last) VALUES ($1, $2, $3, $4)";
-    execute!(&mut tx.conn, sql, batch, owner.0, first.0, last.0)?;
-    Ok(())
-}
-
-/// Forgets batches of which every delivery has settled.
-pub(crate) async fn delete_handoffs(tx: &mut Tx, batches: &[i64]) -> Result<()> {
-    match &mut tx.conn {
-        Conn::Sqlite(conn) => {
-            for piece in pieces(batches) {
-                let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.get(&DELETE_HANDOFFS, piece.len())));
-                piece.iter().fold(query, |query, batch| query.bind(*batch)).execute(&mut **conn).await?;
-            }
-        }
-        Conn::Postgres(_) if batches.is_empty() => {}
-        Conn::Postgres(conn) => {
-            let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.of_arrays(&DELETE_HANDOFFS)));
-            query.bind(batches).execute(&mut **conn).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Forgets all batches of incarnations that do not live any more, whose leases have been released; nobody lives but

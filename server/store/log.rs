@@ -4,6 +4,7 @@ use prost::Message as _;
 
 use super::{
     Conn, Error, Result, Tx,
+    hot::{self, TurnEnd},
     sql::{fetch_all, fetch_optional},
 };
 use crate::model::{LogBody, Timestamp};
@@ -25,31 +26,8 @@ pub struct LogRow {
 ///
 /// If the commit fails and it took place all the same, which the row's mark tells, it has not failed.
 pub(crate) async fn commit(tx: &mut Tx, now: Timestamp, body: &LogBody) -> Result<i64> {
-    let (mark, body): (i64, _) = (rand::random(), body.encode_to_vec());
-    if let (Conn::Postgres(conn), Some(pass)) = (&mut tx.conn, &mut tx.pass) {
-        let seq = pass.append(conn, now, mark, &body).await?;
-        tx.left_open.ended();
-        return Ok(seq);
-    }
-    let sql = "INSERT INTO log (seq, time, mark, body) \
-               SELECT seq + 1, CASE WHEN time >= $1 THEN time + 1 ELSE $1 END, $2, $3 FROM log \
-               ORDER BY seq DESC LIMIT 1 RETURNING seq";
-    let row: Option<(i64,)> = fetch_optional!(&mut tx.conn, sql, now.as_micros(), mark, body)?;
-    let (seq,) = row.ok_or_else(|| Error::Corrupt("the log is empty".to_owned()))?;
-    let Err(error) = tx.commit().await else { return Ok(seq) };
-    tx.abandon().await;
-    if !has_mark(&mut tx.conn, seq - 1, mark).await.unwrap_or(false) {
-        return Err(error);
-    }
-    tracing::warn!(%error, seq, "a commit failed but is in the log");
-    Ok(seq)
-}
-
-/// Whether a row with this mark, later than `seq`, was committed.
-async fn has_mark(conn: &mut Conn, seq: i64, mark: i64) -> Result<bool> {
-    let row: Option<(i64,)> =
-        fetch_optional!(conn, "SELECT seq FROM log WHERE seq > $1 AND mark = $2 LIMIT 1", seq, mark)?;
-    Ok(row.is_some())
+    let end = TurnEnd { body: Some(body.clone()), ..TurnEnd::default() };
+    hot::commit(tx, now, &end).await?.ok_or_else(|| Error::Corrupt("the log gave no number".to_owned()))
 }
 
 /// The last row's number, time and mark.

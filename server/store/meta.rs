@@ -89,12 +89,6 @@ pub(crate) async fn last_key(conn: &mut Conn, counter: &'static str) -> Result<i
     row.map(|(value,)| value).ok_or_else(|| Error::Corrupt(format!("counter {counter} is missing")))
 }
 
-/// Sets a counter to the last number taken by a caller that counts in memory.
-pub(crate) async fn set_last_key(tx: &mut Tx, counter: &'static str, value: i64) -> Result<()> {
-    execute!(&mut tx.conn, "UPDATE counter SET value = $2 WHERE name = $1", counter, value)?;
-    Ok(())
-}
-
 /// Raises the configuration version and returns the new one.
 ///
 /// # Errors

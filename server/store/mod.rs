@@ -37,11 +37,11 @@ pub(crate) mod tenant;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod writer;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
 
 pub(crate) use self::attempt::micros;
 #[cfg(test)]
@@ -54,7 +54,7 @@ pub use self::{
     event_delivery::{CancelledRow, EndpointRange},
     event_type::Upserted,
     health::Health,
-    hot::{DeliveryInsert, EventInsert, Overdue, Settled, Settlement},
+    hot::{DeliveryInsert, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},
@@ -64,6 +64,7 @@ pub use self::{
     seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::Sqlite,
     tx::Tx,
+    writer::Held,
 };
 
 use crate::model::Incarnation;
@@ -82,9 +83,9 @@ enum Kind {
 #[derive(Debug)]
 pub enum Conn {
     /// To SQLite.
-    Sqlite(PoolConnection<sqlx::Sqlite>),
+    Sqlite(Held<sqlx::Sqlite>),
     /// To Postgres.
-    Postgres(PoolConnection<sqlx::Postgres>),
+    Postgres(Held<sqlx::Postgres>),
 }
 
 impl Db {

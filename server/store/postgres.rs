@@ -10,7 +10,6 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection,
-    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 
@@ -20,6 +19,7 @@ use super::{
     migrate,
     sql::Texts,
     tx::LeftOpen,
+    writer::{Held, Writer},
 };
 
 /// Readers at most, as on SQLite.
@@ -48,7 +48,7 @@ const READER: &str = "SET default_transaction_read_only = on;";
 /// An open Postgres database.
 #[derive(Debug)]
 pub struct Postgres {
-    writer: PgPool,
+    writer: Writer<sqlx::Postgres>,
     readers: PgPool,
     beats: PgPool,
     texts: Arc<Texts>,
@@ -84,7 +84,7 @@ impl Postgres {
             .test_before_acquire(true)
             .after_connect(|conn, _| Box::pin(async move { conn.execute(COMMON).await.map(drop) }));
         Ok(Self {
-            writer: writer.connect_with(options.clone()).await?,
+            writer: Writer::new(writer.connect_with(options.clone()).await?, ACQUIRE_MAX),
             readers: readers.connect_with(options.clone()).await?,
             beats: beats.connect_with(options).await?,
             texts: Arc::default(),
@@ -94,7 +94,7 @@ impl Postgres {
     }
 
     /// The connection that writes, inside a transaction.
-    pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+    pub(super) async fn begin(&self) -> Result<Held<sqlx::Postgres>> {
         match self.try_begin().await {
             // The session may have ended since it was used last; nothing has been asked of it yet.
             Err(Error::Unavailable(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => self.try_begin().await,
@@ -102,14 +102,18 @@ impl Postgres {
         }
     }
 
-    async fn try_begin(&self) -> Result<PoolConnection<sqlx::Postgres>> {
+    async fn try_begin(&self) -> Result<Held<sqlx::Postgres>> {
         let mut conn = self.writer.acquire().await?;
-        if self.left_open.is_open() {
-            // Whatever an abandoned unit left open ends here.
-            conn.execute("ROLLBACK").await?;
-        }
+        // Whatever an abandoned unit left open ends here.
+        let begin = match self.left_open.is_open() {
+            true => "ROLLBACK; BEGIN ISOLATION LEVEL READ COMMITTED",
+            false => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
         self.left_open.begun();
-        conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        if let Err(error) = conn.execute(begin).await {
+            conn.discard();
+            return Err(error.into());
+        }
         Ok(conn)
     }
 
@@ -117,13 +121,13 @@ impl Postgres {
         self.left_open.clone()
     }
 
-    pub(super) async fn reader(&self) -> Result<PoolConnection<sqlx::Postgres>> {
-        Ok(self.readers.acquire().await?)
+    pub(super) async fn reader(&self) -> Result<Held<sqlx::Postgres>> {
+        Ok(Held::Pooled(self.readers.acquire().await?))
     }
 
     /// The connection for the heartbeat, which waits for nobody's statements.
-    pub(super) async fn beat(&self) -> Result<PoolConnection<sqlx::Postgres>> {
-        Ok(self.beats.acquire().await?)
+    pub(super) async fn beat(&self) -> Result<Held<sqlx::Postgres>> {
+        Ok(Held::Pooled(self.beats.acquire().await?))
     }
 
     pub(super) fn texts(&self) -> Arc<Texts> {

@@ -8,7 +8,6 @@ use std::{fs::File, path::Path, sync::Arc, time::Duration};
 use rustix::fs::{FlockOperation, flock};
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection,
-    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -17,10 +16,14 @@ use super::{
     migrate,
     sql::Texts,
     tx::LeftOpen,
+    writer::{Held, Writer},
 };
 
 /// Readers at most: lists and watchers behind the ring; two cores need no more.
 pub(super) const READERS_MAX: u32 = 4;
+
+/// How long a unit of work waits for the connection that writes.
+const ACQUIRE_MAX: Duration = Duration::from_secs(30);
 
 /// Each statement has a text for each of 23 numbers of rows.
 const STATEMENTS_CACHED_MAX: usize = 512;
@@ -34,7 +37,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// An open SQLite database.
 #[derive(Debug)]
 pub struct Sqlite {
-    writer: SqlitePool,
+    writer: Writer<sqlx::Sqlite>,
     readers: SqlitePool,
     texts: Arc<Texts>,
     left_open: LeftOpen,
@@ -48,12 +51,12 @@ impl Sqlite {
         let lock = lock(path)?;
         let connect = connect_options(path);
         migrate(&connect).await?;
-        let writer = pool(1).connect_with(connect.clone()).await?;
+        let writer = Writer::new(pool(1).connect_with(connect.clone()).await?, ACQUIRE_MAX);
         let readers = pool(READERS_MAX).connect_with(connect.pragma("query_only", "ON")).await?;
         Ok(Self { writer, readers, texts: Arc::default(), left_open: LeftOpen::default(), _lock: lock })
     }
 
-    pub(super) async fn writer(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
+    pub(super) async fn writer(&self) -> Result<Held<sqlx::Sqlite>> {
         let mut conn = self.writer.acquire().await?;
         if self.left_open.is_open() {
             // Whatever an abandoned unit left open ends here. Without an open transaction this is an error, which is fine.
@@ -66,8 +69,8 @@ impl Sqlite {
         self.left_open.clone()
     }
 
-    pub(super) async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>> {
-        Ok(self.readers.acquire().await?)
+    pub(super) async fn reader(&self) -> Result<Held<sqlx::Sqlite>> {
+        Ok(Held::Pooled(self.readers.acquire().await?))
     }
 
     pub(super) fn texts(&self) -> Arc<Texts> {

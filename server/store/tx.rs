@@ -38,6 +38,18 @@ impl LeftOpen {
     }
 }
 
+impl Drop for Tx {
+    /// A connection whose transaction was not ended is to be tested before it is used again.
+    fn drop(&mut self) {
+        if self.left_open.is_open() {
+            match &mut self.conn {
+                Conn::Sqlite(conn) => conn.discard(),
+                Conn::Postgres(conn) => conn.discard(),
+            }
+        }
+    }
+}
+
 impl Tx {
     /// The transaction's connection, for the functions of this module that only read.
     pub fn conn(&mut self) -> &mut Conn {
@@ -48,7 +60,7 @@ impl Tx {
     /// see is committed with [`super::log::commit`] instead.
     pub async fn commit(&mut self) -> Result<()> {
         match (&mut self.conn, &mut self.pass) {
-            (Conn::Postgres(conn), Some(pass)) => pass.commit(conn).await?,
+            (Conn::Postgres(conn), Some(pass)) => pass.commit(conn, "").await?,
             (conn, _) => drop(sql::execute!(conn, "COMMIT")?),
         }
         self.left_open.ended();

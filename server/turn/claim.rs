@@ -20,7 +20,7 @@ const ADOPTED_MAX: usize = 4_096;
 const ADOPTED_PER_CLAIM_MAX: usize = 256;
 
 /// What one claim leases at most, and of how many lanes.
-const CLAIMED_MAX: u32 = 256;
+const CLAIMED_MAX: u32 = 1_024;
 const LANES_PER_CLAIM_MAX: usize = 64;
 
 /// Deliveries that one turn ends of an endpoint that is deleted, or has been disabled for too long.
@@ -129,8 +129,9 @@ impl Turn<'_> {
                 continue;
             };
             let last_chance = attempt.saturating_sub(base) > entry.endpoint.settings.retry().max_attempts();
-            self.engine.in_flight.lanes().reserve_claimed(key.endpoint, event.payload.len() as u64);
-            self.hold(Job { key, event: event.clone(), attempt, base, origin: Origin::Backlog, last_chance });
+            let (cap, bytes) = (entry.endpoint.settings.policy.max_in_flight, event.payload.len() as u64);
+            let place = self.engine.in_flight.lanes().reserve_claimed(key.endpoint, cap, bytes);
+            self.hold(Job { key, event: event.clone(), attempt, base, origin: Origin::Backlog, place, last_chance });
         }
         Ok(())
     }

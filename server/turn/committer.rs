@@ -76,7 +76,8 @@ impl Engine {
         });
         let last = unit.await?;
         let names = store::name::Names::default();
-        Ok(Arc::new(Self { shared, in_flight, names, last_event: AtomicI64::new(last) }))
+        let (last_event, last_turn) = (AtomicI64::new(last), AtomicI64::new(i64::MIN));
+        Ok(Arc::new(Self { shared, in_flight, names, last_event, last_turn }))
     }
 }
 

@@ -7,13 +7,13 @@ use std::{
 
 use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
-    dispatch::{Job, Origin},
+    dispatch::{Job, Origin, Place},
     model::{
         DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, EventTimes, ShownState, TenantKey,
         Timestamp, TransitionKind,
     },
     publish::{PublishError, Published, fingerprint},
-    store::{self, DeliveryInsert, EventInsert, LaneRow, Result},
+    store::{self, DeliveryInsert, EventInsert, Handoff, LaneRow, Result},
 };
 
 /// An event on its way into the database.
@@ -124,8 +124,7 @@ impl Turn<'_> {
         chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
         store::hot::insert_own_events(self.tx, &own).await?;
         let inserted = store::hot::insert_chosen_events(self.tx, &chosen).await?;
-        let last = self.engine.last_event.load(Ordering::Relaxed);
-        store::meta::set_last_key(self.tx, "event", last).await?;
+        self.end.last_event = Some(EventKey(self.engine.last_event.load(Ordering::Relaxed)));
         Ok(inserted.into_iter().collect())
     }
 
@@ -163,11 +162,13 @@ impl Turn<'_> {
         for event in events {
             for &endpoint in &event.wanting {
                 let key = DeliveryKey { event: event.content.key, endpoint };
-                let handed_over = event.deliver_at.is_none() && self.reserve(&event.content, endpoint);
-                if handed_over {
+                let place = if event.deliver_at.is_none() { self.reserve(&event.content, endpoint) } else { None };
+                let handed_over = place.is_some();
+                if let Some(place) = place {
                     let (event, origin) = (event.content.clone(), Origin::Fresh);
-                    self.hold(Job { key, event, attempt: 1, base: 0, origin, last_chance: false });
-                } else {
+                    self.hold(Job { key, event, attempt: 1, base: 0, origin, place, last_chance: false });
+                } else if !self.engine.in_flight.lanes().is_adopted(endpoint) {
+                    // An adopted lane is due already, and whoever gives it back looks for the earliest of its work.
                     let due = event.deliver_at.unwrap_or(self.now);
                     waiting.entry(endpoint).and_modify(|known| *known = due.min(*known)).or_insert(due);
                 }
@@ -182,7 +183,7 @@ impl Turn<'_> {
         store::hot::insert_deliveries(self.tx, owner, self.now, &deliveries).await?;
         let events = || deliveries.iter().filter(|delivery| delivery.handed_over).map(|delivery| delivery.key.event);
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
-            store::lease::insert_handoff(self.tx, first.0, owner, first, last).await?;
+            self.end.handoff = Some(Handoff { owner, first, last });
         }
         if let Some(earliest) = waiting.values().min() {
             self.note_due(*earliest);
@@ -193,16 +194,15 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Takes a slot for a fresh delivery, if there is room. A ping gets one in any case.
-    fn reserve(&self, event: &EventContent, endpoint: EndpointKey) -> bool {
+    /// Takes a place for a fresh delivery, if there is room. A ping gets a slot in any case.
+    fn reserve(&self, event: &EventContent, endpoint: EndpointKey) -> Option<Place> {
         let bytes = event.payload.len() as u64;
         let mut lanes = self.engine.in_flight.lanes();
         if event.ping_of.is_some() {
-            lanes.reserve_forced(endpoint, bytes);
-            return true;
+            return Some(lanes.reserve_forced(endpoint, bytes));
         }
-        let entry = self.engine.shared.routes.endpoint(endpoint);
-        entry.is_some_and(|entry| lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes))
+        let entry = self.engine.shared.routes.endpoint(endpoint)?;
+        lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
     }
 
     fn log_queued(&mut self, routed: &Routed, key: DeliveryKey, handed_over: bool) {

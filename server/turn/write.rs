@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     panic::AssertUnwindSafe,
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use futures_util::FutureExt as _;
@@ -15,7 +18,7 @@ use crate::{
     model::{DeliveryKey, EndpointKey, Timestamp},
     publish::{EndpointEntry, PublishError, Published},
     shared::Shared,
-    store::{self, Error, Health, Result, Tx},
+    store::{self, Error, Health, Result, TurnEnd, Tx},
 };
 
 /// What a turn works with besides its batch.
@@ -26,6 +29,8 @@ pub(crate) struct Engine {
     pub(super) names: store::name::Names,
     /// The last event key taken; the counter in the database follows it.
     pub(super) last_event: AtomicI64,
+    /// The time of the last turn.
+    pub(super) last_turn: AtomicI64,
 }
 
 /// One turn in the making.
@@ -34,6 +39,7 @@ pub(super) struct Turn<'tx> {
     pub(super) tx: &'tx mut Tx,
     pub(super) now: Timestamp,
     pub(super) log: LogBuilder,
+    pub(super) end: TurnEnd,
     pub(super) done: Done,
     /// It is in the database, so what it did in memory stays.
     committed: bool,
@@ -87,6 +93,14 @@ impl Engine {
         .await
     }
 
+    /// The time of a turn that begins: now, but later than that of any turn before.
+    fn next_time(&self) -> Timestamp {
+        let now = self.shared.clock.now().as_micros();
+        let later = |last: i64| Some(now.max(last + 1));
+        let last = self.last_turn.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).unwrap_or(now);
+        Timestamp::from_micros(now.max(last + 1))
+    }
+
     /// What follows from a commit in memory, before any other write begins.
     fn apply(&self, done: &Done) {
         for entry in &done.disabled {
@@ -110,10 +124,7 @@ impl Engine {
         done.jobs.iter().for_each(|job| held.remove(job.key, job.attempt));
         drop(held);
         let mut lanes = self.in_flight.lanes();
-        for job in &done.jobs {
-            let bytes = job.event.payload.len() as u64;
-            lanes.release(job.key.endpoint, bytes, job.origin, crate::dispatch::Pace::Other);
-        }
+        done.jobs.iter().for_each(|job| lanes.forgo(job));
     }
 }
 
@@ -129,8 +140,16 @@ impl Drop for Turn<'_> {
 impl<'tx> Turn<'tx> {
     /// A turn that has done nothing yet.
     pub(super) fn new(engine: &'tx Engine, tx: &'tx mut Tx) -> Self {
-        let now = engine.shared.clock.now();
-        Self { engine, tx, now, log: LogBuilder::default(), done: Done::default(), committed: false }
+        let now = engine.next_time();
+        Self {
+            engine,
+            tx,
+            now,
+            log: LogBuilder::default(),
+            end: TurnEnd::default(),
+            done: Done::default(),
+            committed: false,
+        }
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<()> {
@@ -138,7 +157,7 @@ impl<'tx> Turn<'tx> {
         crash_point!("turn-published");
         self.settle(&batch.finished).await?;
         self.release(&batch.releases).await?;
-        self.forget_batches().await?;
+        self.forget_batches();
         for (delivery, attempt) in &batch.begins {
             store::attempt::insert_begun(self.tx, *delivery, *attempt).await?;
         }
@@ -150,12 +169,10 @@ impl<'tx> Turn<'tx> {
 
     /// Appends the turn's log row and commits.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        let body = std::mem::take(&mut self.log).finish();
+        let mut end = std::mem::take(&mut self.end);
+        end.body = std::mem::take(&mut self.log).finish();
         crash_point!("turn-before-commit");
-        let committed = match body {
-            Some(body) => store::log::commit(self.tx, self.now, &body).await.map(Some),
-            None => self.tx.commit().await.map(|()| None),
-        };
+        let committed = store::hot::commit(self.tx, self.now, &end).await;
         crash_point!("turn-after-commit");
         self.done.seq = committed?;
         self.committed = true;
@@ -163,10 +180,9 @@ impl<'tx> Turn<'tx> {
     }
 
     /// Forgets the hand-overs of which nothing is left in flight.
-    async fn forget_batches(&mut self) -> Result<()> {
+    fn forget_batches(&mut self) {
         let over: HashSet<_> = self.done.over.iter().copied().collect();
-        let batches = self.engine.in_flight.held().finished_by(over.into_iter());
-        store::lease::delete_handoffs(self.tx, &batches).await
+        self.end.finished = self.engine.in_flight.held().finished_by(over.into_iter());
     }
 
     /// Leases a delivery in memory; the caller writes it.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     configure::{NewEndpoint, NewSecret, Rotation, Takeover},
-    dispatch::Origin,
+    dispatch::{Origin, Place},
     fixture::{Fixture, TENANT, settings},
     model::{
         ChosenScheme, CustomHeader, DeliveryKey, EndpointSettings, EventContent, EventKey, SchemeChoice, StyleChoice,
@@ -56,7 +56,7 @@ fn job(entry: &EndpointEntry, content_type: &str, payload: &'static str) -> Job 
         expires: None,
     };
     let key = DeliveryKey { event: event.key, endpoint: entry.endpoint.key };
-    Job { key, event: event.into(), attempt: 3, base: 0, origin: Origin::Fresh, last_chance: false }
+    Job { key, event: event.into(), attempt: 3, base: 0, origin: Origin::Fresh, place: Place::Slot, last_chance: false }
 }
 
 fn sent(fixture: &Fixture, entry: &EndpointEntry, payload: &'static str) -> Request {

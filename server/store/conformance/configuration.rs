@@ -22,7 +22,6 @@ pub(super) async fn run(house: &mut House) {
 
 async fn counters(house: &mut House) {
     writes!(house, tx, meta::next_key(tx, "secret").await?);
-    writes!(house, tx, meta::set_last_key(tx, "event", 1 << 40).await?);
     reads!(house, conn, meta::last_key(conn, "event").await?);
     reads!(house, conn, meta::cfg(conn).await?);
     writes!(house, tx, meta::raise_cfg(tx).await?);

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
-        Attempt, AttemptResult, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, LogBody, LogEntry,
-        envelope::BodyNote,
+        Attempt, AttemptResult, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, Incarnation, LogBody,
+        LogEntry, envelope::BodyNote,
     },
     store::{
-        DeliveryInsert, EventInsert, LaneRow, Position, Settlement, attempt, delivery, endpoint, event, hot, lane,
-        lease, log, name::Names,
+        DeliveryInsert, EventInsert, Handoff, LaneRow, Position, Settlement, TurnEnd, attempt, delivery, endpoint,
+        event, hot, lane, lease, log, meta, name::Names,
     },
 };
 
@@ -112,7 +112,7 @@ async fn deliveries(house: &mut House) {
 
 async fn leases(house: &mut House) {
     let owner = house.owner();
-    writes!(house, tx, lease::insert_handoff(tx, 1, owner, EventKey(1), EventKey(10)).await?);
+    end_turn(house, TurnEnd { handoff: Some(handoff(owner, 1, 10)), ..TurnEnd::default() }).await;
     reads!(house, conn, lease::due(conn, EndpointKey(1), at(50), 3).await?);
     reads!(house, conn, lease::due(conn, EndpointKey(2), at(99), 3).await?);
     reads!(house, conn, lease::due(conn, EndpointKey(2), at(100), 300).await?);
@@ -121,15 +121,26 @@ async fn leases(house: &mut House) {
     writes!(house, tx, lease::claim(tx, owner, at(1_000), at(400), &[]).await?);
     reads!(house, conn, sorted(lease::leased_by(conn, owner).await?));
     reads!(house, conn, lease::leased_by_dead(conn, owner).await?);
-    let dead = crate::model::Incarnation(77);
+    let dead = Incarnation(77);
     writes!(house, tx, sorted(lease::claim(tx, dead, at(1_000), at(400), &[key(15, 2), key(16, 3)]).await?));
-    writes!(house, tx, lease::insert_handoff(tx, 2, dead, EventKey(1), EventKey(90)).await?);
+    end_turn(house, TurnEnd { handoff: Some(handoff(dead, 2, 90)), ..TurnEnd::default() }).await;
     reads!(house, conn, sorted(lease::leased_by_dead(conn, owner).await?));
     writes!(house, tx, lease::delete_handoffs_of_dead(tx, owner).await?);
     reads!(house, conn, sorted(lease::leased_by(conn, owner).await?).len());
-    writes!(house, tx, lease::delete_handoffs(tx, &[5, 1, 6]).await?);
-    writes!(house, tx, lease::delete_handoffs(tx, &[]).await?);
+    end_turn(house, TurnEnd { finished: vec![5, 1, 6], ..TurnEnd::default() }).await;
+    end_turn(house, TurnEnd::default()).await;
     reads!(house, conn, sorted(lease::leased_by(conn, owner).await?));
+}
+
+fn handoff(owner: Incarnation, first: i64, last: i64) -> Handoff {
+    Handoff { owner, first: EventKey(first), last: EventKey(last) }
+}
+
+/// Commits the end of a turn.
+async fn end_turn(house: &mut House, end: TurnEnd) {
+    let unit = house.shared.db.write(move |tx| Box::pin(async move { hot::commit(tx, at(10), &end).await }));
+    let answer = unit.await;
+    house.note("hot::commit", answer);
 }
 
 async fn lanes(house: &mut House) {
@@ -169,6 +180,8 @@ async fn settling(house: &mut House) {
     let [first, again] = delivered;
     writes!(house, tx, sorted(hot::settle_delivered(tx, owner, at(500), &first).await?));
     writes!(house, tx, sorted(hot::settle_delivered(tx, owner, at(501), &again).await?));
+    let with_stale: Vec<_> = [4, 9, 10].map(|event| (to(event, DeliveryState::Delivered), "".into())).into();
+    writes!(house, tx, sorted(hot::settle_delivered(tx, owner, at(502), &with_stale).await?));
     writes!(house, tx, hot::settle_delivered(tx, owner, at(500), &[]).await?);
     let failed = Some((500, Duration::from_secs(1), Some(FailureKind::HttpStatus)));
     let others = [
@@ -234,6 +247,15 @@ async fn logs(house: &mut House) {
         let answer = unit.await;
         house.note("log::commit", answer);
     }
+    let (_, body) = commit(95, 3);
+    let everything = TurnEnd {
+        last_event: Some(EventKey(1 << 40)),
+        handoff: Some(handoff(house.owner(), 40, 60)),
+        finished: (1..=300).collect(),
+        body: Some(body),
+    };
+    end_turn(house, everything).await;
+    reads!(house, conn, meta::last_key(conn, "event").await?);
     // Marks are random.
     reads!(house, conn, {
         let (seq, time, _) = log::head(conn).await?;

@@ -23,6 +23,11 @@ const EVENT_COLUMNS: &[&str] = &[
 /// For events whose ids the server made: a conflict would be a fault.
 const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", columns: EVENT_COLUMNS };
 
+/// For events whose ids the publisher chose, on SQLite: what is not counted was published before. Every row returned wakes
+/// another thread.
+const INSERT_CHOSEN_COUNTED: MultiRow =
+    MultiRow { head: INSERT_EVENTS, tail: " ON CONFLICT (tenant, id) DO NOTHING", columns: EVENT_COLUMNS };
+
 /// For events whose ids the publisher chose: what is not returned was published before.
 const INSERT_CHOSEN: MultiRow = MultiRow {
     head: INSERT_EVENTS,
@@ -143,9 +148,17 @@ pub(crate) async fn insert_chosen_events(tx: &mut Tx, events: &[EventInsert]) ->
     match &mut tx.conn {
         Conn::Sqlite(conn) => {
             for piece in pieces(events) {
-                let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&INSERT_CHOSEN, piece.len())));
+                let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.get(&INSERT_CHOSEN_COUNTED, piece.len())));
                 let query = piece.iter().fold(query, |query, event| bind_event!(query, event));
-                inserted.append(&mut query.fetch_all(&mut **conn).await?);
+                let keys = piece.iter().map(|event| event.key.0);
+                if query.execute(&mut **conn).await?.rows_affected() == piece.len() as u64 {
+                    inserted.extend(keys.map(|key| (key,)));
+                } else {
+                    // Their keys are new, so those that are there were inserted just now.
+                    let sql = "SELECT key FROM event WHERE key IN (SELECT value FROM json_each($1))";
+                    let keys = serde_json::to_string(&keys.collect::<Vec<i64>>()).unwrap_or_default();
+                    inserted.append(&mut sqlx::query_as(sql).bind(keys).fetch_all(&mut **conn).await?);
+                }
             }
         }
         Conn::Postgres(_) if events.is_empty() => {}

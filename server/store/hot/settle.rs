@@ -26,6 +26,25 @@ const SETTLE_DELIVERED: MultiRow = MultiRow {
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bytea"],
 };
 
+/// On SQLite every row that is returned wakes another thread, so what took effect is counted instead. Only if something was
+/// stale is it asked what was not: what bears the time of this turn, of which there is only one.
+const SETTLE_DELIVERED_COUNTED: MultiRow = MultiRow {
+    head: SETTLE_DELIVERED.head,
+    tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, cancel = 0, updated = $2, status = v.status, \
+            latency = v.latency, kind = 0, response = v.response FROM v \
+            WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
+            AND delivery.owner = $1 AND delivery.attempt = v.attempt",
+    columns: SETTLE_DELIVERED.columns,
+};
+
+const SETTLED_NOW: MultiRow = MultiRow {
+    head: "WITH v (event, endpoint, attempt) AS (",
+    tail: ") SELECT delivery.event, delivery.endpoint, delivery.state FROM v CROSS JOIN delivery \
+            WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 3 \
+            AND delivery.attempt = v.attempt AND delivery.updated = $1",
+    columns: &["bigint", "bigint", "bigint"],
+};
+
 /// A delivery that was to wait but whose cancellation has been asked for ends here.
 const SETTLE_OTHERS: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt, state, ready_at, dead_at, uncounted, status, latency, kind) AS (",
@@ -95,7 +114,7 @@ pub(crate) async fn end_pending(
 }
 
 /// Settles attempts that succeeded, with the small answers to be kept in the deliveries' rows. What does not come back is
-/// stale.
+/// stale. No two units of work that settle may have the same `now`.
 pub(crate) async fn settle_delivered(
     tx: &mut Tx,
     owner: Incarnation,
@@ -106,7 +125,8 @@ pub(crate) async fn settle_delivered(
     match &mut tx.conn {
         Conn::Sqlite(conn) => {
             for piece in pieces(settlements) {
-                let mut query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&SETTLE_DELIVERED, piece.len())));
+                let text = tx.texts.get(&SETTLE_DELIVERED_COUNTED, piece.len());
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
                 for (settlement, response) in piece {
                     query = query
                         .bind(settlement.key.event.0)
@@ -116,7 +136,17 @@ pub(crate) async fn settle_delivered(
                         .bind(settlement.latency().unwrap_or(0))
                         .bind(response.to_vec());
                 }
-                rows.append(&mut query.bind(owner.0).bind(now.as_micros()).fetch_all(&mut **conn).await?);
+                let done = query.bind(owner.0).bind(now.as_micros()).execute(&mut **conn).await?;
+                if done.rows_affected() == piece.len() as u64 {
+                    let delivered = DeliveryState::Delivered as i64;
+                    rows.extend(piece.iter().map(|(one, _)| (one.key.event.0, one.key.endpoint.0, delivered)));
+                } else {
+                    let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&SETTLED_NOW, piece.len())));
+                    let query = piece.iter().fold(query, |query, (one, _)| {
+                        query.bind(one.key.event.0).bind(one.key.endpoint.0).bind(i64::from(one.attempt))
+                    });
+                    rows.append(&mut query.bind(now.as_micros()).fetch_all(&mut **conn).await?);
+                }
             }
         }
         Conn::Postgres(_) if settlements.is_empty() => {}

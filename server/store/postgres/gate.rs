@@ -108,29 +108,31 @@ impl Pass {
         }
     }
 
-    /// Commits without a row in the log.
-    pub(crate) async fn commit(&mut self, conn: &mut PgConnection) -> Result<()> {
-        self.pass(conn, None).await.map(drop)
+    /// Runs the statements `before`, which take no binds and return no rows, and commits without a row in the log.
+    pub(crate) async fn commit(&mut self, conn: &mut PgConnection, before: &str) -> Result<()> {
+        self.pass(conn, before, None).await.map(drop)
     }
 
-    /// Appends a row to the log and commits. Returns the row's number.
+    /// Runs the statements `before`, which take no binds and return no rows, appends a row to the log and commits. Returns
+    /// the row's number.
     pub(crate) async fn append(
         &mut self,
         conn: &mut PgConnection,
+        before: &str,
         now: Timestamp,
         mark: i64,
         body: &[u8],
     ) -> Result<i64> {
-        self.pass(conn, Some(Appended { now, mark, body })).await
+        self.pass(conn, before, Some(Appended { now, mark, body })).await
     }
 
     fn cfg(&self) -> i64 {
         self.gate.cfg() + self.raised
     }
 
-    async fn pass(&mut self, conn: &mut PgConnection, row: Option<Appended<'_>>) -> Result<i64> {
+    async fn pass(&mut self, conn: &mut PgConnection, before: &str, row: Option<Appended<'_>>) -> Result<i64> {
         let session = *self.gate.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = match conn.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(self.text(row.as_ref())))).await {
+        let seq = match conn.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(self.text(before, row.as_ref())))).await {
             Ok(rows) if row.is_some() => match rows.first() {
                 Some(row) => row.try_get::<i64, _>(0)?,
                 None => return Err(Error::Corrupt("the log gave no number".to_owned())),
@@ -159,16 +161,18 @@ impl Pass {
     }
 
     /// The message that passes the gate and commits.
-    fn text(&self, row: Option<&Appended<'_>>) -> String {
+    fn text(&self, before: &str, row: Option<&Appended<'_>>) -> String {
         let (incarnation, cfg) = (self.gate.incarnation.load(Ordering::Relaxed), self.cfg());
         match row {
             Some(Appended { now, mark, body }) => {
                 let (now, body) = (now.as_micros(), STANDARD.encode(body));
-                format!("SELECT append_log({incarnation}, {cfg}, {now}, {mark}, decode('{body}', 'base64')); COMMIT")
+                format!(
+                    "{before}SELECT append_log({incarnation}, {cfg}, {now}, {mark}, decode('{body}', 'base64')); COMMIT"
+                )
             }
             // The life that is about to begin has no number yet.
-            None if incarnation == 0 => "COMMIT".to_owned(),
-            None => format!("SELECT pass_gate({incarnation}, {cfg}); COMMIT"),
+            None if incarnation == 0 => format!("{before}COMMIT"),
+            None => format!("{before}SELECT pass_gate({incarnation}, {cfg}); COMMIT"),
         }
     }
 

@@ -43,7 +43,7 @@ impl Fixture {
 
     async fn open(database: TestDatabase, clock: Clock) -> Self {
         let shared = Arc::new(Shared::open(&database.config(), clock).await.unwrap());
-        let in_flight = Arc::new(InFlight::new(Room { slots: 100, bytes: 1 << 20 }));
+        let in_flight = Arc::new(InFlight::new(Room { slots: 100, ahead: 400, bytes: 1 << 20 }));
         let engine = Engine::open(shared.clone(), in_flight).await.unwrap();
         Self { shared, engine, database }
     }
@@ -94,9 +94,7 @@ impl Fixture {
     async fn settle_all(&self, results: Vec<(Job, Option<(Outcome, Decision)>)>) -> Done {
         let finished = results.into_iter().map(|(job, result)| {
             let generation = self.shared.routes.endpoint(job.key.endpoint).map_or(0, |entry| entry.endpoint.generation);
-            let bytes = job.event.payload.len() as u64;
-            let pace = crate::dispatch::Pace::Other;
-            self.engine.in_flight.lanes().release(job.key.endpoint, bytes, job.origin, pace);
+            self.engine.in_flight.lanes().forgo(&job);
             Arc::new(Finished { job, ended: self.now(), generation, result })
         });
         self.turn(Batch { finished: finished.collect(), ..Batch::default() }).await.unwrap()

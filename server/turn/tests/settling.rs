@@ -66,7 +66,7 @@ async fn gone_endpoint_is_disabled_and_its_others_are_held() {
     let done = fixture.publish(events(2)).await;
     fixture.settle(&done.jobs[0], failed(Decision::DeadAndGone)).await;
     let status = fixture.shared.routes.status(endpoint);
-    assert_eq!(status, EndpointStatus::Disabled { reason: DisableReason::Gone, since: fixture.now() });
+    assert!(matches!(status, EndpointStatus::Disabled { reason: DisableReason::Gone, .. }), "{status:?}");
     assert_eq!(fixture.publish(events(1)).await.answers[0].as_ref().unwrap().fanout, 0, "nothing new is routed to it");
 
     let later = fixture.now().plus(Duration::from_secs(10));
@@ -135,8 +135,8 @@ async fn endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row() {
     assert_eq!(fixture.shared.routes.failing(endpoint).map(|health| health.dead_in_row), Some(2));
     let done = fixture.publish(events(1)).await;
     fixture.settle(&done.jobs[0], failed(Decision::Dead)).await;
-    let disabled = EndpointStatus::Disabled { reason: DisableReason::DeadInARow, since: fixture.now() };
-    assert_eq!(fixture.shared.routes.status(endpoint), disabled);
+    let status = fixture.shared.routes.status(endpoint);
+    assert!(matches!(status, EndpointStatus::Disabled { reason: DisableReason::DeadInARow, .. }), "{status:?}");
     let reason = fixture.log().await.last().unwrap().disable_reason;
     assert_eq!(reason, DisableReason::DeadInARow as i32);
 }

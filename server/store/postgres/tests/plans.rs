@@ -31,7 +31,6 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
             store::lane::lower(tx, &[store::LaneRow { endpoint: EndpointKey(1), next_at: NOW }]).await?;
             store::lease::due(tx.conn(), EndpointKey(1), NOW, 8).await?;
             store::lease::claim(tx, owner, NOW, NOW, &[key(3)]).await?;
-            store::lease::delete_handoffs(tx, &[1]).await?;
             store::hot::end_overdue(tx, NOW, &[key(4)]).await?;
             let range = store::EndpointRange { event: EventKey(1), after: EndpointKey(0), last: EndpointKey(9) };
             store::event_delivery::next_range(tx.conn(), EventKey(1), EndpointKey(0), 9).await?;
@@ -77,7 +76,7 @@ async fn plans(shared: &Arc<Shared>) -> Vec<(String, String)> {
 }
 
 fn assert_frugal(plans: &[(String, String)]) {
-    assert!(plans.len() >= 16, "{}", plans.len());
+    assert!(plans.len() >= 15, "{}", plans.len());
     for (statement, plan) in plans {
         for dear in ["Seq Scan", "Hash Join", "Merge Join"] {
             assert!(!plan.contains(dear), "{statement}\n{plan}");
