@@ -48,7 +48,7 @@ pub use self::{
     endpoint::EndpointVersion,
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
-    event_type::Upserted,
+    event_type::{CatalogueSize, PublishRule, Upserted},
     health::Health,
     hot::{DeliveryInsert, EventInsert, Settled, Settlement},
     lane::LaneRow,

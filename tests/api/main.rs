@@ -4,14 +4,17 @@
 mod support;
 
 mod any;
+mod catalogue;
 mod deliveries;
 mod endpoints;
 mod event_types;
 mod events;
 mod jwks;
 mod reflection;
+mod schemas;
 mod secrets;
 mod styles;
+mod tenants;
 mod watch;
 mod wire;
 
