@@ -129,7 +129,7 @@ fn configure_status(error: configure::Error) -> Status {
         configure::Error::Conflict => status(
             Code::Aborted,
             ErrorReason::EtagMismatch,
-            "the endpoint changed since its etag was read; read it again and repeat the change",
+            "it changed since its etag was read; read it again and repeat the change",
         ),
         configure::Error::Refused(refusals) => {
             let mut violations = Violations::default();
@@ -162,11 +162,25 @@ fn configure_status(error: configure::Error) -> Status {
         }
         configure::Error::TooManyEventTypes { count } => {
             let message = format!(
-                "the catalogue would hold {count} event types; the limit is {}, and nothing was imported",
+                "the catalogue would hold {count} event types; the limit is {}, and nothing was written",
                 configure::EVENT_TYPES_MAX
             );
             precondition(ErrorReason::TooManyEventTypes, "catalogue", message, None)
         }
+        configure::Error::CatalogueTooLarge { bytes } => {
+            let message = format!(
+                "the schemas of the catalogue would take {bytes} bytes; the limit is {}, and nothing was written",
+                configure::SCHEMAS_BYTES_MAX
+            );
+            precondition(ErrorReason::CatalogueTooLarge, "catalogue", message, None)
+        }
+        configure::Error::EventTypeExists => status(
+            Code::AlreadyExists,
+            ErrorReason::EventTypeExists,
+            "the catalogue has an event type of this name already; update that one",
+        ),
+        configure::Error::NoSuchEventType => not_found(Resource::EventType),
+        configure::Error::NoSuchTenant => not_found(Resource::Tenant),
         configure::Error::Store(error) => store_status(&error),
     }
 }

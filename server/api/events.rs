@@ -50,11 +50,14 @@ impl WebhookApi {
         };
         let event = read_event(tenant.key, event, self.limits, self.shared.clock.now(), &mut violations);
         violations.check()?;
-        let published = self.publisher.publish(event.ok_or_else(unreported)?).await?;
+        let event = event.ok_or_else(unreported)?;
+        let warnings = self.check_event(&event, "event").await?;
+        let published = self.publisher.publish(event).await?;
         Ok(PublishEventResponse {
             event_id: published.id.to_string(),
             delivery_count: i32::try_from(published.fanout).unwrap_or(i32::MAX),
             duplicate: published.duplicate,
+            warnings,
         })
     }
 

@@ -1,8 +1,9 @@
-//! The gRPC service: one thin file per resource, each of which converts, calls, and converts back.
+//! The gRPC services: one thin file per resource, each of which converts, calls, and converts back.
 //!
 //! What callers send is checked here, all of it at once, and nothing of it is trusted further in. Domain errors become
 //! statuses in one place ([`error`]). Nothing else in the crate imports this module.
 
+mod admin_service;
 mod attempts;
 mod convert;
 mod deliveries;
@@ -11,6 +12,7 @@ mod error;
 mod event_list;
 mod event_listing;
 mod event_routes;
+mod event_type_fields;
 mod event_types;
 mod events;
 mod filter;
@@ -32,15 +34,21 @@ mod settings;
 mod show;
 mod style;
 mod tenant;
+mod tenants;
 mod violation;
+mod warnings;
 mod watch;
 
 use std::sync::Arc;
 
 pub(crate) use self::serve::serve;
 use crate::{
-    configure::Configurator, model::UrlPolicy, proto::webhook_service_server::WebhookServiceServer, publish::Publisher,
-    shared::Shared, watch::Watch,
+    configure::Configurator,
+    model::UrlPolicy,
+    proto::{admin_service_server::AdminServiceServer, webhook_service_server::WebhookServiceServer},
+    publish::Publisher,
+    shared::Shared,
+    watch::Watch,
 };
 
 /// Room in a message for everything beside the payload: 64 labels of at most 1,152 bytes, ids and names, or the 999 delays
@@ -60,7 +68,7 @@ impl Default for Limits {
     }
 }
 
-/// The implementation of `WebhookService`. Cheap to clone.
+/// The implementation of `WebhookService` and `AdminService`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct WebhookApi {
     shared: Arc<Shared>,
@@ -82,5 +90,10 @@ impl WebhookApi {
     pub fn into_service(self) -> WebhookServiceServer<Self> {
         let bytes_max = self.limits.payload_bytes_max.saturating_add(MESSAGE_OVERHEAD_BYTES);
         WebhookServiceServer::new(self).max_decoding_message_size(bytes_max)
+    }
+
+    /// The service for operators as tonic serves it.
+    pub fn into_admin_service(self) -> AdminServiceServer<Self> {
+        AdminServiceServer::new(self).max_decoding_message_size(MESSAGE_OVERHEAD_BYTES)
     }
 }

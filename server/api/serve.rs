@@ -12,7 +12,9 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
 use super::{WebhookApi, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly};
-use crate::proto::{DESCRIPTORS, webhook_service_server::WebhookServiceServer};
+use crate::proto::{
+    DESCRIPTORS, admin_service_server::AdminServiceServer, webhook_service_server::WebhookServiceServer,
+};
 
 /// An idle connection is pinged this often, and given up when it does not answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -60,6 +62,7 @@ pub(crate) fn serve(
                 let fit_now = *fit.borrow_and_update() && !stopping.is_cancelled();
                 let status = if fit_now { ServingStatus::Serving } else { ServingStatus::NotServing };
                 health.set_service_status(WebhookServiceServer::<WebhookApi>::NAME, status).await;
+                health.set_service_status(AdminServiceServer::<WebhookApi>::NAME, status).await;
                 health.set_service_status("", status).await;
                 tokio::select! {
                     () = stopping.cancelled(), if fit_now => {}
@@ -78,6 +81,7 @@ pub(crate) fn serve(
             .add_service(health_service)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
+            .add_service(api.clone().into_admin_service())
             .add_service(api.into_service())
             .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
             .await

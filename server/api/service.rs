@@ -13,7 +13,7 @@ use super::{
 use crate::proto::{webhook_service_server::WebhookService, *};
 
 /// Answers a call. A panic in a handler costs its caller an INTERNAL, and nobody else anything.
-async fn answer<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+pub(super) async fn answer<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
     match AssertUnwindSafe(call).catch_unwind().await {
         Ok(result) => result.map(Response::new).map_err(Status::from),
         Err(_) => Err(panicked()),
@@ -106,6 +106,13 @@ impl WebhookService for WebhookApi {
         answer(self.revoke_endpoint_secret(request.into_inner())).await
     }
 
+    async fn create_event_type(
+        &self,
+        request: Request<CreateEventTypeRequest>,
+    ) -> Result<Response<CreateEventTypeResponse>, Status> {
+        answer(self.create_event_type(request.into_inner())).await
+    }
+
     async fn import_event_types(
         &self,
         request: Request<ImportEventTypesRequest>,
@@ -125,6 +132,20 @@ impl WebhookService for WebhookApi {
         request: Request<ListEventTypesRequest>,
     ) -> Result<Response<ListEventTypesResponse>, Status> {
         answer(self.list_event_types(request.into_inner())).await
+    }
+
+    async fn update_event_type(
+        &self,
+        request: Request<UpdateEventTypeRequest>,
+    ) -> Result<Response<UpdateEventTypeResponse>, Status> {
+        answer(self.update_event_type(request.into_inner())).await
+    }
+
+    async fn delete_event_type(
+        &self,
+        request: Request<DeleteEventTypeRequest>,
+    ) -> Result<Response<DeleteEventTypeResponse>, Status> {
+        answer(self.delete_event_type(request.into_inner())).await
     }
 
     async fn publish_event(

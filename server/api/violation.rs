@@ -1,13 +1,11 @@
 //! Collecting everything that is wrong with a request before it is refused.
 
+pub(super) use crate::model::echo;
 use crate::proto::ErrorReason;
 
 /// What the descriptions of one answer may take together, in bytes: a status travels in HTTP trailers, which gRPC's C and
 /// Java clients accept up to 8 KiB of, in base64.
 const VIOLATION_BYTES_MAX: usize = 4_096;
-
-/// The longest piece of a caller's text that a message repeats, in characters.
-const ECHO_CHARS_MAX: usize = 64;
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +72,6 @@ impl Violations {
     }
 }
 
-/// A caller's text as a message may repeat it: at most 64 characters, escaped.
-pub(super) fn echo(text: &str) -> String {
-    let mut echoed: String = text.escape_debug().take(ECHO_CHARS_MAX).collect();
-    if text.escape_debug().nth(ECHO_CHARS_MAX).is_some() {
-        echoed.push('…');
-    }
-    echoed
-}
-
 /// What is wrong with a text for people, if anything: UTF-8 (which the transport checks), without NUL, bounded.
 pub(super) fn check_text(text: &str, bytes_max: usize) -> Result<(), String> {
     if text.len() > bytes_max {
@@ -120,12 +109,5 @@ mod tests {
         assert!(last.contains(&format!("{left_out} violations")), "{last}");
         let bytes: usize = shown.iter().map(|(field, description)| field.len() + description.len()).sum();
         assert!(bytes <= VIOLATION_BYTES_MAX + 128, "{bytes}");
-    }
-
-    #[test]
-    fn echo_is_short_and_escaped() {
-        assert_eq!(echo("a\r\n\u{202e}b"), "a\\r\\n\\u{202e}b");
-        assert_eq!(echo(&"x".repeat(64)).chars().count(), 64);
-        assert_eq!(echo(&"x".repeat(65)), format!("{}…", "x".repeat(64)));
     }
 }

@@ -1,21 +1,26 @@
 //! Publishing: from a checked event to its acknowledgement.
 //!
 //! Events queue for the next turn of the committer, within bounds on their number and bytes; who publishes beyond them is
-//! told to come back. An acknowledgement is given only after the commit.
+//! told to come back. An acknowledgement is given only after the commit. Before it queues an event is held against its type's
+//! description ([`check`]).
 
+mod catalogue;
+mod check;
 mod fingerprint;
 mod queue;
 mod routes;
 
 use std::sync::Arc;
 
+pub use self::{
+    catalogue::{Catalogue, TypeRule},
+    check::{VIOLATIONS_MAX, Verdict, WARNINGS_MAX, Warning, check},
+    queue::Publisher,
+    routes::{EndpointEntry, Routes},
+};
 pub(crate) use self::{
     fingerprint::fingerprint,
     queue::{Submission, queue},
-};
-pub use self::{
-    queue::Publisher,
-    routes::{EndpointEntry, Routes},
 };
 
 /// The type of the event that a ping sends.

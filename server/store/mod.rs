@@ -52,7 +52,7 @@ pub use self::{
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_delivery::{CancelledRow, EndpointRange},
-    event_type::Upserted,
+    event_type::{CatalogueSize, PublishRule, Upserted},
     health::Health,
     hot::{DeliveryInsert, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},
     lane::LaneRow,

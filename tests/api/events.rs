@@ -151,7 +151,7 @@ async fn published_event_is_kept_byte_for_byte_and_told_where_it_went() {
     };
     let request = || PublishEventRequest { event: Some(given.clone()), ..Default::default() };
     let published = client.publish_event(request()).await.unwrap().into_inner();
-    let expected = PublishEventResponse { event_id: "own-id_1".to_owned(), delivery_count: 1, duplicate: false };
+    let expected = PublishEventResponse { event_id: "own-id_1".to_owned(), delivery_count: 1, ..Default::default() };
     assert_eq!(published, expected);
     let again = client.publish_event(request()).await.unwrap().into_inner();
     assert_eq!(again, PublishEventResponse { duplicate: true, ..expected });

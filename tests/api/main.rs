@@ -4,6 +4,7 @@
 mod support;
 
 mod any;
+mod catalogue;
 mod deliveries;
 mod endpoints;
 mod event_ends;
@@ -13,8 +14,10 @@ mod event_types;
 mod events;
 mod jwks;
 mod reflection;
+mod schemas;
 mod secrets;
 mod styles;
+mod tenants;
 mod watch;
 mod wire;
 

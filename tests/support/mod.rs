@@ -11,7 +11,7 @@ use tidings::{
     dispatch::Room,
     egress::EgressConfig,
     model::{AddressPolicy, Clock, UrlPolicy},
-    proto::webhook_service_client::WebhookServiceClient,
+    proto::{admin_service_client::AdminServiceClient, webhook_service_client::WebhookServiceClient},
     server::{Config, Server},
     shared::Shared,
     watch,
@@ -28,7 +28,7 @@ use self::database::Database;
 /// A tenant beside `default`.
 pub(crate) const OTHER_TENANT: &str = "other";
 
-const ADD_TENANT: &str = "INSERT INTO tenant VALUES (2, 'other', 0)";
+const ADD_TENANT: &str = "INSERT INTO tenant (key, id, created) VALUES (2, 'other', 0)";
 
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
@@ -42,6 +42,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// A server and its client.
 pub(crate) struct Api {
     pub(crate) client: WebhookServiceClient<Channel>,
+    pub(crate) admin: AdminServiceClient<Channel>,
     server: Server,
     config: Config,
     database: Database,
@@ -90,8 +91,9 @@ impl Api {
     async fn run(config: Config, database: Database) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Server::start(config.clone(), listener).await.unwrap();
-        let client = WebhookServiceClient::new(channel(server.address()).await);
-        Self { client, server, config, database }
+        let channel = channel(server.address()).await;
+        let client = WebhookServiceClient::new(channel.clone());
+        Self { client, admin: AdminServiceClient::new(channel), server, config, database }
     }
 
     /// Where the server listens.

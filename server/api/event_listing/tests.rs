@@ -34,8 +34,9 @@ async fn write(fixture: &Fixture, events: Vec<(TenantKey, Timestamp, BTreeMap<St
                 });
             }
             store::hot::insert_own_events(tx, &inserts).await?;
-            store::meta::set_last_key(tx, "event", last + inserts.len() as i64).await?;
-            tx.commit().await
+            let last = EventKey(last + inserts.len() as i64);
+            let end = store::TurnEnd { last_event: Some(last), ..store::TurnEnd::default() };
+            store::hot::commit(tx, Timestamp::from_micros(1), &end).await.map(drop)
         })
     });
     unit.await.unwrap();

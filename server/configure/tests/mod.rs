@@ -1,3 +1,4 @@
+mod catalogue;
 mod secrets;
 mod styles;
 

@@ -1,5 +1,5 @@
 use crate::{
-    dispatch::{Dispatcher, Finished, InFlight, Job, Origin, Room, inbox},
+    dispatch::{Dispatcher, Finished, InFlight, Job, Origin, Place, Room, inbox},
     egress::{Egress, EgressConfig},
     fixture::{Fixture, TENANT, twins},
     model::{Decision, DeliveryKey, EventContent, EventKey, FailureKind, Timestamp},
@@ -21,7 +21,15 @@ async fn attempt(fixture: &Fixture, expires_in: i64) -> Finished {
         expires: Some(Timestamp::from_micros(now.as_micros() + expires_in)),
     };
     let key = DeliveryKey { event: event.key, endpoint: fixture.endpoint(false).await.key };
-    let job = Job { key, event: event.into(), attempt: 1, base: 0, origin: Origin::Fresh, last_chance: false };
+    let job = Job {
+        key,
+        event: event.into(),
+        attempt: 1,
+        base: 0,
+        origin: Origin::Fresh,
+        place: Place::Slot,
+        last_chance: false,
+    };
     let in_flight = std::sync::Arc::new(InFlight::new(Room::default()));
     // No host name is looked up: the endpoint's port is not among those that are allowed.
     let egress = Egress::new(EgressConfig { ports: vec![1], ..EgressConfig::default() }).unwrap();

@@ -44,7 +44,19 @@ pub(super) enum Kind {
 pub(super) const TABLES: &[Table] = &[
     table("counter", 1, &[text("name"), integer("value")]).born_filled(),
     table("database_key", 1, &[text("name"), bytes("sealed")]),
-    table("tenant", 1, &[integer("key"), text("id"), integer("created")]).born_filled(),
+    table(
+        "tenant",
+        1,
+        &[
+            integer("key"),
+            text("id"),
+            integer("created"),
+            integer("schema_check"),
+            integer("version"),
+            integer("updated").nullable(),
+        ],
+    )
+    .born_filled(),
     Table {
         added: Some(("live", "'{}'::bigint[]")),
         ..table("gate", 1, &[integer("one"), integer("cfg")]).born_filled()
@@ -106,7 +118,16 @@ pub(super) const TABLES: &[Table] = &[
     table(
         "event_type",
         2,
-        &[integer("tenant"), text("name"), text("description"), integer("created"), integer("updated")],
+        &[
+            integer("tenant"),
+            text("name"),
+            text("description"),
+            integer("created"),
+            integer("updated"),
+            text("schema"),
+            integer("deprecated"),
+            integer("version"),
+        ],
     ),
     table("name", 1, &[integer("key"), text("text")]),
     table(
