@@ -11,6 +11,7 @@ use super::{
     endpoints::unreported,
     error::{Error, Resource},
     json,
+    published::show_published,
     violation::{Violations, check_text, echo},
 };
 use crate::{
@@ -19,7 +20,8 @@ use crate::{
         is_event_type, is_json_media_type,
     },
     proto::{
-        self, EventRoute, GetEventRequest, GetEventResponse, PublishEventRequest, PublishEventResponse, RouteReason,
+        self, EventRoute, GetEventRequest, GetEventResponse, PublishEventRequest, PublishEventResponse, PublishedEvent,
+        RouteReason,
     },
     store::{self, EndpointVersion},
 };
@@ -36,18 +38,11 @@ impl WebhookApi {
     pub(super) async fn publish_event(&self, request: PublishEventRequest) -> Result<PublishEventResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let Some(event) = request.event else {
-            violations.add("event", "is required");
-            return Err(Error::Invalid(violations));
-        };
-        let event = read_event(tenant.key, event, self.limits, &mut violations);
+        let event = read_required_event(tenant.key, request.event, self.limits, &mut violations);
         violations.check()?;
         let published = self.publisher.publish(event.ok_or_else(unreported)?).await?;
-        Ok(PublishEventResponse {
-            event_id: published.id.to_string(),
-            delivery_count: i32::try_from(published.fanout).unwrap_or(i32::MAX),
-            duplicate: published.duplicate,
-        })
+        let PublishedEvent { event_id, delivery_count, duplicate } = show_published(&published);
+        Ok(PublishEventResponse { event_id, delivery_count, duplicate })
     }
 
     pub(super) async fn get_event(&self, request: GetEventRequest) -> Result<GetEventResponse, Error> {
@@ -101,7 +96,27 @@ fn route_reason(event: &Event, endpoint: &EndpointVersion) -> RouteReason {
     }
 }
 
-fn read_event(tenant: TenantKey, event: proto::Event, limits: Limits, violations: &mut Violations) -> Option<NewEvent> {
+/// Reads the one event of a request.
+pub(super) fn read_required_event(
+    tenant: TenantKey,
+    event: Option<proto::Event>,
+    limits: Limits,
+    violations: &mut Violations,
+) -> Option<NewEvent> {
+    let Some(event) = event else {
+        violations.add("event", "is required");
+        return None;
+    };
+    read_event(tenant, event, limits, violations)
+}
+
+/// Reads an event, whatever request it stands in; violations name its fields as those of `event`.
+pub(super) fn read_event(
+    tenant: TenantKey,
+    event: proto::Event,
+    limits: Limits,
+    violations: &mut Violations,
+) -> Option<NewEvent> {
     if !event.id.is_empty() {
         violations.take("event.id", check_id(&event.id));
     }

@@ -1,21 +1,26 @@
 //! Publishing: from a checked event to its acknowledgement.
 //!
 //! Events queue for the next turn of the committer, within bounds on their number and bytes; who publishes beyond them is
-//! told to come back. An acknowledgement is given only after the commit.
+//! told to come back, or waits if it is a stream. An acknowledgement is given only after the commit.
 
 mod fingerprint;
 mod queue;
 mod routes;
+mod stream;
+mod window;
 
 use std::sync::Arc;
 
 pub(crate) use self::{
     fingerprint::fingerprint,
-    queue::{Submission, queue},
+    queue::{Share, Submission, queue},
+    stream::{PublishStreams, Request, StreamEnd},
+    window::{Acknowledgement, Outcome},
 };
 pub use self::{
     queue::Publisher,
     routes::{EndpointEntry, Routes},
+    stream::StreamLimits,
 };
 
 /// The type of the event that a ping sends.

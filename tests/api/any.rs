@@ -150,6 +150,7 @@ async fn unknown_tenant_is_not_found_everywhere() {
             get_event_type GetEventTypeRequest,
             list_event_types ListEventTypesRequest,
             publish_event PublishEventRequest,
+            batch_publish_events BatchPublishEventsRequest,
             get_event GetEventRequest,
             get_delivery GetDeliveryRequest,
             list_deliveries ListDeliveriesRequest,

@@ -9,6 +9,8 @@ mod endpoints;
 mod event_types;
 mod events;
 mod jwks;
+mod publish_batch;
+mod publish_stream;
 mod reflection;
 mod secrets;
 mod styles;

@@ -1,0 +1,73 @@
+//! Publishing over a stream: each request is read as PublishEvent's is, and each acknowledgement says what PublishEvent
+//! would have answered.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt as _};
+use tonic::{Status, Streaming};
+
+use super::{
+    WebhookApi,
+    endpoints::unreported,
+    error::Error,
+    events::read_required_event,
+    published::{in_memory_of_its_own, show_published},
+    tenant::Tenant,
+    violation::Violations,
+};
+use crate::{
+    proto::{PublishEventStreamRequest, PublishEventStreamResponse, publish_event_stream_response::Result as Shown},
+    publish::{Acknowledgement, Outcome, Request},
+};
+
+/// What PublishEventStream answers with.
+pub(super) type AcknowledgementStream = Pin<Box<dyn Stream<Item = Result<PublishEventStreamResponse, Status>> + Send>>;
+
+/// Reads the requests of one stream.
+struct Reader {
+    api: WebhookApi,
+    /// Whose the stream is, as its first request said.
+    tenant: Option<Tenant>,
+}
+
+impl WebhookApi {
+    pub(super) fn publish_event_stream(
+        &self,
+        requests: Streaming<PublishEventStreamRequest>,
+    ) -> Result<AcknowledgementStream, Error> {
+        let mut reader = Reader { api: self.clone(), tenant: None };
+        let acknowledgements = self.streams.open(requests, move |request| reader.read(request))?;
+        Ok(acknowledgements.map(|item| item.map(show).map_err(|end| Error::from(end).into())).boxed())
+    }
+}
+
+impl Reader {
+    fn read(&mut self, request: PublishEventStreamRequest) -> Request<Error, Status> {
+        let PublishEventStreamRequest { tenant_id, event } = request;
+        let tenant = match &self.tenant {
+            Some(tenant) => tenant,
+            None => match self.api.tenant(&tenant_id) {
+                Ok(tenant) => self.tenant.insert(tenant),
+                Err(error) => return Request::End(error.into()),
+            },
+        };
+        let mut violations = Violations::default();
+        if !tenant_id.is_empty() && tenant_id != tenant.id {
+            violations.add("tenant_id", "must be empty, or that of the stream's first message");
+        }
+        let event = read_required_event(tenant.key, event, self.api.limits, &mut violations);
+        match violations.check().and_then(|()| event.ok_or_else(unreported)) {
+            Ok(event) => Request::Event(in_memory_of_its_own(event)),
+            Err(error) => Request::Refused(error),
+        }
+    }
+}
+
+fn show(acknowledgement: Acknowledgement<Error>) -> PublishEventStreamResponse {
+    let result = match acknowledgement.outcome {
+        Outcome::Answered(Ok(published)) => Shown::Published(show_published(&published)),
+        Outcome::Answered(Err(error)) => Shown::Error(Error::from(error).into_rpc_status()),
+        Outcome::Refused(error) => Shown::Error(error.into_rpc_status()),
+    };
+    PublishEventStreamResponse { sequence: acknowledgement.sequence, result: Some(result) }
+}
