@@ -27,6 +27,7 @@ mod loss;
 mod retries;
 mod sessions;
 mod storage;
+mod streams;
 mod styles;
 
 use std::{sync::Arc, time::Duration};
