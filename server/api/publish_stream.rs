@@ -17,14 +17,14 @@ use super::{
 };
 use crate::{
     proto::{PublishEventStreamRequest, PublishEventStreamResponse, publish_event_stream_response::Result as Shown},
-    publish::{Acknowledgement, Outcome, Request},
+    publish::{Acknowledgement, Outcome, Reader, Request},
 };
 
 /// What PublishEventStream answers with.
 pub(super) type AcknowledgementStream = Pin<Box<dyn Stream<Item = Result<PublishEventStreamResponse, Status>> + Send>>;
 
 /// Reads the requests of one stream.
-struct Reader {
+struct RequestReader {
     api: WebhookApi,
     /// Whose the stream is, as its first request said.
     tenant: Option<Tenant>,
@@ -35,14 +35,17 @@ impl WebhookApi {
         &self,
         requests: Streaming<PublishEventStreamRequest>,
     ) -> Result<AcknowledgementStream, Error> {
-        let mut reader = Reader { api: self.clone(), tenant: None };
-        let acknowledgements = self.streams.open(requests, move |request| reader.read(request))?;
+        let reader = RequestReader { api: self.clone(), tenant: None };
+        let acknowledgements = self.streams.open(requests, reader)?;
         Ok(acknowledgements.map(|item| item.map(show).map_err(|end| Error::from(end).into())).boxed())
     }
 }
 
-impl Reader {
-    fn read(&mut self, request: PublishEventStreamRequest) -> Request<Error, Status> {
+impl Reader<PublishEventStreamRequest> for RequestReader {
+    type Refusal = Error;
+    type End = Status;
+
+    async fn read(&mut self, request: PublishEventStreamRequest) -> Request<Error, Status> {
         let PublishEventStreamRequest { tenant_id, event } = request;
         let tenant = match &self.tenant {
             Some(tenant) => tenant,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) use self::{
     fingerprint::fingerprint,
     queue::{Share, Submission, queue},
-    stream::{PublishStreams, Request, StreamEnd},
+    stream::{PublishStreams, Reader, Request, StreamEnd},
     window::{Acknowledgement, Outcome},
 };
 pub use self::{

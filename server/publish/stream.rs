@@ -5,7 +5,7 @@
 //! holds a place in the queue, so that neither side can hold the other up. What a stream has submitted is stored even if
 //! the stream breaks: its publisher sends what was not acknowledged again, under the same ids.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Publisher,
+    queue::Answer,
     window::{Acknowledgement, Stalled, Window},
 };
 use crate::model::NewEvent;
@@ -42,6 +43,18 @@ impl Default for StreamLimits {
     }
 }
 
+/// How the requests of one stream are read.
+pub(crate) trait Reader<Q>: Send + 'static {
+    /// Why a request is refused.
+    type Refusal: Send + 'static;
+    /// Why the stream cannot go on.
+    type End: Send + 'static;
+
+    /// Reads the next request. Whatever it waits for, acknowledgements go on meanwhile; if it is given up, the request
+    /// was not taken.
+    fn read(&mut self, request: Q) -> impl Future<Output = Request<Self::Refusal, Self::End>> + Send;
+}
+
 /// What a request is read as.
 #[derive(Debug)]
 pub(crate) enum Request<R, E> {
@@ -68,6 +81,9 @@ pub(crate) enum StreamEnd<E> {
     Panicked,
 }
 
+/// What a stream yields whose requests `R` reads.
+pub(crate) type Item<Q, R> = Result<Acknowledgement<<R as Reader<Q>>::Refusal>, StreamEnd<<R as Reader<Q>>::End>>;
+
 /// Opens streams. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct PublishStreams {
@@ -83,22 +99,20 @@ impl PublishStreams {
         Self { publisher, limits, open: Arc::new(Semaphore::new(limits.streams_max)), shutdown }
     }
 
-    /// Publishes what `requests` hold as `read` reads them, and acknowledges each, in their order. An error is the last
+    /// Publishes what `requests` hold as `reader` reads them, and acknowledges each, in their order. An error is the last
     /// thing that is yielded; without one, all requests are acknowledged.
     ///
     /// # Errors
     /// [`StreamEnd::TooMany`] or [`StreamEnd::ShuttingDown`].
-    pub(crate) fn open<S, F, Q, E, R>(
+    pub(crate) fn open<S, Q, R>(
         &self,
         requests: S,
-        read: F,
-    ) -> Result<impl Stream<Item = Result<Acknowledgement<R>, StreamEnd<E>>> + Send + use<S, F, Q, E, R>, StreamEnd<E>>
+        reader: R,
+    ) -> Result<impl Stream<Item = Item<Q, R>> + Send + use<S, Q, R>, StreamEnd<R::End>>
     where
-        S: Stream<Item = Result<Q, E>> + Send + Unpin + 'static,
-        F: FnMut(Q) -> Request<R, E> + Send + 'static,
+        S: Stream<Item = Result<Q, R::End>> + Send + Unpin + 'static,
         Q: Send + 'static,
-        E: Send + 'static,
-        R: Send + 'static,
+        R: Reader<Q>,
     {
         if self.shutdown.is_cancelled() {
             return Err(StreamEnd::ShuttingDown);
@@ -108,7 +122,7 @@ impl PublishStreams {
         let (acknowledgements, received) = mpsc::channel(BUNDLES_MAX);
         let intake = Intake {
             requests,
-            read,
+            reader,
             publisher: self.publisher.clone(),
             window: Window::new(events_max, bytes_max, stall, acknowledgements.clone()),
             shutdown: self.shutdown.clone(),
@@ -129,24 +143,31 @@ impl PublishStreams {
 }
 
 /// One stream's work.
-struct Intake<S, F, R> {
+struct Intake<S, R, F> {
     requests: S,
-    read: F,
+    reader: R,
     publisher: Publisher,
-    window: Window<R>,
+    window: Window<F>,
     shutdown: CancellationToken,
     /// Counts the stream as open.
     _open: OwnedSemaphorePermit,
 }
 
-impl<S, F, R, Q, E> Intake<S, F, R>
+/// What became of a request that was read.
+enum Taken<F, E> {
+    Submitted(usize, Answer),
+    Refused(F),
+    End(StreamEnd<E>),
+}
+
+impl<S, Q, R> Intake<S, R, R::Refusal>
 where
-    S: Stream<Item = Result<Q, E>> + Unpin,
-    F: FnMut(Q) -> Request<R, E>,
+    S: Stream<Item = Result<Q, R::End>> + Unpin,
+    R: Reader<Q>,
 {
     /// Takes in and acknowledges until something ends the stream, and acknowledges the rest. Returns what ended it, or
     /// `None` if the publisher did.
-    async fn run(mut self) -> Option<StreamEnd<E>> {
+    async fn run(mut self) -> Option<StreamEnd<R::End>> {
         let end = self.take_in().await;
         if matches!(end, Some(StreamEnd::SlowConsumer)) {
             return end;
@@ -159,8 +180,8 @@ where
         end
     }
 
-    async fn take_in(&mut self) -> Option<StreamEnd<E>> {
-        let Self { requests, read, publisher, window, shutdown, .. } = self;
+    async fn take_in(&mut self) -> Option<StreamEnd<R::End>> {
+        let Self { requests, reader, publisher, window, shutdown, .. } = self;
         let mut stopping = pin!(shutdown.cancelled());
         loop {
             let request = tokio::select! {
@@ -168,39 +189,50 @@ where
                 () = &mut stopping => return Some(StreamEnd::ShuttingDown),
                 // What is there is taken in before anything is acknowledged, so that a turn gets all of it.
                 request = requests.next(), if window.has_room() => request,
-                stalled = window.acknowledge() => match stalled {
+                acknowledged = window.acknowledge() => match acknowledged {
                     Ok(()) => continue,
                     Err(Stalled) => return Some(StreamEnd::SlowConsumer),
                 },
             };
-            let event = match request.map(|request| request.map(&mut *read)) {
+            let request = match request {
                 None => return None,
-                Some(Err(end) | Ok(Request::End(end))) => return Some(StreamEnd::Requests(end)),
-                Some(Ok(Request::Refused(refusal))) => {
-                    window.refused(refusal);
-                    continue;
-                }
-                Some(Ok(Request::Event(event))) => event,
+                Some(Err(end)) => return Some(StreamEnd::Requests(end)),
+                Some(Ok(request)) => request,
             };
-            let bytes = event.bytes();
-            let mut submitting = pin!(publisher.submit_streamed(event));
-            let answer = loop {
+            let mut taking = pin!(take(reader, publisher, request));
+            let taken = loop {
                 tokio::select! {
                     biased;
-                    answer = &mut submitting => break answer,
+                    taken = &mut taking => break taken,
                     // The event was not taken, and so is not acknowledged.
                     () = &mut stopping => return Some(StreamEnd::ShuttingDown),
-                    stalled = window.acknowledge() => match stalled {
+                    acknowledged = window.acknowledge() => match acknowledged {
                         Ok(()) => {}
                         Err(Stalled) => return Some(StreamEnd::SlowConsumer),
                     },
                 }
             };
-            match answer {
-                Ok(answer) => window.submitted(bytes, answer),
-                Err(_) => return Some(StreamEnd::ShuttingDown),
+            match taken {
+                Taken::Submitted(bytes, answer) => window.submitted(bytes, answer),
+                Taken::Refused(refusal) => window.refused(refusal),
+                Taken::End(end) => return Some(end),
             }
         }
+    }
+}
+
+/// Reads a request and submits the event that it is.
+async fn take<Q, R: Reader<Q>>(reader: &mut R, publisher: &Publisher, request: Q) -> Taken<R::Refusal, R::End> {
+    match reader.read(request).await {
+        Request::Event(event) => {
+            let bytes = event.bytes();
+            match publisher.submit_streamed(event).await {
+                Ok(answer) => Taken::Submitted(bytes, answer),
+                Err(_) => Taken::End(StreamEnd::ShuttingDown),
+            }
+        }
+        Request::Refused(refusal) => Taken::Refused(refusal),
+        Request::End(end) => Taken::End(StreamEnd::Requests(end)),
     }
 }
 

@@ -1,7 +1,4 @@
-use std::{
-    convert::Infallible,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -18,8 +15,11 @@ const SOON: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 enum Sent {
     Event(usize),
+    /// An event of one byte that its reader has to wait for.
+    LookedUp,
     Refused,
     End,
+    Panic,
 }
 
 type Acknowledged = Result<Acknowledgement<&'static str>, StreamEnd<&'static str>>;
@@ -36,6 +36,8 @@ struct Publishing {
     acknowledgements: std::pin::Pin<Box<dyn Stream<Item = Acknowledged> + Send>>,
     /// How many requests the stream has taken in.
     read: Arc<AtomicUsize>,
+    /// Lets it go on reading what it looks up.
+    gate: Arc<Semaphore>,
 }
 
 fn limits() -> StreamLimits {
@@ -60,22 +62,40 @@ fn event(bytes: usize) -> NewEvent {
     }
 }
 
+/// Counts what it reads.
+struct Counting {
+    read: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+}
+
+impl Reader<Sent> for Counting {
+    type Refusal = &'static str;
+    type End = &'static str;
+
+    async fn read(&mut self, request: Sent) -> Request<&'static str, &'static str> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        match request {
+            Sent::Event(bytes) => Request::Event(event(bytes)),
+            Sent::LookedUp => {
+                self.gate.acquire().await.unwrap().forget();
+                Request::Event(event(1))
+            }
+            Sent::Refused => Request::Refused("refused"),
+            Sent::End => Request::End("end"),
+            Sent::Panic => panic!("a fault of the reader's"),
+        }
+    }
+}
+
 impl Scene {
     fn open(&self) -> Result<Publishing, StreamEnd<&'static str>> {
         let (requests, sent) = mpsc::unbounded_channel();
         let read = Arc::new(AtomicUsize::new(0));
-        let counting = read.clone();
-        let reader = move |request| {
-            counting.fetch_add(1, Ordering::SeqCst);
-            match request {
-                Sent::Event(bytes) => Request::Event(event(bytes)),
-                Sent::Refused => Request::Refused("refused"),
-                Sent::End => Request::End("end"),
-            }
-        };
+        let gate = Arc::new(Semaphore::new(0));
+        let reader = Counting { read: read.clone(), gate: gate.clone() };
         let sent = tokio_stream::wrappers::UnboundedReceiverStream::new(sent);
         let acknowledgements = Box::pin(self.streams.open(sent, reader)?);
-        Ok(Publishing { requests: Some(requests), acknowledgements, read })
+        Ok(Publishing { requests: Some(requests), acknowledgements, read, gate })
     }
 
     /// Answers the next submission as the committer does.
@@ -268,12 +288,29 @@ async fn reader_that_stalls_does_not_keep_others_from_the_queue() {
 #[tokio::test]
 async fn panic_ends_its_own_stream_alone() {
     let mut scene = scene(limits());
-    let requests = tokio_stream::iter([Ok::<_, Infallible>(())]);
-    let read = |()| -> Request<&'static str, Infallible> { panic!("a fault of the reader's") };
-    let ended: Vec<_> = soon(scene.streams.open(requests, read).unwrap().collect()).await;
-    assert!(matches!(ended.as_slice(), [Err(StreamEnd::Panicked)]), "{ended:?}");
+    let mut faulty = scene.open().unwrap();
+    faulty.send(Sent::Panic);
+    assert!(matches!(faulty.next().await, Some(Err(StreamEnd::Panicked))));
+    assert!(faulty.next().await.is_none());
     let mut stream = scene.open().unwrap();
     stream.send(Sent::Event(1));
     scene.commit().await;
     assert_eq!(stream.acknowledged().await, (1, Some(1)));
+}
+
+#[tokio::test]
+async fn acknowledgements_go_on_while_a_request_is_read() {
+    let mut scene = scene(limits());
+    let mut stream = scene.open().unwrap();
+    stream.send(Sent::Event(5));
+    stream.send(Sent::LookedUp);
+    stream.send(Sent::Event(7));
+    scene.commit().await;
+    assert_eq!(stream.acknowledged().await, (1, Some(5)));
+    assert!(scene.submissions.try_recv().is_err());
+    stream.gate.add_permits(1);
+    for expected in [(2, Some(1)), (3, Some(7))] {
+        scene.commit().await;
+        assert_eq!(stream.acknowledged().await, expected);
+    }
 }
