@@ -120,7 +120,7 @@ impl Server {
         let (calls, askers, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let token_key = shared.keys.tokens.clone();
         let (watch, tail) = Watch::new(&config.watch, shared.db.clone(), shared.head.clone(), token_key, calls.clone());
-        let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits);
+        let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits, calls.clone());
         let grpc = api::serve(api, listener, shared.fit.subscribe(), calls.clone())?;
 
         let broken = CancellationToken::new();

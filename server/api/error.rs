@@ -6,6 +6,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
 
@@ -14,7 +15,7 @@ use crate::{
     configure,
     model::{EndpointStatus, ShownState},
     proto::{DeliveryState, ErrorReason},
-    publish::PublishError,
+    publish::{PublishError, StreamEnd},
     redrive, store,
     watch::WatchError,
 };
@@ -44,6 +45,8 @@ pub(super) enum Error {
     Redrive(redrive::Error),
     /// Publishing failed.
     Publish(PublishError),
+    /// A stream of events is not opened, or ends.
+    PublishStream(StreamEnd<Status>),
     /// A stream is not opened, or ends.
     Watch(WatchError),
     /// Reading failed.
@@ -92,6 +95,12 @@ impl From<PublishError> for Error {
     }
 }
 
+impl From<StreamEnd<Status>> for Error {
+    fn from(end: StreamEnd<Status>) -> Self {
+        Self::PublishStream(end)
+    }
+}
+
 impl From<WatchError> for Error {
     fn from(error: WatchError) -> Self {
         Self::Watch(error)
@@ -112,9 +121,25 @@ impl From<Error> for Status {
             Error::Configure(error) => configure_status(error),
             Error::Redrive(error) => redrive_status(error),
             Error::Publish(error) => publish_status(error),
+            Error::PublishStream(end) => publish_stream_status(end),
             Error::Watch(error) => watch_status(error),
             Error::Store(error) => store_status(&error),
         }
+    }
+}
+
+impl Error {
+    /// The same status as a message, for what stands in an answer.
+    pub(super) fn into_rpc_status(self) -> tonic_types::Status {
+        let status = Status::from(self);
+        // Statuses with details carry themselves as this very message.
+        tonic_types::Status::decode(status.details()).ok().filter(|rpc| rpc.code != 0).unwrap_or_else(|| {
+            tonic_types::Status {
+                code: status.code() as i32,
+                message: status.message().to_owned(),
+                details: Vec::new(),
+            }
+        })
     }
 }
 
@@ -238,6 +263,20 @@ fn publish_status(error: PublishError) -> Status {
     }
 }
 
+fn publish_stream_status(end: StreamEnd<Status>) -> Status {
+    match end {
+        StreamEnd::TooMany => too_many_streams(),
+        StreamEnd::Requests(status) => status,
+        StreamEnd::SlowConsumer => status(
+            Code::Aborted,
+            ErrorReason::SlowConsumer,
+            "acknowledgements were not read for too long; send again what was not acknowledged, under the same event ids",
+        ),
+        StreamEnd::ShuttingDown => shutting_down(),
+        StreamEnd::Panicked => internal(&"a stream of events panicked"),
+    }
+}
+
 fn watch_status(error: WatchError) -> Status {
     match error {
         WatchError::InvalidToken => {
@@ -256,10 +295,7 @@ fn watch_status(error: WatchError) -> Status {
             ErrorReason::LogRewound,
             "the database was restored to a state before the resume token; start from a time, or from the oldest",
         ),
-        WatchError::TooManyStreams => {
-            let message = "as many streams are open as the server allows; close some, or try again later";
-            retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
-        }
+        WatchError::TooManyStreams => too_many_streams(),
         WatchError::SlowConsumer { resume_token } => {
             let metadata = HashMap::from([("resume_token".to_owned(), resume_token)]);
             let message =
@@ -289,6 +325,11 @@ fn store_status(error: &store::Error) -> Status {
         | store::Error::Migrate(_)
         | store::Error::Panicked => internal(error),
     }
+}
+
+fn too_many_streams() -> Status {
+    let message = "as many streams are open as the server allows; close some, or try again later";
+    retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
 }
 
 fn invalid(violations: Violations) -> Status {

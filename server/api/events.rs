@@ -12,6 +12,7 @@ use super::{
     endpoints::unreported,
     error::Error,
     json,
+    published::show_published,
     violation::{Violations, check_text, echo},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     },
     proto::{
         self, CancelEventRequest, CancelEventResponse, ExpungeEventRequest, ExpungeEventResponse, PublishEventRequest,
-        PublishEventResponse,
+        PublishEventResponse, PublishedEvent,
     },
     redrive,
 };
@@ -44,21 +45,14 @@ impl WebhookApi {
     pub(super) async fn publish_event(&self, request: PublishEventRequest) -> Result<PublishEventResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let Some(event) = request.event else {
-            violations.add("event", "is required");
-            return Err(Error::Invalid(violations));
-        };
-        let event = read_event(tenant.key, event, self.limits, self.shared.clock.now(), &mut violations);
+        let event =
+            read_required_event(tenant.key, request.event, self.limits, self.shared.clock.now(), &mut violations);
         violations.check()?;
         let event = event.ok_or_else(unreported)?;
         let warnings = self.check_event(&event, "event").await?;
         let published = self.publisher.publish(event).await?;
-        Ok(PublishEventResponse {
-            event_id: published.id.to_string(),
-            delivery_count: i32::try_from(published.fanout).unwrap_or(i32::MAX),
-            duplicate: published.duplicate,
-            warnings,
-        })
+        let PublishedEvent { event_id, delivery_count, duplicate, warnings } = show_published(&published, warnings);
+        Ok(PublishEventResponse { event_id, delivery_count, duplicate, warnings })
     }
 
     pub(super) async fn cancel_event(&self, request: CancelEventRequest) -> Result<CancelEventResponse, Error> {
@@ -94,7 +88,23 @@ fn check_event_id(id: &str) -> Result<(), Error> {
     violations.check()
 }
 
-fn read_event(
+/// Reads the one event of a request.
+pub(super) fn read_required_event(
+    tenant: TenantKey,
+    event: Option<proto::Event>,
+    limits: Limits,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<NewEvent> {
+    let Some(event) = event else {
+        violations.add("event", "is required");
+        return None;
+    };
+    read_event(tenant, event, limits, now, violations)
+}
+
+/// Reads an event, whatever request it stands in; violations name its fields as those of `event`.
+pub(super) fn read_event(
     tenant: TenantKey,
     event: proto::Event,
     limits: Limits,

@@ -11,7 +11,7 @@ use tonic::{
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
-use super::{WebhookApi, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly};
+use super::{WebhookApi, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly, sizes::BySize};
 use crate::proto::{
     DESCRIPTORS, admin_service_server::AdminServiceServer, webhook_service_server::WebhookServiceServer,
 };
@@ -22,6 +22,11 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Metadata beyond this is refused with HTTP status 431.
 const METADATA_BYTES_MAX: u32 = 16 * 1024;
+
+/// What one call may send ahead of its being read, and what all calls of a connection may together. A stream of events
+/// that is held up keeps its part for as long as that lasts; the rest is for the calls beside it.
+const CALL_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * CALL_WINDOW_BYTES;
 
 /// Calls that their client gave up before the server looked at them, on one connection; more end it. The library's own
 /// bound, 20, is met by a client that shares a connection among callers with short deadlines, and then every call on it is
@@ -73,6 +78,8 @@ pub(crate) fn serve(
         tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .initial_stream_window_size(CALL_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(METADATA_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             // For key sets; calls are refused over it.
@@ -82,7 +89,7 @@ pub(crate) fn serve(
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
             .add_service(api.clone().into_admin_service())
-            .add_service(api.into_service())
+            .add_service(BySize::new(api))
             .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
             .await
     })

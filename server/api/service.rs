@@ -3,11 +3,12 @@
 use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     WebhookApi,
     error::{Error, panicked},
+    publish_stream::AcknowledgementStream,
     watch::WatchStream,
 };
 use crate::proto::{webhook_service_server::WebhookService, *};
@@ -153,6 +154,22 @@ impl WebhookService for WebhookApi {
         request: Request<PublishEventRequest>,
     ) -> Result<Response<PublishEventResponse>, Status> {
         answer(self.publish_event(request.into_inner())).await
+    }
+
+    async fn batch_publish_events(
+        &self,
+        request: Request<BatchPublishEventsRequest>,
+    ) -> Result<Response<BatchPublishEventsResponse>, Status> {
+        answer(self.batch_publish_events(request.into_inner())).await
+    }
+
+    type PublishEventStreamStream = AcknowledgementStream;
+
+    async fn publish_event_stream(
+        &self,
+        request: Request<Streaming<PublishEventStreamRequest>>,
+    ) -> Result<Response<Self::PublishEventStreamStream>, Status> {
+        answer(std::future::ready(self.publish_event_stream(request.into_inner()))).await
     }
 
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, Status> {

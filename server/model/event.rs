@@ -29,6 +29,14 @@ pub struct NewEvent {
     pub labels: BTreeMap<String, String>,
 }
 
+impl NewEvent {
+    /// What it takes of memory as far as its publisher decides it: payload and labels.
+    pub fn bytes(&self) -> usize {
+        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.payload.len() + labels
+    }
+}
+
 /// The media type of an event that was published without one.
 pub const DEFAULT_CONTENT_TYPE: &str = "application/json";
 

@@ -1,14 +1,16 @@
 //! Publishing: from a checked event to its acknowledgement.
 //!
 //! Events queue for the next turn of the committer, within bounds on their number and bytes; who publishes beyond them is
-//! told to come back. An acknowledgement is given only after the commit. Before it queues an event is held against its type's
-//! description ([`check`]).
+//! told to come back, or waits if it is a stream. An acknowledgement is given only after the commit. Before it queues an event
+//! is held against its type's description ([`check`]).
 
 mod catalogue;
 mod check;
 mod fingerprint;
 mod queue;
 mod routes;
+mod stream;
+mod window;
 
 use std::sync::Arc;
 
@@ -17,10 +19,13 @@ pub use self::{
     check::{VIOLATIONS_MAX, Verdict, WARNINGS_MAX, Warning, check},
     queue::Publisher,
     routes::{EndpointEntry, Routes},
+    stream::StreamLimits,
 };
 pub(crate) use self::{
     fingerprint::fingerprint,
-    queue::{Submission, queue},
+    queue::{Share, Submission, queue},
+    stream::{PublishStreams, Reader, Request, StreamEnd},
+    window::{Acknowledgement, Outcome},
 };
 
 /// The type of the event that a ping sends.

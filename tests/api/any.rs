@@ -153,6 +153,7 @@ async fn unknown_tenant_is_not_found_everywhere() {
             get_event_type GetEventTypeRequest,
             list_event_types ListEventTypesRequest,
             publish_event PublishEventRequest,
+            batch_publish_events BatchPublishEventsRequest,
             get_event GetEventRequest,
             list_events ListEventsRequest,
             cancel_event CancelEventRequest,

@@ -13,6 +13,8 @@ mod event_times;
 mod event_types;
 mod events;
 mod jwks;
+mod publish_batch;
+mod publish_stream;
 mod reflection;
 mod schemas;
 mod secrets;

@@ -27,6 +27,7 @@ mod loss;
 mod retries;
 mod sessions;
 mod storage;
+mod streams;
 mod styles;
 mod timing;
 

@@ -51,23 +51,28 @@ pub(crate) struct Api {
 impl Api {
     /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default()).await
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), Limits::default()).await
+    }
+
+    /// A server like that of [`Api::start`] with these limits.
+    pub(crate) async fn start_limited(limits: Limits) -> Self {
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), limits).await
     }
 
     /// A server like that of [`Api::start`] that watches in this way.
     pub(crate) async fn start_watching(watch: watch::Config) -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch).await
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch, Limits::default()).await
     }
 
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
-        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default()).await;
+        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default(), Limits::default()).await;
         (api, format!("https://{refusing}/hook"))
     }
 
-    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config) -> Self {
+    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config, limits: Limits) -> Self {
         let database = Database::create().await;
         // A life before, so that there is a database to add a tenant to.
         Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
@@ -81,7 +86,7 @@ impl Api {
             urls,
             egress,
             room: Room::default(),
-            limits: Limits::default(),
+            limits,
             watch,
             clock: Clock::system(),
         };
