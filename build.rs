@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".tidings.v1.Event.payload")
         .bytes(".tidings.v1.Attempt.response_body")
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .build_transport(false)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -95,7 +95,7 @@ impl Fixture {
                 store::hot::insert_own_events(tx, &[event]).await?;
                 let keys: Vec<_> = endpoints.iter().map(|&endpoint| DeliveryKey { event: key, endpoint }).collect();
                 let handed_over = state != DeliveryState::Pending;
-                let inserts: Vec<_> = keys.iter().map(|&key| DeliveryInsert { key, handed_over }).collect();
+                let inserts: Vec<_> = keys.iter().map(|&key| DeliveryInsert { key, handed_over, due: None }).collect();
                 store::hot::insert_deliveries(tx, shared.incarnation, now, &inserts).await?;
                 if state.is_terminal() {
                     let settlements: Vec<_> = keys.iter().map(|&key| settlement(key, state)).collect();

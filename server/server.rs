@@ -120,7 +120,7 @@ impl Server {
         let (calls, askers, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let token_key = shared.keys.tokens.clone();
         let (watch, tail) = Watch::new(&config.watch, shared.db.clone(), shared.head.clone(), token_key, calls.clone());
-        let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits);
+        let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits, calls.clone());
         let grpc = api::serve(api, listener, shared.fit.subscribe(), calls.clone())?;
 
         let broken = CancellationToken::new();
@@ -145,8 +145,8 @@ impl Server {
         });
         let (dispatcher_, askers_) = (dispatcher.clone(), askers.clone());
         keep_up("overdue", &askers, move || dispatcher_.clone().give_back_overdue(askers_.clone()));
-        let (db, stop_) = (shared.db.clone(), stop.clone());
-        keep_up("checkpoint", &stop, move || turn::checkpoint(db.clone(), checkpoints.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
+        keep_up("checkpoint", &stop, move || turn::checkpoint(shared_.clone(), checkpoints.clone(), stop_.clone()));
         let stop_ = stop.clone();
         keep_up("tail", &stop, move || tail.clone().run(stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());

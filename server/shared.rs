@@ -1,15 +1,18 @@
 //! What every part of a running server shares.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, EndpointKey, IdCodec, Incarnation, TenantKey, Timestamp},
-    publish::{EndpointEntry, Routes},
+    model::{Clock, EndpointKey, IdCodec, Incarnation, Tenant, Timestamp},
+    publish::{Catalogue, EndpointEntry, Routes},
     signal::{Head, Wake},
-    store::{self, Conn, DatabaseKeys, Db, Health, Keyring},
+    store::{self, Conn, DatabaseKeys, Db, Health, Keyring, PublishRule},
 };
 
 /// Endpoints are loaded by as many at a time, so that a start holds no more of their rows than that.
@@ -29,6 +32,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The configuration in memory.
     pub routes: Routes,
+    /// What publishing knows of event types.
+    pub catalogue: Catalogue,
     /// Makes and reads public ids.
     pub ids: IdCodec,
     /// The database's own random keys.
@@ -39,6 +44,8 @@ pub struct Shared {
     pub head: Head,
     /// Wakes the dispatcher: told after every commit that made a delivery due.
     pub wake: Wake,
+    /// Set when something was erased that SQLite's write-ahead log may still hold; whoever runs checkpoints sees to it.
+    pub erased: AtomicBool,
     /// Cancelled when another server has taken over from this one, which must not go on.
     pub fenced: CancellationToken,
     /// Whether the server is fit to be called; told to whoever checks its health.
@@ -88,18 +95,22 @@ impl Shared {
             })
             .await?;
         let opener = keyring.clone();
-        let loaded = db.read(move |conn| Box::pin(async move { Loaded::read(conn, &opener).await })).await?;
+        let mut loaded = db.read(move |conn| Box::pin(async move { Loaded::read(conn, &opener).await })).await?;
         db.enter(incarnation, loaded.cfg, loaded.head);
+        let catalogue = Catalogue::load(None, &loaded.tenants, std::mem::take(&mut loaded.rules)).await?;
         Ok(Self {
             db,
             incarnation,
             clock,
             head: Head::new(loaded.head),
             routes: loaded.into_routes(),
+            catalogue,
             ids: IdCodec::new(&keys.ids),
             keys,
             keyring,
             wake: Wake::default(),
+            // A life before may have ended before it saw to it.
+            erased: AtomicBool::new(true),
             fenced: CancellationToken::new(),
             fit: watch::Sender::new(true),
         })
@@ -131,10 +142,13 @@ impl Shared {
                     tx.abandon().await;
                     return Ok(());
                 }
-                let loaded = Loaded::read(tx.conn(), &shared.keyring).await?;
+                let mut loaded = Loaded::read(tx.conn(), &shared.keyring).await?;
+                let rules = std::mem::take(&mut loaded.rules);
+                let catalogue = Catalogue::load(Some(&shared.catalogue), &loaded.tenants, rules).await?;
                 shared.db.enter(shared.incarnation, loaded.cfg, loaded.head);
                 shared.head.committed(loaded.head);
                 shared.routes.replace(loaded.into_routes());
+                shared.catalogue.replace(catalogue);
                 tx.abandon().await;
                 Ok(())
             })
@@ -158,9 +172,10 @@ fn led(clock: Clock, now: Timestamp) -> store::Result<Clock> {
 struct Loaded {
     cfg: i64,
     head: i64,
-    tenants: Vec<(String, TenantKey)>,
+    tenants: Vec<Tenant>,
     endpoints: Vec<EndpointEntry>,
     failing: Vec<(EndpointKey, Health)>,
+    rules: Vec<PublishRule>,
 }
 
 impl Loaded {
@@ -189,12 +204,14 @@ impl Loaded {
             }
             after = last.0;
         }
-        Ok(Self { cfg, head, tenants, endpoints, failing: store::health::all(conn).await? })
+        let (failing, rules) = (store::health::all(conn).await?, store::event_type::rules(conn).await?);
+        Ok(Self { cfg, head, tenants, endpoints, failing, rules })
     }
 
     /// What was loaded, in memory; a failing time of an earlier activation is forgotten.
     fn into_routes(self) -> Routes {
-        let routes = Routes::new(self.cfg, self.tenants);
+        let tenants = self.tenants.into_iter().map(|tenant| (tenant.id, tenant.key)).collect();
+        let routes = Routes::new(self.cfg, tenants);
         for entry in self.endpoints {
             routes.apply(entry);
         }

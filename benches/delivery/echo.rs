@@ -81,7 +81,11 @@ impl Echo {
             });
         }
         let delivery_count = i32::try_from(endpoints.len()).unwrap_or(i32::MAX);
-        PublishEventResponse { event_id: "evt_0123456789abcdefghjkmnpqrs".to_owned(), delivery_count, duplicate: false }
+        PublishEventResponse {
+            event_id: "evt_0123456789abcdefghjkmnpqrs".to_owned(),
+            delivery_count,
+            ..Default::default()
+        }
     }
 }
 

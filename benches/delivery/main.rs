@@ -15,6 +15,7 @@ mod publish;
 mod receive;
 mod report;
 mod scenario;
+mod stream;
 
 use std::path::PathBuf;
 

@@ -19,6 +19,7 @@ use tonic::{
 use crate::{
     message, process,
     receive::{Percentiles, histogram},
+    stream,
 };
 
 /// Calls share so many connections.
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// Calls at once in the closed loop.
     #[arg(long)]
     pub(crate) publishers: u64,
+    /// Streams at once in the closed loop, instead of calls; 0 for calls.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) streams: u64,
     /// Events a second in the open loop; 0 for the closed one.
     #[arg(long)]
     pub(crate) rate: u64,
@@ -54,6 +58,8 @@ pub(crate) struct Published {
     pub(crate) refused: u64,
     /// When publishing began, on the clock of [`message::now`].
     pub(crate) first: u64,
+    /// From then to the last acknowledgement.
+    pub(crate) seconds: f64,
     /// How long calls took, in microseconds.
     pub(crate) call: Percentiles,
     /// Processor seconds of the publisher.
@@ -85,7 +91,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let end = Instant::now() + Duration::from_millis(args.milliseconds);
     local
         .run_until(async {
-            if args.rate == 0 {
+            if args.streams > 0 {
+                let latencies = stream::publish(&args.server, &args.types, args.streams, end).await?;
+                let (published, calls) = &mut *publisher.published.borrow_mut();
+                published.events = latencies.len() as u64;
+                latencies.into_iter().for_each(|latency| calls.saturating_record(latency));
+                Ok(())
+            } else if args.rate == 0 {
                 closed_loop(&publisher, args.publishers, end).await
             } else {
                 open_loop(&publisher, args.rate, end).await
@@ -93,6 +105,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         })
         .await?;
     let (mut published, ref calls) = *publisher.published.borrow();
+    published.seconds = message::now().saturating_sub(published.first) as f64 / 1e9;
     published.call = Percentiles::of(calls);
     published.cpu_seconds = process::cpu_seconds(std::process::id())?;
     println!("{}", serde_json::to_string(&published)?);

@@ -40,12 +40,15 @@ pub(crate) struct Scenario {
     to_all: bool,
     /// Events a second; 0 for as many as 64 publishers get through.
     rate: u64,
+    /// As many streams instead of those publishers; 0 for calls.
+    streams: u64,
     baseline: bool,
 }
 
-const ONE: Scenario = Scenario { shape: "1:1", endpoints: 16, to_all: false, rate: 0, baseline: false };
-const TEN: Scenario = Scenario { shape: "1:10", endpoints: 10, to_all: true, rate: 0, baseline: false };
-const LATENCY: Scenario = Scenario { shape: "100/s", endpoints: 16, to_all: false, rate: 100, baseline: false };
+const ONE: Scenario = Scenario { shape: "1:1", endpoints: 16, to_all: false, rate: 0, streams: 0, baseline: false };
+const TEN: Scenario = Scenario { shape: "1:10", endpoints: 10, to_all: true, rate: 0, streams: 0, baseline: false };
+const LATENCY: Scenario =
+    Scenario { shape: "100/s", endpoints: 16, to_all: false, rate: 100, streams: 0, baseline: false };
 
 /// Each beside its baseline, so that both meet the machine in the same state.
 pub(crate) const ALL: &[Scenario] = &[
@@ -55,6 +58,9 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario { baseline: true, ..TEN },
     LATENCY,
     Scenario { baseline: true, ..LATENCY },
+    Scenario { shape: "1:1 streamed", streams: 2, ..ONE },
+    // Nobody wants the events: what publishing costs by itself.
+    Scenario { shape: "1:0 streamed", endpoints: 0, streams: 2, ..ONE },
 ];
 
 /// What a run showed.
@@ -81,7 +87,7 @@ impl Scenario {
         if self.to_all {
             vec![TYPE_FOR_ALL.to_owned()]
         } else {
-            (0..self.endpoints).map(|endpoint| format!("bench.{endpoint}")).collect()
+            (0..self.endpoints.max(1)).map(|endpoint| format!("bench.{endpoint}")).collect()
         }
     }
 }
@@ -90,8 +96,11 @@ impl Outcome {
     /// In a line.
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{:.0} deliveries/s, {:.3} CPU-s per 1,000, p99 {} µs",
-            self.deliveries_per_second, self.server_cpu_seconds_per_1000, self.receipt.latency.p99
+            "{:.0} events/s published, {:.0} deliveries/s, {:.3} CPU-s per 1,000, p99 {} µs",
+            self.published.events as f64 / self.published.seconds,
+            self.deliveries_per_second,
+            self.server_cpu_seconds_per_1000,
+            self.receipt.latency.p99
         )
     }
 }
@@ -117,14 +126,18 @@ pub(crate) async fn run(scenario: &Scenario, server: &Path, folder: &Path, secon
     let server_memory_peak_mib = process::memory_peak_mib(server.id()?)?;
     server.kill().await?;
 
-    let took = receipt.last.saturating_sub(published.first) as f64 / 1e9;
+    let took = match receipt.deliveries {
+        0 => published.seconds,
+        _ => receipt.last.saturating_sub(published.first) as f64 / 1e9,
+    };
     Ok(Outcome {
         scenario: scenario.name(),
         published,
         receipt,
         seconds: took,
         deliveries_per_second: receipt.deliveries as f64 / took,
-        server_cpu_seconds_per_1000: server_cpu * 1_000.0 / receipt.deliveries as f64,
+        // Where nobody wants the events, it is what each of them costs.
+        server_cpu_seconds_per_1000: server_cpu * 1_000.0 / receipt.deliveries.max(published.events) as f64,
         server_memory_peak_mib,
         wal_peak_mib: wal.mib(),
     })
@@ -176,10 +189,12 @@ async fn publish(
         format!("--types={}", scenario.types().join(",")),
         "--publishers=64".to_owned(),
         format!("--rate={}", scenario.rate),
+        format!("--streams={}", scenario.streams),
         format!("--milliseconds={}", time.as_millis()),
     ];
     let published: Published = Process::role("publish", &args)?.json().await?;
-    let expected = published.events * if scenario.to_all { scenario.endpoints as u64 } else { 1 };
+    let wanting = if scenario.to_all { scenario.endpoints } else { scenario.endpoints.min(1) };
+    let expected = published.events * wanting as u64;
     receiver.tell(&format!("await {expected} {DRAIN_SECONDS}")).await?;
     let receipt: Receipt = receiver.json().await?;
     anyhow::ensure!(receipt.deliveries == expected, "{} of {expected} deliveries arrived", receipt.deliveries);

@@ -6,15 +6,16 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
 
-use super::violation::Violations;
+use super::{events::EXPIRED, violation::Violations};
 use crate::{
     configure,
     model::{EndpointStatus, ShownState},
     proto::{DeliveryState, ErrorReason},
-    publish::PublishError,
+    publish::{PublishError, StreamEnd},
     redrive, store,
     watch::WatchError,
 };
@@ -44,6 +45,8 @@ pub(super) enum Error {
     Redrive(redrive::Error),
     /// Publishing failed.
     Publish(PublishError),
+    /// A stream of events is not opened, or ends.
+    PublishStream(StreamEnd<Status>),
     /// A stream is not opened, or ends.
     Watch(WatchError),
     /// Reading failed.
@@ -92,6 +95,12 @@ impl From<PublishError> for Error {
     }
 }
 
+impl From<StreamEnd<Status>> for Error {
+    fn from(end: StreamEnd<Status>) -> Self {
+        Self::PublishStream(end)
+    }
+}
+
 impl From<WatchError> for Error {
     fn from(error: WatchError) -> Self {
         Self::Watch(error)
@@ -112,9 +121,25 @@ impl From<Error> for Status {
             Error::Configure(error) => configure_status(error),
             Error::Redrive(error) => redrive_status(error),
             Error::Publish(error) => publish_status(error),
+            Error::PublishStream(end) => publish_stream_status(end),
             Error::Watch(error) => watch_status(error),
             Error::Store(error) => store_status(&error),
         }
+    }
+}
+
+impl Error {
+    /// The same status as a message, for what stands in an answer.
+    pub(super) fn into_rpc_status(self) -> tonic_types::Status {
+        let status = Status::from(self);
+        // Statuses with details carry themselves as this very message.
+        tonic_types::Status::decode(status.details()).ok().filter(|rpc| rpc.code != 0).unwrap_or_else(|| {
+            tonic_types::Status {
+                code: status.code() as i32,
+                message: status.message().to_owned(),
+                details: Vec::new(),
+            }
+        })
     }
 }
 
@@ -146,7 +171,7 @@ fn configure_status(error: configure::Error) -> Status {
         configure::Error::Conflict => status(
             Code::Aborted,
             ErrorReason::EtagMismatch,
-            "the endpoint changed since its etag was read; read it again and repeat the change",
+            "it changed since its etag was read; read it again and repeat the change",
         ),
         configure::Error::Refused(refusals) => {
             let mut violations = Violations::default();
@@ -179,11 +204,25 @@ fn configure_status(error: configure::Error) -> Status {
         }
         configure::Error::TooManyEventTypes { count } => {
             let message = format!(
-                "the catalogue would hold {count} event types; the limit is {}, and nothing was imported",
+                "the catalogue would hold {count} event types; the limit is {}, and nothing was written",
                 configure::EVENT_TYPES_MAX
             );
             precondition(ErrorReason::TooManyEventTypes, "catalogue", message, None)
         }
+        configure::Error::CatalogueTooLarge { bytes } => {
+            let message = format!(
+                "the schemas of the catalogue would take {bytes} bytes; the limit is {}, and nothing was written",
+                configure::SCHEMAS_BYTES_MAX
+            );
+            precondition(ErrorReason::CatalogueTooLarge, "catalogue", message, None)
+        }
+        configure::Error::EventTypeExists => status(
+            Code::AlreadyExists,
+            ErrorReason::EventTypeExists,
+            "the catalogue has an event type of this name already; update that one",
+        ),
+        configure::Error::NoSuchEventType => not_found(Resource::EventType),
+        configure::Error::NoSuchTenant => not_found(Resource::Tenant),
         configure::Error::Store(error) => store_status(&error),
     }
 }
@@ -191,6 +230,15 @@ fn configure_status(error: configure::Error) -> Status {
 fn redrive_status(error: redrive::Error) -> Status {
     match error {
         redrive::Error::NotFound => not_found(Resource::Delivery),
+        redrive::Error::NoEvent => not_found(Resource::Event),
+        redrive::Error::EventExpunged => {
+            let message = "the event was expunged; there is nothing left to deliver".to_owned();
+            precondition(ErrorReason::EventExpunged, "event", message, None)
+        }
+        redrive::Error::EventExpired => {
+            let message = "the event's expire_time has passed; publish another to deliver it".to_owned();
+            precondition(ErrorReason::EventExpired, "event", message, None)
+        }
         redrive::Error::State(state) => {
             let name = state_name(state);
             let message = format!("the delivery is {name}, which does not allow this call");
@@ -215,6 +263,11 @@ fn publish_status(error: PublishError) -> Status {
             let message = "the publish queue is full; try again";
             retryable(Code::ResourceExhausted, ErrorReason::Overloaded, message, RETRY_OVERLOADED)
         }
+        PublishError::Expired => {
+            let mut violations = Violations::default();
+            violations.add("event.expire_time", EXPIRED);
+            invalid(violations)
+        }
         PublishError::IdReused => status(
             Code::AlreadyExists,
             ErrorReason::EventIdReused,
@@ -224,6 +277,20 @@ fn publish_status(error: PublishError) -> Status {
         PublishError::StorageUnavailable => storage_unavailable(),
         PublishError::ShuttingDown => shutting_down(),
         PublishError::Internal => internal(&error),
+    }
+}
+
+fn publish_stream_status(end: StreamEnd<Status>) -> Status {
+    match end {
+        StreamEnd::TooMany => too_many_streams(),
+        StreamEnd::Requests(status) => status,
+        StreamEnd::SlowConsumer => status(
+            Code::Aborted,
+            ErrorReason::SlowConsumer,
+            "acknowledgements were not read for too long; send again what was not acknowledged, under the same event ids",
+        ),
+        StreamEnd::ShuttingDown => shutting_down(),
+        StreamEnd::Panicked => internal(&"a stream of events panicked"),
     }
 }
 
@@ -245,10 +312,7 @@ fn watch_status(error: WatchError) -> Status {
             ErrorReason::LogRewound,
             "the database was restored to a state before the resume token; start from a time, or from the oldest",
         ),
-        WatchError::TooManyStreams => {
-            let message = "as many streams are open as the server allows; close some, or try again later";
-            retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
-        }
+        WatchError::TooManyStreams => too_many_streams(),
         WatchError::SlowConsumer { resume_token } => {
             let metadata = HashMap::from([("resume_token".to_owned(), resume_token)]);
             let message =
@@ -278,6 +342,11 @@ fn store_status(error: &store::Error) -> Status {
         | store::Error::Migrate(_)
         | store::Error::Panicked => internal(error),
     }
+}
+
+fn too_many_streams() -> Status {
+    let message = "as many streams are open as the server allows; close some, or try again later";
+    retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
 }
 
 fn invalid(violations: Violations) -> Status {

@@ -1,22 +1,21 @@
-//! Event types: import, get, list.
-
-use std::collections::HashMap;
+//! Event types: create, import, get, list, update, delete.
 
 use super::{
     WebhookApi,
-    convert::timestamp,
+    endpoints::unreported,
     error::{Error, Resource},
+    event_type_fields::{filter_bytes, read_event_type_filter},
     events::check_type,
+    mask::EventTypeMask,
     page::{List, Scope, read_size},
-    settings::TEXT_BYTES_MAX,
-    tenant::Tenant,
-    violation::{Violations, check_text},
+    violation::Violations,
 };
 use crate::{
-    model::{EventType, EventTypeSettings},
+    model::EventType,
     proto::{
-        self, GetEventTypeRequest, GetEventTypeResponse, ImportEventTypesRequest, ImportEventTypesResponse,
-        ListEventTypesRequest, ListEventTypesResponse,
+        self, CreateEventTypeRequest, CreateEventTypeResponse, DeleteEventTypeRequest, DeleteEventTypeResponse,
+        GetEventTypeRequest, GetEventTypeResponse, ImportEventTypesRequest, ImportEventTypesResponse,
+        ListEventTypesRequest, ListEventTypesResponse, UpdateEventTypeRequest, UpdateEventTypeResponse,
     },
     store,
 };
@@ -24,14 +23,38 @@ use crate::{
 /// Event types of one import, at most: one transaction holds publishing up for as long as it lasts.
 const IMPORT_MAX: usize = 1_000;
 
+/// What schemas and descriptions of one page take at most, in bytes: clients take answers of up to 4 MiB by default.
+const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 impl WebhookApi {
+    pub(super) async fn create_event_type(
+        &self,
+        request: CreateEventTypeRequest,
+    ) -> Result<CreateEventTypeResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let mut violations = Violations::default();
+        let Some(given) = request.event_type else {
+            violations.add("event_type", "is required");
+            return Err(Error::Invalid(violations));
+        };
+        let field = |_| "event_type".to_owned();
+        let settings = self.read_event_types(tenant.key, vec![given], field, &mut violations).await?.pop();
+        violations.check()?;
+        let created = self.configurator.create_event_type(tenant.key, settings.ok_or_else(unreported)?).await?;
+        Ok(CreateEventTypeResponse { event_type: Some(self.show_event_type(&tenant, created)) })
+    }
+
     pub(super) async fn import_event_types(
         &self,
         request: ImportEventTypesRequest,
     ) -> Result<ImportEventTypesResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let types = read_event_types(request.event_types, &mut violations);
+        let mut given = request.event_types;
+        check_list(&given, &mut violations);
+        given.truncate(IMPORT_MAX);
+        let field = |index| format!("event_types[{index}]");
+        let types = self.read_event_types(tenant.key, given, field, &mut violations).await?;
         violations.check()?;
         let imported = self.configurator.import_event_types(tenant.key, types).await?;
         let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
@@ -54,7 +77,7 @@ impl WebhookApi {
             .db
             .read(move |conn| Box::pin(async move { store::event_type::get(conn, tenant.key, &name).await }));
         let event_type = read.await?.ok_or(Error::NotFound(Resource::EventType))?;
-        Ok(GetEventTypeResponse { event_type: Some(show_event_type(&tenant, event_type)) })
+        Ok(GetEventTypeResponse { event_type: Some(self.show_event_type(&tenant, event_type)) })
     }
 
     pub(super) async fn list_event_types(
@@ -64,55 +87,75 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let size = read_size(request.page_size, &mut violations);
-        let scope = Scope { key: &self.shared.keys.tokens, list: List::EventTypes, tenant: tenant.key, filter: &[] };
+        let filter = read_event_type_filter(request.filter, &mut violations);
+        let bound = filter_bytes(&filter);
+        let scope = Scope { key: &self.shared.keys.tokens, list: List::EventTypes, tenant: tenant.key, filter: &bound };
         let after = scope.read_name(&request.page_token, &mut violations).unwrap_or_default();
         violations.check()?;
 
         let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
-        let list = self
-            .shared
-            .db
-            .read(move |conn| Box::pin(async move { store::event_type::list(conn, tenant.key, &after, limit).await }));
+        let list = self.shared.db.read(move |conn| {
+            Box::pin(async move { store::event_type::list(conn, tenant.key, &filter, &after, limit).await })
+        });
         let mut types = list.await?;
-        let more = types.len() > size;
-        types.truncate(size);
-        let next = types.last().filter(|_| more).map(|last| scope.write_name(&last.settings.name));
+        let fitting = fitting(&types).min(size);
+        let more = types.len() > fitting;
+        types.truncate(fitting);
+        let next = types.last().filter(|_| more).map(|last| scope.write_name(&last.name));
         Ok(ListEventTypesResponse {
-            event_types: types.into_iter().map(|event_type| show_event_type(&tenant, event_type)).collect(),
+            event_types: types.into_iter().map(|event_type| self.show_event_type(&tenant, event_type)).collect(),
             next_page_token: next.unwrap_or_default(),
         })
     }
+
+    pub(super) async fn update_event_type(
+        &self,
+        request: UpdateEventTypeRequest,
+    ) -> Result<UpdateEventTypeResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let mut violations = Violations::default();
+        let mask = EventTypeMask::read(request.update_mask.as_ref(), &mut violations);
+        let Some(given) = request.event_type else {
+            violations.add("event_type", "is required");
+            return Err(Error::Invalid(violations));
+        };
+        violations.take("event_type.name", check_type(&given.name));
+        let patch = self.read_event_type_patch(tenant.key, &given, mask, &mut violations).await?;
+        violations.check()?;
+        let expected = (!given.etag.is_empty()).then_some(given.etag);
+        let updated = self.configurator.update_event_type(tenant.key, given.name, expected, patch).await?;
+        Ok(UpdateEventTypeResponse { event_type: Some(self.show_event_type(&tenant, updated)) })
+    }
+
+    pub(super) async fn delete_event_type(
+        &self,
+        request: DeleteEventTypeRequest,
+    ) -> Result<DeleteEventTypeResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        let mut violations = Violations::default();
+        violations.take("name", check_type(&request.name));
+        violations.check()?;
+        let expected = (!request.etag.is_empty()).then_some(request.etag);
+        self.configurator.delete_event_type(tenant.key, request.name, expected).await?;
+        Ok(DeleteEventTypeResponse {})
+    }
 }
 
-/// Reads a list to import. What is beyond the thousandth is not looked at but reported once.
-fn read_event_types(types: Vec<proto::EventType>, violations: &mut Violations) -> Vec<EventTypeSettings> {
+/// Checks how long a list to import is. What is beyond the thousandth is not looked at but reported once.
+fn check_list(types: &[proto::EventType], violations: &mut Violations) {
     match types.len() {
         0 => violations.add("event_types", format!("is required: 1 to {IMPORT_MAX} event types; it has 0")),
         1..=IMPORT_MAX => {}
         many => violations.add("event_types", format!("must have at most {IMPORT_MAX} entries; it has {many}")),
     }
-    let mut first_of_name = HashMap::new();
-    for (index, given) in types.iter().take(IMPORT_MAX).enumerate() {
-        let name = format!("event_types[{index}].name");
-        if violations.take(&name, check_type(&given.name)).is_some() {
-            let first = *first_of_name.entry(given.name.as_str()).or_insert(index);
-            if first != index {
-                violations.add(name, format!("repeats the name of event_types[{first}]; leave one of them out"));
-            }
-        }
-        let description = check_text(&given.description, TEXT_BYTES_MAX);
-        violations.take(&format!("event_types[{index}].description"), description);
-    }
-    let read = |given: proto::EventType| EventTypeSettings { name: given.name, description: given.description };
-    types.into_iter().map(read).collect()
 }
 
-fn show_event_type(tenant: &Tenant, event_type: EventType) -> proto::EventType {
-    proto::EventType {
-        name: event_type.settings.name,
-        tenant_id: tenant.id.clone(),
-        description: event_type.settings.description,
-        create_time: Some(timestamp(event_type.created)),
-        update_time: Some(timestamp(event_type.updated)),
-    }
+/// How many of these fit on one page, one at least.
+fn fitting(types: &[EventType]) -> usize {
+    let mut bytes = 0;
+    let fits = |event_type: &&EventType| {
+        bytes += event_type.schema.len() + event_type.description.len();
+        bytes <= PAGE_BYTES_MAX
+    };
+    types.iter().take_while(fits).count().max(1)
 }

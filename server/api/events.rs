@@ -1,27 +1,29 @@
-//! Events: publish, and get with what became of it at every endpoint.
+//! Events: publishing, cancelling and expunging them. (Getting one and listing them stand by themselves.)
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
     Limits, WebhookApi,
     convert::read_timestamp,
     endpoints::unreported,
-    error::{Error, Resource},
+    error::Error,
     json,
+    published::show_published,
     violation::{Violations, check_text, echo},
 };
 use crate::{
     model::{
-        DEFAULT_CONTENT_TYPE, DeliveryKey, EVENT_TYPE_BYTES_MAX, EndpointStatus, Event, NewEvent, TenantKey,
-        is_event_type, is_json_media_type,
+        DEFAULT_CONTENT_TYPE, EVENT_TYPE_BYTES_MAX, NewEvent, TenantKey, Timestamp, is_event_type, is_json_media_type,
     },
     proto::{
-        self, EventRoute, GetEventRequest, GetEventResponse, PublishEventRequest, PublishEventResponse, RouteReason,
+        self, CancelEventRequest, CancelEventResponse, ExpungeEventRequest, ExpungeEventResponse, PublishEventRequest,
+        PublishEventResponse, PublishedEvent,
     },
-    store::{self, EndpointVersion},
+    redrive,
 };
 
 const ID_BYTES_MAX: usize = 128;
@@ -29,88 +31,95 @@ const CONTENT_TYPE_BYTES_MAX: usize = 255;
 const LABELS_MAX: usize = 64;
 const LABEL_KEY_BYTES_MAX: usize = 128;
 const LABEL_VALUE_BYTES_MAX: usize = 1_024;
-/// Routes that GetEvent returns at most.
-const ROUTES_MAX: i64 = 1_000;
+
+/// How far ahead an event may be scheduled.
+const DELIVER_AHEAD_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// How far ahead an event may expire. Beyond that it may as well not.
+const EXPIRE_AHEAD_MAX: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// What is wrong with an event that has expired already.
+pub(super) const EXPIRED: &str = "must be in the future: no attempt begins at or after it";
 
 impl WebhookApi {
     pub(super) async fn publish_event(&self, request: PublishEventRequest) -> Result<PublishEventResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
-        let Some(event) = request.event else {
-            violations.add("event", "is required");
-            return Err(Error::Invalid(violations));
-        };
-        let event = read_event(tenant.key, event, self.limits, &mut violations);
+        let event =
+            read_required_event(tenant.key, request.event, self.limits, self.shared.clock.now(), &mut violations);
         violations.check()?;
-        let published = self.publisher.publish(event.ok_or_else(unreported)?).await?;
-        Ok(PublishEventResponse {
-            event_id: published.id.to_string(),
-            delivery_count: i32::try_from(published.fanout).unwrap_or(i32::MAX),
-            duplicate: published.duplicate,
+        let event = event.ok_or_else(unreported)?;
+        let warnings = self.check_event(&event, "event").await?;
+        let published = self.publisher.publish(event).await?;
+        let PublishedEvent { event_id, delivery_count, duplicate, warnings } = show_published(&published, warnings);
+        Ok(PublishEventResponse { event_id, delivery_count, duplicate, warnings })
+    }
+
+    pub(super) async fn cancel_event(&self, request: CancelEventRequest) -> Result<CancelEventResponse, Error> {
+        let tenant = self.tenant(&request.tenant_id)?;
+        check_event_id(&request.event_id)?;
+        let done = redrive::cancel_event(&self.shared, tenant.key, &request.event_id).await?;
+        Ok(CancelEventResponse {
+            cancelled_count: count(done.cancelled),
+            cancel_requested_count: count(done.requested),
         })
     }
 
-    pub(super) async fn get_event(&self, request: GetEventRequest) -> Result<GetEventResponse, Error> {
+    pub(super) async fn expunge_event(&self, request: ExpungeEventRequest) -> Result<ExpungeEventResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
-        violations.take("event_id", check_id(&request.event_id));
-        violations.check()?;
-
-        let id = request.event_id;
-        let read = self.shared.db.read(move |conn| {
-            Box::pin(async move {
-                let Some(event) = store::event::get(conn, tenant.key, &id).await? else { return Ok(None) };
-                let versions = store::endpoint::versions_at(conn, tenant.key, event.cfg, ROUTES_MAX).await?;
-                let deliveries = store::delivery::of_event(conn, event.content.key, ROUTES_MAX).await?;
-                let deliveries: Vec<DeliveryKey> = deliveries.into_iter().map(|row| row.key).collect();
-                Ok(Some((event, versions, deliveries)))
-            })
-        });
-        let (event, versions, deliveries) = read.await?.ok_or(Error::NotFound(Resource::Event))?;
-        let routes = self.show_routes(&event, versions, &deliveries);
-        Ok(GetEventResponse { event: Some(self.show_event(&tenant, event)), routes })
-    }
-
-    fn show_routes(
-        &self,
-        event: &Event,
-        versions: Vec<EndpointVersion>,
-        deliveries: &[DeliveryKey],
-    ) -> Vec<EventRoute> {
-        let deliveries: HashMap<_, _> = deliveries.iter().map(|key| (key.endpoint, *key)).collect();
-        let routes = versions.into_iter().map(|version| EventRoute {
-            endpoint_id: self.shared.ids.endpoint(version.endpoint),
-            reason: route_reason(event, &version) as i32,
-            delivery_id: deliveries
-                .get(&version.endpoint)
-                .map(|key| self.shared.ids.delivery(*key))
-                .unwrap_or_default(),
-        });
-        routes.collect()
+        check_event_id(&request.event_id)?;
+        let (done, event) = redrive::expunge_event(&self.shared, tenant.key, &request.event_id).await?;
+        Ok(ExpungeEventResponse {
+            event: Some(self.show_event(&tenant, event)),
+            cancelled_count: count(done.cancelled),
+            cancel_requested_count: count(done.requested),
+        })
     }
 }
 
-/// What routing decided about an endpoint, by the same configuration that it read.
-fn route_reason(event: &Event, endpoint: &EndpointVersion) -> RouteReason {
-    match (event.content.ping_of, endpoint.status) {
-        (Some(pinged), _) if pinged == endpoint.endpoint => RouteReason::Ping,
-        (Some(_), _) => RouteReason::PingOfAnother,
-        (None, EndpointStatus::Disabled { .. } | EndpointStatus::Deleted) => RouteReason::EndpointDisabled,
-        (None, EndpointStatus::Enabled) if endpoint.filter.matches(&event.content.event_type) => RouteReason::Matched,
-        (None, EndpointStatus::Enabled) => RouteReason::TypeNotWanted,
-    }
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-fn read_event(tenant: TenantKey, event: proto::Event, limits: Limits, violations: &mut Violations) -> Option<NewEvent> {
+/// Checks the field `event_id` of a request that can have nothing else wrong.
+fn check_event_id(id: &str) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    violations.take("event_id", check_id(id));
+    violations.check()
+}
+
+/// Reads the one event of a request.
+pub(super) fn read_required_event(
+    tenant: TenantKey,
+    event: Option<proto::Event>,
+    limits: Limits,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<NewEvent> {
+    let Some(event) = event else {
+        violations.add("event", "is required");
+        return None;
+    };
+    read_event(tenant, event, limits, now, violations)
+}
+
+/// Reads an event, whatever request it stands in; violations name its fields as those of `event`.
+pub(super) fn read_event(
+    tenant: TenantKey,
+    event: proto::Event,
+    limits: Limits,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<NewEvent> {
     if !event.id.is_empty() {
         violations.take("event.id", check_id(&event.id));
     }
     violations.take("event.type", check_type(&event.r#type));
     violations.take("event.content_type", check_content_type(&event.content_type));
     violations.take("event.payload", check_payload(&event.payload, &event.content_type, limits));
-    let labels = read_labels(event.labels, violations);
-    let time = event.event_time.as_ref().map(read_timestamp).transpose();
-    let time = violations.take("event.event_time", time)?;
+    let time = read_time(event.event_time.as_ref(), "event.event_time", violations);
+    let (deliver_at, expires) = read_delivery_times(&event, now, violations);
+    let labels = read_labels(event.labels, "event.labels", violations);
     Some(NewEvent {
         tenant,
         id: (!event.id.is_empty()).then_some(event.id),
@@ -118,12 +127,49 @@ fn read_event(tenant: TenantKey, event: proto::Event, limits: Limits, violations
         content_type: (!event.content_type.is_empty()).then(|| Arc::from(event.content_type)),
         payload: event.payload,
         time,
+        deliver_at,
+        expires,
         labels,
     })
 }
 
+/// Reads a time that need not be given.
+pub(super) fn read_time(
+    time: Option<&prost_types::Timestamp>,
+    field: &str,
+    violations: &mut Violations,
+) -> Option<Timestamp> {
+    violations.take(field, time.map(read_timestamp).transpose()).flatten()
+}
+
+/// Reads when an event is to be delivered and when it expires. One that has expired and has an id of its publisher's own is
+/// not refused yet: it may be the repeat of one that was published in time.
+fn read_delivery_times(
+    event: &proto::Event,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    let deliver_at = read_time(event.deliver_time.as_ref(), "event.deliver_time", violations);
+    if deliver_at.is_some_and(|at| at > now.plus(DELIVER_AHEAD_MAX)) {
+        violations.add("event.deliver_time", "must be at most 30 days ahead");
+    }
+    let expires = read_time(event.expire_time.as_ref(), "event.expire_time", violations);
+    if let Some(expires) = expires {
+        if expires <= now && event.id.is_empty() {
+            violations.add("event.expire_time", EXPIRED);
+        }
+        if deliver_at.is_some_and(|deliver_at| expires <= deliver_at) {
+            violations.add("event.expire_time", "must be after `deliver_time`");
+        }
+        if expires > now.plus(EXPIRE_AHEAD_MAX) {
+            violations.add("event.expire_time", "must be at most 90 days ahead");
+        }
+    }
+    (deliver_at, expires)
+}
+
 /// What is wrong with an event's id, which may be its publisher's own.
-fn check_id(id: &str) -> Result<(), String> {
+pub(super) fn check_id(id: &str) -> Result<(), String> {
     let rule = format!("must be 1 to {ID_BYTES_MAX} characters of A-Z, a-z, 0-9, `_` and `-`");
     if id.is_empty() || id.len() > ID_BYTES_MAX {
         return Err(format!("{rule}; it has {} bytes", id.len()));
@@ -183,14 +229,19 @@ fn check_payload(payload: &[u8], content_type: &str, limits: Limits) -> Result<(
     if is_json_media_type(content_type) { json::check(payload) } else { Ok(()) }
 }
 
-fn read_labels(labels: HashMap<String, String>, violations: &mut Violations) -> BTreeMap<String, String> {
+/// Reads labels at `field`.
+pub(super) fn read_labels(
+    labels: HashMap<String, String>,
+    field: &str,
+    violations: &mut Violations,
+) -> BTreeMap<String, String> {
     if labels.len() > LABELS_MAX {
-        violations.add("event.labels", format!("must have at most {LABELS_MAX} entries; it has {}", labels.len()));
+        violations.add(field, format!("must have at most {LABELS_MAX} entries; it has {}", labels.len()));
     }
     // Sorted, so that the same request is refused in the same words.
     let labels: BTreeMap<String, String> = labels.into_iter().collect();
     for (key, value) in labels.iter().take(LABELS_MAX) {
-        let field = format!("event.labels[\"{}\"]", echo(key));
+        let field = format!("{field}[\"{}\"]", echo(key));
         if key.is_empty() {
             violations.add(field.as_str(), format!("has an empty key; keys have 1 to {LABEL_KEY_BYTES_MAX} bytes"));
         }

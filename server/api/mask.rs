@@ -1,4 +1,4 @@
-//! Field masks of UpdateEndpoint: which settings a call changes.
+//! Field masks of updates: which settings a call changes.
 
 use prost_types::FieldMask;
 
@@ -39,16 +39,8 @@ pub(super) struct EndpointMask {
 impl EndpointMask {
     /// Reads a mask; it must name something, and nothing that cannot be changed.
     pub(super) fn read(mask: Option<&FieldMask>, violations: &mut Violations) -> Self {
-        let paths = mask.map_or(&[][..], |mask| mask.paths.as_slice());
-        if paths.is_empty() {
-            violations.add(FIELD, "must name the fields to change");
-        }
         let mut named = Self::default();
-        for (index, path) in paths.iter().enumerate() {
-            if let Err(problem) = named.name(path) {
-                violations.add(format!("{FIELD}.paths[{index}]"), problem);
-            }
-        }
+        read_paths(mask, violations, |path| named.name(path));
         named
     }
 
@@ -70,19 +62,90 @@ impl EndpointMask {
             "policy.hold_duration" => self.hold_duration = true,
             "policy.disable_after_dead" => self.disable_after_dead = true,
             output if OUTPUT_ONLY.contains(&output) => {
-                return Err(format!("`{output}` is output only; leave it out of the mask"));
+                return Err(output_only(output));
             }
             unknown => {
-                return Err(format!(
-                    "`{}` is not among `display_name`, `description`, `url`, `event_types`, `style`, `headers`, \
-                     `policy`, `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, \
+                return Err(not_among(
+                    unknown,
+                    "`display_name`, `description`, `url`, `event_types`, `style`, `headers`, `policy`, \
+                     `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, \
                      `policy.disable_after_dead`",
-                    echo(unknown)
                 ));
             }
         }
         Ok(())
     }
+}
+
+/// Which settings of an event type are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EventTypeMask {
+    pub(super) description: bool,
+    pub(super) schema: bool,
+    pub(super) deprecated: bool,
+}
+
+impl EventTypeMask {
+    /// Reads a mask, as [`EndpointMask::read`] does.
+    pub(super) fn read(mask: Option<&FieldMask>, violations: &mut Violations) -> Self {
+        let mut named = Self::default();
+        read_paths(mask, violations, |path| {
+            match path {
+                "description" => named.description = true,
+                "schema" => named.schema = true,
+                "deprecated" => named.deprecated = true,
+                "name" => return Err("`name` cannot be changed; leave it out of the mask".to_owned()),
+                "tenant_id" | "create_time" | "update_time" | "etag" => return Err(output_only(path)),
+                unknown => return Err(not_among(unknown, "`description`, `schema`, `deprecated`")),
+            }
+            Ok(())
+        });
+        named
+    }
+}
+
+/// Which settings of a tenant are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TenantMask {
+    pub(super) schema_check: bool,
+}
+
+impl TenantMask {
+    /// Reads a mask, as [`EndpointMask::read`] does.
+    pub(super) fn read(mask: Option<&FieldMask>, violations: &mut Violations) -> Self {
+        let mut named = Self::default();
+        read_paths(mask, violations, |path| {
+            match path {
+                "schema_check" => named.schema_check = true,
+                "id" => return Err("`id` cannot be changed; leave it out of the mask".to_owned()),
+                "create_time" | "update_time" | "etag" => return Err(output_only(path)),
+                unknown => return Err(not_among(unknown, "`schema_check`")),
+            }
+            Ok(())
+        });
+        named
+    }
+}
+
+/// Reads the paths of a mask; there must be some, and `name` takes each or says what is wrong with it.
+fn read_paths(mask: Option<&FieldMask>, violations: &mut Violations, mut name: impl FnMut(&str) -> Result<(), String>) {
+    let paths = mask.map_or(&[][..], |mask| mask.paths.as_slice());
+    if paths.is_empty() {
+        violations.add(FIELD, "must name the fields to change");
+    }
+    for (index, path) in paths.iter().enumerate() {
+        if let Err(problem) = name(path) {
+            violations.add(format!("{FIELD}.paths[{index}]"), problem);
+        }
+    }
+}
+
+fn output_only(path: &str) -> String {
+    format!("`{path}` is output only; leave it out of the mask")
+}
+
+fn not_among(path: &str, fields: &str) -> String {
+    format!("`{}` is not among {fields}", echo(path))
 }
 
 #[cfg(test)]
@@ -123,6 +186,26 @@ mod tests {
             ["", "*", "URL", "policy.", "policy.retry.preset", "secret", "endpoint.url", " url", "state", "etag"];
         for path in refused {
             assert_eq!(read(&["url", path]).1, ["update_mask.paths[1]"], "{path}");
+        }
+    }
+
+    #[test]
+    fn event_types_and_tenants_have_masks_of_their_own() {
+        let mask = |paths: &[&str]| FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() };
+        let mut violations = Violations::default();
+        let named = EventTypeMask::read(Some(&mask(&["schema", "deprecated"])), &mut violations);
+        assert_eq!(named, EventTypeMask { description: false, schema: true, deprecated: true });
+        assert!(TenantMask::read(Some(&mask(&["schema_check"])), &mut violations).schema_check);
+        assert_eq!(violations, Violations::default());
+        for path in ["", "*", "name", "tenant_id", "create_time", "update_time", "etag", "Schema", "schema.type"] {
+            let mut violations = Violations::default();
+            EventTypeMask::read(Some(&mask(&["schema", path])), &mut violations);
+            assert_eq!(violations.len(), 1, "{path}");
+        }
+        for path in ["", "*", "id", "create_time", "update_time", "etag", "schemaCheck"] {
+            let mut violations = Violations::default();
+            TenantMask::read(Some(&mask(&[path])), &mut violations);
+            assert_eq!(violations.len(), 1, "{path}");
         }
     }
 }

@@ -1,14 +1,19 @@
-//! The gRPC service: one thin file per resource, each of which converts, calls, and converts back.
+//! The gRPC services: one thin file per resource, each of which converts, calls, and converts back.
 //!
 //! What callers send is checked here, all of it at once, and nothing of it is trusted further in. Domain errors become
 //! statuses in one place ([`error`]). Nothing else in the crate imports this module.
 
+mod admin_service;
 mod attempts;
 mod convert;
 mod deadline;
 mod deliveries;
 mod endpoints;
 mod error;
+mod event_list;
+mod event_listing;
+mod event_routes;
+mod event_type_fields;
 mod event_types;
 mod events;
 mod explain;
@@ -23,50 +28,60 @@ mod loopback;
 mod mask;
 mod page;
 mod policy;
+mod publish_batch;
+mod publish_stream;
+mod published;
 mod scheme;
 mod secrets;
 mod serve;
 mod service;
 mod settings;
 mod show;
+mod sizes;
 mod style;
 mod tenant;
+mod tenants;
 mod violation;
+mod warnings;
 mod watch;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 
 pub(crate) use self::serve::serve;
 use crate::{
-    configure::Configurator, model::UrlPolicy, proto::webhook_service_server::WebhookServiceServer, publish::Publisher,
-    shared::Shared, watch::Watch,
+    configure::Configurator,
+    model::UrlPolicy,
+    proto::admin_service_server::AdminServiceServer,
+    publish::{PublishStreams, Publisher, StreamLimits},
+    shared::Shared,
+    watch::Watch,
 };
-
-/// Room in a message for everything beside the payload: 64 labels of at most 1,152 bytes, ids and names, or the 999 delays
-/// of a retry schedule.
-const MESSAGE_OVERHEAD_BYTES: usize = 256 * 1024;
 
 /// What the service refuses to take more of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest payload of an event, in bytes.
     pub payload_bytes_max: usize,
+    /// How much streams of events may ask for.
+    pub streams: StreamLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { payload_bytes_max: 256 * 1024 }
+        Self { payload_bytes_max: 256 * 1024, streams: StreamLimits::default() }
     }
 }
 
-/// The implementation of `WebhookService`. Cheap to clone.
+/// The implementation of `WebhookService` and `AdminService`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct WebhookApi {
     shared: Arc<Shared>,
     configurator: Configurator,
     publisher: Publisher,
+    streams: PublishStreams,
     watch: Watch,
     urls: Arc<UrlPolicy>,
     limits: Limits,
@@ -74,17 +89,24 @@ pub struct WebhookApi {
 
 impl WebhookApi {
     /// A service over what `shared` holds that publishes through `publisher`, streams from `watch` and takes URLs that
-    /// `urls` allows.
-    pub fn new(shared: Arc<Shared>, publisher: Publisher, watch: Watch, urls: UrlPolicy, limits: Limits) -> Self {
-        Self { configurator: Configurator::new(shared.clone()), shared, publisher, watch, urls: Arc::new(urls), limits }
+    /// `urls` allows. `shutdown` ends the streams of events.
+    pub fn new(
+        shared: Arc<Shared>,
+        publisher: Publisher,
+        watch: Watch,
+        urls: UrlPolicy,
+        limits: Limits,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let configurator = Configurator::new(shared.clone());
+        let streams = PublishStreams::new(publisher.clone(), limits.streams, shutdown);
+        Self { shared, configurator, publisher, streams, watch, urls: Arc::new(urls), limits }
     }
 
-    /// The service as tonic serves it, with the limit on the size of messages that follows from [`Limits`]. It takes
-    /// messages compressed with gzip, whose limit is that of what comes out, and answers so where that is accepted.
-    pub fn into_service(self) -> WebhookServiceServer<Self> {
-        let bytes_max = self.limits.payload_bytes_max.saturating_add(MESSAGE_OVERHEAD_BYTES);
-        WebhookServiceServer::new(self)
-            .max_decoding_message_size(bytes_max)
+    /// The service for operators as tonic serves it.
+    pub fn into_admin_service(self) -> AdminServiceServer<Self> {
+        AdminServiceServer::new(self)
+            .max_decoding_message_size(sizes::OVERHEAD_BYTES)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
     }

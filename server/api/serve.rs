@@ -13,8 +13,11 @@ use tower::ServiceBuilder;
 
 use super::{
     WebhookApi, deadline::Deadlines, explain::Explained, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly,
+    sizes::BySize,
 };
-use crate::proto::{DESCRIPTORS, webhook_service_server::WebhookServiceServer};
+use crate::proto::{
+    DESCRIPTORS, admin_service_server::AdminServiceServer, webhook_service_server::WebhookServiceServer,
+};
 
 /// An idle connection is pinged this often, and given up when it does not answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -22,6 +25,11 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Metadata beyond this is refused with HTTP status 431.
 const METADATA_BYTES_MAX: u32 = 16 * 1024;
+
+/// What one call may send ahead of its being read, and what all calls of a connection may together. A stream of events
+/// that is held up keeps its part for as long as that lasts; the rest is for the calls beside it.
+const CALL_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * CALL_WINDOW_BYTES;
 
 /// Calls that their client gave up before the server looked at them, on one connection; more end it. The library's own
 /// bound, 20, is met by a client that shares a connection among callers with short deadlines, and then every call on it is
@@ -68,6 +76,7 @@ pub(crate) fn serve(
                 let fit_now = *fit.borrow_and_update() && !stopping.is_cancelled();
                 let status = if fit_now { ServingStatus::Serving } else { ServingStatus::NotServing };
                 health.set_service_status(WebhookServiceServer::<WebhookApi>::NAME, status).await;
+                health.set_service_status(AdminServiceServer::<WebhookApi>::NAME, status).await;
                 health.set_service_status("", status).await;
                 tokio::select! {
                     () = stopping.cancelled(), if fit_now => {}
@@ -78,6 +87,8 @@ pub(crate) fn serve(
         tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .initial_stream_window_size(CALL_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(METADATA_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             // For key sets; calls are refused over it.
@@ -86,7 +97,8 @@ pub(crate) fn serve(
             .add_service(health_service)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
-            .add_service(api.into_service())
+            .add_service(api.clone().into_admin_service())
+            .add_service(BySize::new(api))
             .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
             .await
     })

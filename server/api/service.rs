@@ -4,11 +4,12 @@ use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     WebhookApi,
     error::{Error, panicked},
+    publish_stream::AcknowledgementStream,
     watch::WatchStream,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 const COMPRESSED_BYTES_MIN: usize = 1_024;
 
 /// Answers a call with a message.
-async fn answer<T: Message>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
+pub(super) async fn answer<T: Message>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
     let mut response = Response::new(guard(call).await?);
     if response.get_ref().encoded_len() < COMPRESSED_BYTES_MIN {
         response.disable_compression();
@@ -129,6 +130,13 @@ impl WebhookService for WebhookApi {
         answer(self.revoke_endpoint_secret(request.into_inner())).await
     }
 
+    async fn create_event_type(
+        &self,
+        request: Request<CreateEventTypeRequest>,
+    ) -> Result<Response<CreateEventTypeResponse>, Status> {
+        answer(self.create_event_type(request.into_inner())).await
+    }
+
     async fn import_event_types(
         &self,
         request: Request<ImportEventTypesRequest>,
@@ -150,6 +158,20 @@ impl WebhookService for WebhookApi {
         answer(self.list_event_types(request.into_inner())).await
     }
 
+    async fn update_event_type(
+        &self,
+        request: Request<UpdateEventTypeRequest>,
+    ) -> Result<Response<UpdateEventTypeResponse>, Status> {
+        answer(self.update_event_type(request.into_inner())).await
+    }
+
+    async fn delete_event_type(
+        &self,
+        request: Request<DeleteEventTypeRequest>,
+    ) -> Result<Response<DeleteEventTypeResponse>, Status> {
+        answer(self.delete_event_type(request.into_inner())).await
+    }
+
     async fn publish_event(
         &self,
         request: Request<PublishEventRequest>,
@@ -157,8 +179,42 @@ impl WebhookService for WebhookApi {
         answer(self.publish_event(request.into_inner())).await
     }
 
+    async fn batch_publish_events(
+        &self,
+        request: Request<BatchPublishEventsRequest>,
+    ) -> Result<Response<BatchPublishEventsResponse>, Status> {
+        answer(self.batch_publish_events(request.into_inner())).await
+    }
+
+    type PublishEventStreamStream = AcknowledgementStream;
+
+    async fn publish_event_stream(
+        &self,
+        request: Request<Streaming<PublishEventStreamRequest>>,
+    ) -> Result<Response<Self::PublishEventStreamStream>, Status> {
+        open(std::future::ready(self.publish_event_stream(request.into_inner()))).await
+    }
+
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, Status> {
         answer(self.get_event(request.into_inner())).await
+    }
+
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
+        answer(self.list_events(request.into_inner())).await
+    }
+
+    async fn cancel_event(
+        &self,
+        request: Request<CancelEventRequest>,
+    ) -> Result<Response<CancelEventResponse>, Status> {
+        answer(self.cancel_event(request.into_inner())).await
+    }
+
+    async fn expunge_event(
+        &self,
+        request: Request<ExpungeEventRequest>,
+    ) -> Result<Response<ExpungeEventResponse>, Status> {
+        answer(self.expunge_event(request.into_inner())).await
     }
 
     async fn get_delivery(

@@ -47,7 +47,7 @@ impl WebhookApi {
         }
     }
 
-    /// An event, payload included.
+    /// An event, with its payload if that was read.
     pub(super) fn show_event(&self, tenant: &Tenant, event: Event) -> proto::Event {
         proto::Event {
             id: event.content.id.to_string(),
@@ -58,6 +58,10 @@ impl WebhookApi {
             event_time: Some(timestamp(event.content.time)),
             labels: event.labels.into_iter().collect(),
             create_time: Some(timestamp(event.content.created)),
+            payload_bytes: i64::try_from(event.payload_bytes).unwrap_or(i64::MAX),
+            deliver_time: event.times.deliver_at.map(timestamp),
+            expire_time: event.times.expires.map(timestamp),
+            expunge_time: event.times.expunged.map(timestamp),
         }
     }
 
@@ -146,5 +150,6 @@ fn failure_kind(kind: Option<FailureKind>) -> proto::FailureKind {
         Some(FailureKind::LeaseLost) => proto::FailureKind::LeaseLost,
         Some(FailureKind::HeldTooLong) => proto::FailureKind::HeldTooLong,
         Some(FailureKind::EnvelopeUnsupported) => proto::FailureKind::EnvelopeUnsupported,
+        Some(FailureKind::Expired) => proto::FailureKind::Expired,
     }
 }

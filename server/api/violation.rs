@@ -1,13 +1,11 @@
 //! Collecting everything that is wrong with a request before it is refused.
 
+pub(super) use crate::model::echo;
 use crate::proto::ErrorReason;
 
 /// What the descriptions of one answer may take together, in bytes: a status travels in HTTP trailers, which gRPC's C and
 /// Java clients accept up to 8 KiB of, in base64.
 const VIOLATION_BYTES_MAX: usize = 4_096;
-
-/// The longest piece of a caller's text that a message repeats, in characters.
-const ECHO_CHARS_MAX: usize = 64;
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +18,46 @@ pub(super) struct Violation {
     pub(super) reason: Option<ErrorReason>,
 }
 
+/// What is kept of the violations of one request: more than an answer has room for. The others are counted.
+const KEPT_MAX: usize = 256;
+
 /// Everything that is wrong with a request.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Violations(Vec<Violation>);
+pub(super) struct Violations {
+    kept: Vec<Violation>,
+    count: usize,
+}
 
 impl Violations {
     /// Adds one without a reason of its own.
     pub(super) fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), description: description.into(), reason: None });
+        self.push(Violation { field: field.into(), description: description.into(), reason: None });
     }
 
     /// Adds one with a reason of its own.
     pub(super) fn add_for(&mut self, reason: ErrorReason, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), description: description.into(), reason: Some(reason) });
+        self.push(Violation { field: field.into(), description: description.into(), reason: Some(reason) });
+    }
+
+    fn push(&mut self, violation: Violation) {
+        self.count += 1;
+        if self.kept.len() < KEPT_MAX {
+            self.kept.push(violation);
+        }
+    }
+
+    /// Has the fields of the violations from number `from` on begin with another name, which is made if there are any:
+    /// what is `event.id` by itself is `events[3].id` in a list.
+    pub(super) fn rename(&mut self, from: usize, name: &str, other: impl FnOnce() -> String) {
+        let Some(renamed @ [_, ..]) = self.kept.get_mut(from..) else { return };
+        let other = other();
+        for violation in renamed {
+            if let Some(rest) = violation.field.strip_prefix(name)
+                && (rest.is_empty() || rest.starts_with('.'))
+            {
+                violation.field = format!("{other}{rest}");
+            }
+        }
     }
 
     /// Takes the value of a conversion, or notes what is wrong with it.
@@ -42,27 +67,28 @@ impl Violations {
 
     /// How much is wrong so far.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.count
     }
 
     /// Succeeds if nothing is wrong.
     pub(super) fn check(self) -> Result<(), super::error::Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(super::error::Error::Invalid(self)) }
+        if self.count == 0 { Ok(()) } else { Err(super::error::Error::Invalid(self)) }
     }
 
     /// The reason of the refusal: the first that is more than INVALID_REQUEST.
     pub(super) fn reason(&self) -> ErrorReason {
-        self.0.iter().find_map(|violation| violation.reason).unwrap_or(ErrorReason::InvalidRequest)
+        self.kept.iter().find_map(|violation| violation.reason).unwrap_or(ErrorReason::InvalidRequest)
     }
 
     /// What is shown: all of them, or as many as fit into a status and how many more there are.
     pub(super) fn into_shown(self) -> Vec<(String, String)> {
-        let count = self.0.len();
+        let count = self.count;
         let mut room = VIOLATION_BYTES_MAX;
         let mut shown = Vec::new();
-        for Violation { field, description, .. } in self.0 {
+        for (index, Violation { field, description, .. }) in self.kept.into_iter().enumerate() {
             let bytes = field.len() + description.len();
-            if bytes > room {
+            let last_kept_of_more = index + 1 == KEPT_MAX && count > KEPT_MAX;
+            if bytes > room || last_kept_of_more {
                 let more = count - shown.len();
                 shown.push((field, format!("and {more} violations from here on do not fit into this answer")));
                 break;
@@ -72,15 +98,6 @@ impl Violations {
         }
         shown
     }
-}
-
-/// A caller's text as a message may repeat it: at most 64 characters, escaped.
-pub(super) fn echo(text: &str) -> String {
-    let mut echoed: String = text.escape_debug().take(ECHO_CHARS_MAX).collect();
-    if text.escape_debug().nth(ECHO_CHARS_MAX).is_some() {
-        echoed.push('…');
-    }
-    echoed
 }
 
 /// What is wrong with a text for people, if anything: UTF-8 (which the transport checks), without NUL, bounded.
@@ -123,9 +140,26 @@ mod tests {
     }
 
     #[test]
-    fn echo_is_short_and_escaped() {
-        assert_eq!(echo("a\r\n\u{202e}b"), "a\\r\\n\\u{202e}b");
-        assert_eq!(echo(&"x".repeat(64)).chars().count(), 64);
-        assert_eq!(echo(&"x".repeat(65)), format!("{}…", "x".repeat(64)));
+    fn violations_without_number_cost_no_memory_without_bound() {
+        let mut violations = Violations::default();
+        for index in 0..100_000 {
+            violations.add(format!("list[{index}]"), "");
+        }
+        assert_eq!((violations.len(), violations.kept.len()), (100_000, KEPT_MAX));
+        let (_, last) = violations.into_shown().pop().unwrap();
+        assert!(last.contains("99745 violations"), "{last}");
+    }
+
+    #[test]
+    fn fields_are_renamed_from_a_place_on() {
+        let mut violations = Violations::default();
+        violations.add("event.id", "");
+        violations.rename(1, "event", || panic!("there is nothing to be renamed"));
+        for field in ["event.id", "event", "events", "tenant_id"] {
+            violations.add(field, "");
+        }
+        violations.rename(1, "event", || "events[3]".to_owned());
+        let fields: Vec<_> = violations.into_shown().into_iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["event.id", "events[3].id", "events[3]", "events", "tenant_id"]);
     }
 }

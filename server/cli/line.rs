@@ -176,6 +176,7 @@ fn failure_word(kind: FailureKind) -> Option<&'static str> {
         FailureKind::LeaseLost => Some("lost in a restart"),
         FailureKind::HeldTooLong => Some("held too long"),
         FailureKind::EnvelopeUnsupported => Some("payload does not fit the style"),
+        FailureKind::Expired => Some("expired"),
     }
 }
 

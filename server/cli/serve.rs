@@ -108,7 +108,7 @@ impl ServeArgs {
             urls: UrlPolicy { allow_http: self.allow_http, ports: ports.clone(), addresses: addresses.clone() },
             egress: EgressConfig { allow_http: self.allow_http, ports, addresses, ..EgressConfig::default() },
             room: Room { slots: self.in_flight_max, ..Room::default() },
-            limits: Limits { payload_bytes_max: self.payload_bytes_max as usize },
+            limits: Limits { payload_bytes_max: self.payload_bytes_max as usize, ..Limits::default() },
             watch: watch::Config::default(),
             clock: Clock::system(),
         })

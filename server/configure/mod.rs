@@ -1,9 +1,10 @@
-//! Changing the configuration: endpoints and their secrets, and catalogues of event types.
+//! Changing the configuration: endpoints and their secrets, catalogues of event types, and settings of tenants.
 //!
 //! Every change is one unit of database work: the row is read and checked, the configuration version raised, the row, its
 //! secrets and one log row written, and all of it committed. What was committed is applied to the memory that routing and
 //! attempts read before the unit gives the write lock up, so no later commit is routed by the older configuration.
-//! Catalogues are read by neither, so a change of one is its rows alone.
+//! Of catalogues and tenants publishing reads what it checks events by, so a change of one raises the version as well and is
+//! applied likewise; it is no transition that watchers would see.
 
 mod catalogue;
 mod endpoint;
@@ -13,16 +14,18 @@ mod rotation;
 mod scheme;
 mod secret;
 mod state;
+mod tenant;
 
 use std::sync::Arc;
 
 pub use self::{
-    catalogue::{EVENT_TYPES_MAX, Imported},
+    catalogue::{EVENT_TYPES_MAX, EventTypePatch, Imported, SCHEMAS_BYTES_MAX},
     endpoint::{EndpointPatch, NewEndpoint},
-    etag::etag,
+    etag::{etag, event_type_etag, tenant_etag},
     header::HeaderPatch,
     rotation::{OVERLAP_DEFAULT, OVERLAP_MAX, Rotation, SECRETS_MAX, Takeover},
     scheme::NewSecret,
+    tenant::TenantPatch,
 };
 use crate::{
     model::{
@@ -40,8 +43,8 @@ pub enum Error {
     /// The tenant has no such endpoint; read the list again.
     #[error("no such endpoint")]
     NotFound,
-    /// Somebody else changed the endpoint since its etag was read; read it again.
-    #[error("the endpoint changed since its etag was read")]
+    /// Somebody else changed it since its etag was read; read it again.
+    #[error("it changed since its etag was read")]
     Conflict,
     /// The change does not fit what the endpoint is; all that is wrong with it.
     #[error("the change does not fit the endpoint: {0:?}")]
@@ -67,6 +70,21 @@ pub enum Error {
         /// So many it would hold.
         count: usize,
     },
+    /// The schemas of the catalogue would take more room than they may.
+    #[error("the catalogue would hold {bytes} bytes of schemas; the limit is {SCHEMAS_BYTES_MAX}")]
+    CatalogueTooLarge {
+        /// So many bytes they would take.
+        bytes: usize,
+    },
+    /// The catalogue has an event type of this name; update that one.
+    #[error("the catalogue has this event type already")]
+    EventTypeExists,
+    /// The catalogue has no event type of this name.
+    #[error("no such event type")]
+    NoSuchEventType,
+    /// There is no such tenant.
+    #[error("no such tenant")]
+    NoSuchTenant,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -54,6 +54,10 @@ async fn make(dispatcher: &Dispatcher, job: Job) -> Option<Job> {
             let outcome = unsent(FailureKind::EnvelopeUnsupported, format!("no request was made: {error}"));
             (0, Some((outcome, Decision::Dead)))
         }
+        Begun::Expired => {
+            let detail = "no request was made: the event had expired".to_owned();
+            (0, Some((unsent(FailureKind::Expired, detail), Decision::Dead)))
+        }
         Begun::Unwanted => (0, None),
     };
     let (job, next) = slot.free(pace)?;
@@ -68,6 +72,8 @@ enum Begun {
     Request(Arc<EndpointEntry>, Body),
     /// The payload does not fit into what the endpoint's style makes of it.
     Unsupported(BodyError),
+    /// No attempt may begin any more.
+    Expired,
     /// The endpoint is not to get it now, or the attempt could not be recorded.
     Unwanted,
 }
@@ -81,6 +87,7 @@ async fn begin(dispatcher: &Dispatcher, job: &Job) -> Begun {
     // Read after it was recorded, which takes a while: attempts go by the endpoint as it is now.
     let Some(entry) = wanting(dispatcher, job) else { return Begun::Unwanted };
     match make_body(job, &entry).await {
+        Ok(_) if job.event.has_expired(dispatcher.shared.clock.now()) => Begun::Expired,
         Ok(body) => Begun::Request(entry, body),
         Err(error) => Begun::Unsupported(error),
     }
@@ -125,7 +132,9 @@ fn decide_for(dispatcher: &Dispatcher, job: &Job, entry: &EndpointEntry, outcome
         return if outcome.failure.is_none() { Decision::Delivered } else { Decision::Dead };
     }
     let made = job.attempt.saturating_sub(job.base);
-    decide(entry.endpoint.settings.retry(), outcome, made, dispatcher.shared.clock.now(), rand::random::<f64>())
+    let now = dispatcher.shared.clock.now();
+    let decision = decide(entry.endpoint.settings.retry(), outcome, made, now, rand::random::<f64>());
+    decision.before(job.event.expires)
 }
 
 fn pace_of(outcome: &Outcome) -> Pace {
@@ -164,3 +173,6 @@ impl Drop for Slot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

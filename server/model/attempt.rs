@@ -30,10 +30,17 @@ pub enum FailureKind {
     HeldTooLong = 9,
     /// The payload does not fit into the endpoint's envelope or body form; no request was made.
     EnvelopeUnsupported = 10,
+    /// The event expired; no request was made after that.
+    Expired = 11,
 }
 
 impl FailureKind {
-    const ALL: [Self; 10] = [
+    /// Whether the endpoint was not asked for a reason of the event's, which says nothing of the endpoint.
+    pub fn spares_endpoint(self) -> bool {
+        matches!(self, Self::EnvelopeUnsupported | Self::Expired)
+    }
+
+    const ALL: [Self; 11] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -44,6 +51,7 @@ impl FailureKind {
         Self::LeaseLost,
         Self::HeldTooLong,
         Self::EnvelopeUnsupported,
+        Self::Expired,
     ];
 
     /// Reads the number; `None` if there is no such kind.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{EndpointKey, EventKey, TenantKey, Timestamp};
+use super::{EndpointKey, EventKey, TenantKey, Timestamp, TypeFilter};
 
 /// An event as its publisher handed it over, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,20 @@ pub struct NewEvent {
     pub payload: Bytes,
     /// When it happened, if the publisher said so.
     pub time: Option<Timestamp>,
+    /// No attempt is made before.
+    pub deliver_at: Option<Timestamp>,
+    /// No attempt begins then or later.
+    pub expires: Option<Timestamp>,
     /// Labels, sorted by key.
     pub labels: BTreeMap<String, String>,
+}
+
+impl NewEvent {
+    /// What it takes of memory as far as its publisher decides it: payload and labels.
+    pub fn bytes(&self) -> usize {
+        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.payload.len() + labels
+    }
 }
 
 /// The media type of an event that was published without one.
@@ -49,13 +61,61 @@ pub struct EventContent {
     pub created: Timestamp,
     /// The one endpoint it is for, if it is a ping.
     pub ping_of: Option<EndpointKey>,
+    /// No attempt begins then or later.
+    pub expires: Option<Timestamp>,
+}
+
+impl EventContent {
+    /// Whether no attempt may begin at `now` any more.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// The times of an event that few have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventTimes {
+    /// No attempt is made before.
+    pub deliver_at: Option<Timestamp>,
+    /// No attempt begins then or later.
+    pub expires: Option<Timestamp>,
+    /// When its payload and labels were erased.
+    pub expunged: Option<Timestamp>,
+}
+
+/// Which events a list holds; conditions are combined with AND, an empty one selects all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventFilter {
+    /// Of a type that one of these patterns matches.
+    pub event_types: TypeFilter,
+    /// With all of these labels.
+    pub labels: BTreeMap<String, String>,
+    /// Published then or later.
+    pub start: Option<Timestamp>,
+    /// Published before.
+    pub end: Option<Timestamp>,
+}
+
+impl EventFilter {
+    /// Whether it selects an event.
+    pub fn selects(&self, event: &Event) -> bool {
+        let created = event.content.created;
+        self.start.is_none_or(|start| created >= start)
+            && self.end.is_none_or(|end| created < end)
+            && self.event_types.matches(&event.content.event_type)
+            && self.labels.iter().all(|(name, value)| event.labels.get(name) == Some(value))
+    }
 }
 
 /// An event as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// What deliveries need of it.
+    /// What deliveries need of it; in lists without the payload.
     pub content: EventContent,
+    /// The payload's size in bytes.
+    pub payload_bytes: u64,
+    /// The times that few events have.
+    pub times: EventTimes,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The configuration version it was routed under.

@@ -6,6 +6,7 @@ mod address;
 mod attempt;
 mod custom_header;
 mod delivery;
+mod echo;
 mod endpoint;
 pub mod envelope;
 mod event;
@@ -16,8 +17,10 @@ mod id;
 mod key;
 mod media_type;
 mod retry;
+pub mod schema;
 mod secret;
 mod style;
+mod tenant;
 mod time;
 mod transition;
 mod url;
@@ -31,9 +34,10 @@ pub use self::{
         headers_taken,
     },
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
+    echo::echo,
     endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus},
-    event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
-    event_type::{EventType, EventTypeSettings},
+    event::{DEFAULT_CONTENT_TYPE, Event, EventContent, EventFilter, EventTimes, NewEvent},
+    event_type::{EventType, EventTypeFilter, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},
     header::{HEADER_NAME_BYTES_MAX, HeaderNameError, check_header_name},
     id::{AttemptId, IdCodec, IdError},
@@ -42,6 +46,7 @@ pub use self::{
     retry::{Decision, RetrySchedule, decide},
     secret::{Begin, Secret, signing},
     style::{ChosenScheme, EndpointScheme, SCHEMES_MAX, SchemeChoice, Style, StyleChoice, StylePreset, StyleViolation},
+    tenant::{SchemaCheck, Tenant},
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},
     url::{UrlError, UrlPolicy},

@@ -106,8 +106,21 @@ pub enum Decision {
     RetryAt(Timestamp),
     /// It is given up.
     Dead,
+    /// It would be tried again, but not before its event expires: it is given up for that.
+    Expired,
     /// It is given up, and the endpoint wants nothing more (410 Gone).
     DeadAndGone,
+}
+
+impl Decision {
+    /// What follows for an event that expires: no attempt begins then or later.
+    #[must_use]
+    pub fn before(self, expires: Option<Timestamp>) -> Self {
+        match (self, expires) {
+            (Self::RetryAt(at), Some(expires)) if at >= expires => Self::Expired,
+            _ => self,
+        }
+    }
 }
 
 /// Decides what follows. `attempts_made` counts this attempt and those before it since the schedule began; `jitter` is
@@ -173,6 +186,19 @@ mod tests {
         match decide(&RetrySchedule::Standard, &outcome(status, retry_after), 2, NOW, jitter) {
             Decision::RetryAt(at) => at.since(NOW),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn retry_is_given_up_unless_it_is_due_before_the_event_expires() {
+        let at = |micros| Timestamp::from_micros(micros);
+        assert_eq!(Decision::RetryAt(at(9)).before(Some(at(10))), Decision::RetryAt(at(9)));
+        for due in [10, 11] {
+            assert_eq!(Decision::RetryAt(at(due)).before(Some(at(10))), Decision::Expired);
+        }
+        assert_eq!(Decision::RetryAt(at(i64::MAX)).before(None), Decision::RetryAt(at(i64::MAX)));
+        for other in [Decision::Delivered, Decision::Dead, Decision::DeadAndGone] {
+            assert_eq!(other.before(Some(at(i64::MIN))), other);
         }
     }
 

@@ -1,21 +1,31 @@
 //! Publishing: from a checked event to its acknowledgement.
 //!
 //! Events queue for the next turn of the committer, within bounds on their number and bytes; who publishes beyond them is
-//! told to come back. An acknowledgement is given only after the commit.
+//! told to come back, or waits if it is a stream. An acknowledgement is given only after the commit. Before it queues an event
+//! is held against its type's description ([`check`]).
 
+mod catalogue;
+mod check;
 mod fingerprint;
 mod queue;
 mod routes;
+mod stream;
+mod window;
 
 use std::sync::Arc;
 
-pub(crate) use self::{
-    fingerprint::fingerprint,
-    queue::{Submission, queue},
-};
 pub use self::{
+    catalogue::{Catalogue, TypeRule},
+    check::{VIOLATIONS_MAX, Verdict, WARNINGS_MAX, Warning, check},
     queue::Publisher,
     routes::{EndpointEntry, Routes},
+    stream::StreamLimits,
+};
+pub(crate) use self::{
+    fingerprint::fingerprint,
+    queue::{Share, Submission, queue},
+    stream::{PublishStreams, Reader, Request, StreamEnd},
+    window::{Acknowledgement, Outcome},
 };
 
 /// The type of the event that a ping sends.
@@ -41,6 +51,9 @@ pub enum PublishError {
     /// The queue is full; try again.
     #[error("the publish queue is full")]
     Overloaded,
+    /// It has expired: no attempt could begin any more.
+    #[error("the event has expired")]
+    Expired,
     /// The id was used for another event.
     #[error("an event with this id and other content was published before")]
     IdReused,

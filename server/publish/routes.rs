@@ -101,6 +101,12 @@ impl Routes {
         self.read().cfg
     }
 
+    /// A configuration of version `cfg` was committed in which no endpoint changed.
+    pub fn advance(&self, cfg: i64) {
+        let mut inner = self.write();
+        inner.cfg = inner.cfg.max(cfg);
+    }
+
     /// Takes a committed endpoint over. An entry older than the one that is there changes nothing.
     pub fn apply(&self, entry: EndpointEntry) {
         let mut inner = self.write();

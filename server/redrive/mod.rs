@@ -1,10 +1,13 @@
-//! Redriving by hand: making one delivery due now, or cancelling it.
+//! Redriving by hand: making one delivery due now, or cancelling it; cancelling or expunging an event ([`event`]).
 //!
-//! Each verb is one unit of database work: the delivery is read, its state checked, the row and one log row written and
+//! Each verb on a delivery is one unit of database work: the delivery is read, its state checked, the row and one log row written and
 //! committed. What the engine does to deliveries by itself is not here.
+
+mod event;
 
 use std::sync::Arc;
 
+pub use self::event::{EventCancelled, cancel_event, expunge_event};
 use crate::{
     model::{
         Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, TenantKey,
@@ -20,6 +23,15 @@ pub enum Error {
     /// The tenant has no such delivery.
     #[error("no such delivery")]
     NotFound,
+    /// The tenant has no such event.
+    #[error("no such event")]
+    NoEvent,
+    /// The delivery's event was expunged: there is nothing to deliver.
+    #[error("the event was expunged")]
+    EventExpunged,
+    /// The delivery's event has expired.
+    #[error("the event has expired")]
+    EventExpired,
     /// The delivery's state does not allow it.
     #[error("the delivery's state does not allow it")]
     State(ShownState),
@@ -40,17 +52,21 @@ pub enum Cancelled {
     WithAttempt,
 }
 
-/// Makes a delivery due now and returns it: one that is dead or cancelled starts its schedule anew, a pending one goes on
-/// with its schedule.
+/// Makes a delivery due now, or when its event is to be delivered if that is still to come, and returns it: one that is dead
+/// or cancelled starts its schedule anew, a pending one goes on with its schedule.
 ///
 /// # Errors
-/// [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is disabled or deleted,
-/// [`Error::NotFound`], [`Error::Store`].
+/// [`Error::EventExpunged`], [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is
+/// disabled or deleted, [`Error::EventExpired`], [`Error::NotFound`], [`Error::Store`].
 pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<Delivery, Error> {
     let at = shared.clone();
     let unit = shared.db.write_checked(move |tx| {
         Box::pin(async move {
             let (row, endpoint) = read(tx, tenant, key).await?;
+            let times = store::event_time::get(tx.conn(), key.event).await?;
+            if times.expunged.is_some() {
+                return Err(Error::EventExpunged);
+            }
             match row.state {
                 DeliveryState::Pending | DeliveryState::Dead | DeliveryState::Cancelled => {}
                 DeliveryState::InFlight | DeliveryState::Delivered => {
@@ -64,11 +80,15 @@ pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) ->
                 }
             }
             let now = at.clock.now();
-            store::delivery::make_due(tx, key, now).await?;
-            store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: now }]).await?;
+            let due = times.deliver_at.map_or(now, |deliver_at| deliver_at.max(now));
+            if times.expires.is_some_and(|expires| expires <= due) {
+                return Err(Error::EventExpired);
+            }
+            store::delivery::make_due(tx, key, due, now).await?;
+            store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: due }]).await?;
             let (row, _) = read(tx, tenant, key).await?;
             commit(tx, &at, now, &row, ShownState::Pending, TransitionKind::Resent).await?;
-            at.wake.now();
+            at.wake.due(due);
             Ok(row.shown(endpoint))
         })
     });

@@ -50,7 +50,7 @@ async fn start_on(database: store::Config, port: u16) -> Server {
         urls: UrlPolicy { allow_http: true, ports: vec![port], addresses: addresses.clone() },
         egress: EgressConfig { allow_http: true, ports: vec![port], addresses, ..EgressConfig::default() },
         room: Room::default(),
-        limits: api::Limits { payload_bytes_max: 1 << 20 },
+        limits: api::Limits { payload_bytes_max: 1 << 20, ..api::Limits::default() },
         watch: watch::Config::default(),
         clock: Clock::system(),
     };

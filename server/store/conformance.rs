@@ -4,6 +4,7 @@
 
 mod configuration;
 mod engine;
+mod event_times;
 
 use std::fmt::Debug;
 
@@ -17,15 +18,19 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 17] = [
+const SOURCES: [(&str, &str); 21] = [
     ("attempt", include_str!("attempt.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
     ("event", include_str!("event.rs")),
+    ("event_delivery", include_str!("event_delivery.rs")),
+    ("event_era", include_str!("event_era.rs")),
+    ("event_time", include_str!("event_time.rs")),
     ("event_type", include_str!("event_type.rs")),
     ("header", include_str!("header.rs")),
     ("health", include_str!("health.rs")),
     ("hot", include_str!("hot/end.rs")),
+    ("hot", include_str!("hot/overdue.rs")),
     ("hot", include_str!("hot/publish.rs")),
     ("hot", include_str!("hot/settle.rs")),
     ("lane", include_str!("lane.rs")),
@@ -127,6 +132,7 @@ async fn answers() -> Vec<String> {
     let mut house = House { shared, answers: Vec::new() };
     configuration::run(&mut house).await;
     engine::run(&mut house).await;
+    event_times::run(&mut house).await;
     house.shared.db.close().await;
     house.answers
 }
@@ -146,7 +152,12 @@ async fn both_databases_give_the_same_answers() {
 
 #[test]
 fn script_calls_every_function() {
-    let script = [include_str!("conformance/configuration.rs"), include_str!("conformance/engine.rs")].concat();
+    let script = [
+        include_str!("conformance/configuration.rs"),
+        include_str!("conformance/engine.rs"),
+        include_str!("conformance/event_times.rs"),
+    ]
+    .concat();
     let mut functions = 0;
     for (module, source) in SOURCES {
         for declared in source.split("\npub(crate) async fn ").skip(1) {

@@ -96,12 +96,6 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: DeliveryKey) ->
     fetch_optional!(conn, sql, key.event.0, key.endpoint.0, tenant.0)?.map(read).transpose()
 }
 
-/// All deliveries of an event, by endpoint, `limit` at most.
-pub(crate) async fn of_event(conn: &mut Conn, event: EventKey, limit: i64) -> Result<Vec<DeliveryRow>> {
-    let sql = select!("d.event = $1 ORDER BY d.endpoint LIMIT $2");
-    fetch_all!(conn, sql, event.0, limit)?.into_iter().map(read).collect()
-}
-
 /// The next `limit` deliveries after `after`, newest event first, of every tenant: the caller picks its own, so that a
 /// tenant with few among many is served in bounded steps.
 pub(crate) async fn page(conn: &mut Conn, after: Position, limit: i64) -> Result<Vec<DeliveryRow>> {
@@ -124,19 +118,21 @@ pub(crate) async fn page_of_endpoint(
     fetch_all!(conn, sql, endpoint.0, below, limit)?.into_iter().map(read).collect()
 }
 
-/// Makes a delivery due at `now`: one that had ended starts its schedule anew. The caller has checked its state.
-pub(crate) async fn make_due(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> Result<()> {
+/// Makes a delivery due at `due`: one that had ended starts its schedule anew. The caller has checked its state.
+pub(crate) async fn make_due(tx: &mut Tx, key: DeliveryKey, due: Timestamp, now: Timestamp) -> Result<()> {
     let sql = "UPDATE delivery SET base = CASE WHEN state = 1 THEN base ELSE attempt END, state = 1, owner = 0, \
-               cancel = 0, ready_at = $3, dead_at = NULL, updated = $3 \
+               cancel = 0, ready_at = $3, dead_at = NULL, updated = $4 \
                WHERE event = $1 AND endpoint = $2 AND state IN (1, 4, 5)";
-    execute!(&mut tx.conn, sql, key.event.0, key.endpoint.0, now.as_micros())?;
+    execute!(&mut tx.conn, sql, key.event.0, key.endpoint.0, due.as_micros(), now.as_micros())?;
     Ok(())
 }
 
-/// Makes up to `limit` pending deliveries of an endpoint due at `now` that would be due later. Returns how many.
+/// Makes up to `limit` pending deliveries of an endpoint due at `now` that would be due later, but for those whose event is
+/// not to be delivered yet. Returns how many.
 pub(crate) async fn make_held_due(tx: &mut Tx, endpoint: EndpointKey, now: Timestamp, limit: u64) -> Result<u64> {
     let sql = "UPDATE delivery SET ready_at = $2 WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
-               WHERE endpoint = $1 AND ready_at > $2 ORDER BY ready_at, event LIMIT $3)";
+               WHERE endpoint = $1 AND ready_at > $2 AND NOT EXISTS (SELECT 1 FROM event_time t \
+               WHERE t.event = delivery.event AND t.deliver_at > $2) ORDER BY ready_at, event LIMIT $3)";
     execute!(&mut tx.conn, sql, endpoint.0, now.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX))
 }
 

@@ -117,17 +117,19 @@ pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<
     fetch_all!(conn, sql, after, limit)?.into_iter().map(read).collect()
 }
 
-/// What routing read of each endpoint of a tenant at configuration version `cfg`, oldest endpoint first.
+/// What routing read of the next `limit` endpoints of a tenant after `after` at configuration version `cfg`, oldest endpoint
+/// first.
 pub(crate) async fn versions_at(
     conn: &mut Conn,
     tenant: TenantKey,
     cfg: i64,
+    after: EndpointKey,
     limit: i64,
 ) -> Result<Vec<EndpointVersion>> {
     let sql = "SELECT v.endpoint, v.filter, v.state, v.reason FROM endpoint_version v \
                WHERE v.tenant = $1 AND v.cfg = (SELECT max(w.cfg) FROM endpoint_version w \
-               WHERE w.endpoint = v.endpoint AND w.cfg <= $2) AND v.state <> 3 ORDER BY v.endpoint LIMIT $3";
-    let rows: Vec<(i64, String, i64, i64)> = fetch_all!(conn, sql, tenant.0, cfg, limit)?;
+               WHERE w.endpoint = v.endpoint AND w.cfg <= $2) AND v.state <> 3 AND v.endpoint > $3 ORDER BY v.endpoint LIMIT $4";
+    let rows: Vec<(i64, String, i64, i64)> = fetch_all!(conn, sql, tenant.0, cfg, after.0, limit)?;
     rows.into_iter()
         .map(|(endpoint, filter, state, reason)| {
             Ok(EndpointVersion {

@@ -1,10 +1,10 @@
-//! Events. Publishing writes them in `hot`; here they are read.
+//! Events. Publishing writes them in `hot`; here they are read, one by one or in lists.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Conn, Error, Result, Tx,
-    sql::{MultiRow, column, fetch_optional, pieces},
+    Conn, Error, Result, Tx, event_time,
+    sql::{MultiRow, column, fetch_all, fetch_optional, pieces},
 };
 use crate::model::{EndpointKey, Event, EventContent, EventKey, TenantKey, Timestamp};
 
@@ -34,8 +34,8 @@ pub struct EventHeading {
 
 const CONTENTS: MultiRow = MultiRow {
     head: "WITH k (key) AS (",
-    tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time \
-            FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c \
+    tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time, x.expires \
+            FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c LEFT JOIN event_time x ON x.event = e.key \
             WHERE e.key = k.key AND t.key = e.type AND c.key = e.content_type",
     columns: &["bigint"],
 };
@@ -47,6 +47,31 @@ const HEADINGS: MultiRow = MultiRow {
     columns: &["bigint"],
 };
 
+/// Selects all of an event, with these for its payload and its labels.
+macro_rules! select {
+    ($payload:literal, $labels:literal, $tail:literal) => {
+        concat!(
+            "SELECT e.key, e.tenant, e.id, t.text, c.text, e.created, e.ping_of, e.time, e.cfg, ",
+            "CAST(length(e.payload) AS BIGINT), ",
+            $payload,
+            ", ",
+            $labels,
+            ", x.deliver_at, x.expires, x.expunged \
+             FROM event e CROSS JOIN name t CROSS JOIN name c LEFT JOIN event_time x ON x.event = e.key \
+             WHERE t.key = e.type AND c.key = e.content_type AND ",
+            $tail
+        )
+    };
+}
+
+pub(in crate::store) const NEWEST_BELOW: &str = "SELECT key FROM event WHERE key < $1 ORDER BY key DESC LIMIT 1";
+
+pub(in crate::store) const PAGE: &str = select!(
+    "NULL",
+    "CASE WHEN e.tenant = $1 THEN e.labels END",
+    "e.key >= $2 AND e.key < $3 ORDER BY e.key DESC LIMIT $4"
+);
+
 /// The event a tenant published under `id`, as far as a repeat is compared with it.
 pub(crate) async fn find_published(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<StoredEvent>> {
     let sql = "SELECT key, fanout, fingerprint FROM event WHERE tenant = $1 AND id = $2";
@@ -56,16 +81,33 @@ pub(crate) async fn find_published(conn: &mut Conn, tenant: TenantKey, id: &str)
 
 /// The event a tenant published under `id`.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<Event>> {
-    let sql = "SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time, e.labels, e.cfg \
-               FROM event e JOIN name t ON t.key = e.type JOIN name c ON c.key = e.content_type \
-               WHERE e.tenant = $1 AND e.id = $2";
-    type Row = (i64, i64, String, String, String, Vec<u8>, i64, i64, i64, Vec<u8>, i64);
-    let row: Option<Row> = fetch_optional!(conn, sql, tenant.0, id)?;
-    let Some((key, tenant, id, event_type, content_type, payload, created, ping_of, time, labels, cfg)) = row else {
-        return Ok(None);
-    };
-    let content = read_content((key, tenant, id, event_type, content_type, payload, created, ping_of, time));
-    Ok(Some(Event { content, labels: read_labels(&labels)?, cfg }))
+    let sql = select!("e.payload", "e.labels", "e.tenant = $1 AND e.id = $2");
+    fetch_optional!(conn, sql, tenant.0, id)?.map(read_event).transpose()
+}
+
+/// The key of the event a tenant published under `id`.
+pub(crate) async fn find(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<EventKey>> {
+    let sql = "SELECT key FROM event WHERE tenant = $1 AND id = $2";
+    let row: Option<(i64,)> = fetch_optional!(conn, sql, tenant.0, id)?;
+    Ok(row.map(|(key,)| EventKey(key)))
+}
+
+/// The newest event before `below`, of any tenant.
+pub(crate) async fn newest_below(conn: &mut Conn, below: EventKey) -> Result<Option<EventKey>> {
+    let row: Option<(i64,)> = fetch_optional!(conn, NEWEST_BELOW, below.0)?;
+    Ok(row.map(|(key,)| EventKey(key)))
+}
+
+/// The newest `limit` events of `low..high`, newest first, without payloads. They are of every tenant, so that one with few
+/// among many is served in bounded steps, but those that are not of `tenant` are without labels too.
+pub(crate) async fn page(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    low: EventKey,
+    high: EventKey,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    fetch_all!(conn, PAGE, tenant.0, low.0, high.0, limit)?.into_iter().map(read_event).collect()
 }
 
 /// What deliveries need of the events `keys`, in no order.
@@ -115,10 +157,41 @@ pub(crate) async fn headings(tx: &mut Tx, keys: &[EventKey]) -> Result<Vec<Event
     Ok(rows.into_iter().map(read).collect())
 }
 
-type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64, i64);
+type EventRow = (
+    i64,
+    i64,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+);
+
+fn read_event(row: EventRow) -> Result<Event> {
+    let (key, tenant, id, event_type, content_type, created, ping_of, time, cfg, payload_bytes, payload, labels, ..) =
+        row;
+    let payload = payload.unwrap_or_default();
+    Ok(Event {
+        content: read_content((key, tenant, id, event_type, content_type, payload, created, ping_of, time, row.13)),
+        payload_bytes: u64::try_from(payload_bytes).unwrap_or(0),
+        times: event_time::read((row.12, row.13, row.14)),
+        labels: read_labels(&labels.unwrap_or_default())?,
+        cfg,
+    })
+}
+
+type ContentRow = (i64, i64, String, String, String, Vec<u8>, i64, i64, i64, Option<i64>);
 
 fn read_content(row: ContentRow) -> EventContent {
-    let (key, tenant, id, event_type, content_type, payload, created, ping_of, time) = row;
+    let (key, tenant, id, event_type, content_type, payload, created, ping_of, time, expires) = row;
     EventContent {
         key: EventKey(key),
         tenant: TenantKey(tenant),
@@ -129,6 +202,7 @@ fn read_content(row: ContentRow) -> EventContent {
         time: Timestamp::from_micros(time),
         created: Timestamp::from_micros(created),
         ping_of: (ping_of != 0).then_some(EndpointKey(ping_of)),
+        expires: expires.map(Timestamp::from_micros),
     }
 }
 

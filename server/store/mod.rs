@@ -12,6 +12,9 @@ pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;
 pub(crate) mod event;
+pub(crate) mod event_delivery;
+pub(crate) mod event_era;
+pub(crate) mod event_time;
 pub(crate) mod event_type;
 pub(crate) mod header;
 pub(crate) mod health;
@@ -48,9 +51,10 @@ pub use self::{
     endpoint::EndpointVersion,
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
-    event_type::Upserted,
+    event_delivery::{CancelledRow, EndpointRange},
+    event_type::{CatalogueSize, PublishRule, Upserted},
     health::Health,
-    hot::{DeliveryInsert, EventInsert, Handoff, Settled, Settlement, TurnEnd},
+    hot::{DeliveryInsert, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},
@@ -182,6 +186,20 @@ impl Db {
             match &*db.0 {
                 Kind::Sqlite(sqlite) => sqlite.checkpoint(from_writer).await,
                 Kind::Postgres(_) => Ok(0),
+            }
+        });
+        task.await.unwrap_or(Err(Error::Panicked))
+    }
+
+    /// Moves everything that was committed into the database file and empties the write-ahead log, so that nothing stands
+    /// there any more that was erased. Returns whether it could; whoever reads at that moment keeps it from it. Postgres sees
+    /// to its own.
+    pub async fn empty_log(&self) -> Result<bool> {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            match &*db.0 {
+                Kind::Sqlite(sqlite) => sqlite.empty_log().await,
+                Kind::Postgres(_) => Ok(true),
             }
         });
         task.await.unwrap_or(Err(Error::Panicked))

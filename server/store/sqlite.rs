@@ -31,6 +31,9 @@ const STATEMENTS_CACHED_MAX: usize = 512;
 /// The write-ahead log's file is cut back to this when it starts over.
 const JOURNAL_BYTES_MAX: &str = "67108864";
 
+/// How long a statement waits for another connection's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// An open SQLite database.
 #[derive(Debug)]
 pub struct Sqlite {
@@ -82,6 +85,18 @@ impl Sqlite {
         Ok(u64::try_from(pages).unwrap_or(0))
     }
 
+    /// Between two writes. It does not wait for readers, for writers wait for it.
+    pub(super) async fn empty_log(&self) -> Result<bool> {
+        let mut conn = self.writer().await?;
+        sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *conn).await?;
+        let emptied = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await;
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis())))
+            .execute(&mut *conn)
+            .await?;
+        let (busy, _pages, _moved): (i64, i64, i64) = emptied?;
+        Ok(busy == 0)
+    }
+
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
@@ -107,13 +122,15 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENTS_CACHED_MAX)
         // Only a backstop: checkpoints are run by `turn::checkpoint`.
         .pragma("wal_autocheckpoint", "16384")
         .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
         .pragma("cache_size", "-8192")
         .pragma("temp_store", "MEMORY")
+        // What is erased is overwritten, pages that are given up included.
+        .pragma("secure_delete", "ON")
         .disable_statement_logging()
 }
 
@@ -131,3 +148,6 @@ async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
     conn.close().await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

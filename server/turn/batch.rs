@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::{
     dispatch::{Finished, Order},
     model::{DeliveryKey, EndpointKey, NewEvent, Timestamp},
-    publish::{PublishError, Published, Routes, Submission},
+    publish::{PublishError, Published, Routes, Share, Submission},
     store::Leased,
 };
 
@@ -45,7 +45,7 @@ pub(super) struct Replies {
 pub(super) struct PublishReply {
     pub(super) reply: oneshot::Sender<Result<Published, PublishError>>,
     pub(super) ping: Option<(EndpointKey, oneshot::Sender<DeliveryKey>)>,
-    _share: tokio::sync::OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Publish {

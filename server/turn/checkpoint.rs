@@ -13,7 +13,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Db;
+use crate::shared::Shared;
 
 /// How often it is looked whether there is something to move.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -43,20 +43,41 @@ impl Checkpoints {
     }
 }
 
-/// Runs checkpoints until `shutdown`.
-pub(crate) async fn checkpoint(db: Db, checkpoints: Checkpoints, shutdown: CancellationToken) {
+/// Runs checkpoints until `shutdown`. After something was erased the log is emptied, as soon as nobody reads.
+pub(crate) async fn checkpoint(shared: Arc<Shared>, checkpoints: Checkpoints, shutdown: CancellationToken) {
+    let mut failing = false;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
+        empty_log(&shared, &mut failing).await;
         if !checkpoints.0.written.swap(false, Ordering::Relaxed) {
             continue;
         }
-        match db.checkpoint(false).await {
+        match shared.db.checkpoint(false).await {
             Ok(pages) if pages > PAGES_MAX => checkpoints.0.restart.store(true, Ordering::Relaxed),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "a checkpoint failed"),
+        }
+    }
+}
+
+/// Empties the log if something was erased. What cannot be done now is tried again; that it fails is told once.
+async fn empty_log(shared: &Shared, failing: &mut bool) {
+    if !shared.erased.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let emptied = shared.db.empty_log().await;
+    if !matches!(emptied, Ok(true)) {
+        shared.erased.store(true, Ordering::Relaxed);
+    }
+    match emptied {
+        Ok(_) => *failing = false,
+        Err(error) => {
+            if !std::mem::replace(failing, true) {
+                tracing::warn!(%error, "the write-ahead log could not be emptied after something was erased");
+            }
         }
     }
 }

@@ -77,12 +77,15 @@ impl Turn<'_> {
                 self.done.drained.push(endpoint);
             }
         }
+        let ended = self.end_overdue(&mut due).await?;
         self.lease(&due).await?;
         self.give_back_drained().await?;
         // Lanes that are adopted already and were not looked at are told of by nobody else. Without progress there is no
         // use in looking again before a slot gets free.
         let progress = !self.done.jobs.is_empty() || !self.done.drained.is_empty();
         self.done.next_due = match adopting {
+            // Their slots are free again.
+            _ if ended > 0 => Some(self.now),
             _ if cut_short && progress && self.engine.in_flight.lanes().has_slot() => Some(self.now),
             Adopting::All => store::lane::next_due(self.tx.conn()).await?,
             Adopting::Some => Some(self.now),

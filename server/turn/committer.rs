@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     dispatch::{Dispatcher, Finished, InFlight, Inbox},
-    model::DeliveryKey,
+    model::{DeliveryKey, EventKey},
     publish::Submission,
     shared::Shared,
     store::{self, Error},
@@ -63,9 +63,18 @@ pub(crate) struct CommitterTask {
 }
 
 impl Engine {
-    /// The engine over a database whose counters it reads.
+    /// The engine over a database whose counters it reads. It begins an era of events if the clock was set back.
     pub(crate) async fn open(shared: Arc<Shared>, in_flight: Arc<InFlight>) -> store::Result<Arc<Self>> {
-        let last = shared.db.read(|conn| Box::pin(store::meta::last_key(conn, "event"))).await?;
+        let now = shared.clock.now();
+        let unit = shared.db.write(move |tx| {
+            Box::pin(async move {
+                let last = store::meta::last_key(tx.conn(), "event").await?;
+                store::event_era::begin(tx, EventKey(last + 1), now).await?;
+                tx.commit().await?;
+                Ok(last)
+            })
+        });
+        let last = unit.await?;
         let names = store::name::Names::default();
         let (last_event, last_turn) = (AtomicI64::new(last), AtomicI64::new(i64::MIN));
         Ok(Arc::new(Self { shared, in_flight, names, last_event, last_turn }))

@@ -10,6 +10,7 @@ mod checkpoint;
 mod claim;
 mod committer;
 mod log;
+mod overdue;
 mod publish;
 mod release;
 mod settle;

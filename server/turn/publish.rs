@@ -1,7 +1,7 @@
 //! The publishing half of a turn: events, their routing, their deliveries.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -9,7 +9,8 @@ use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
     dispatch::{Job, Origin, Place},
     model::{
-        DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, ShownState, TenantKey, TransitionKind,
+        DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, EventTimes, ShownState, TenantKey,
+        Timestamp, TransitionKind,
     },
     publish::{PublishError, Published, fingerprint},
     store::{self, DeliveryInsert, EventInsert, Handoff, LaneRow, Result},
@@ -24,6 +25,8 @@ struct Routed {
     fingerprint: [u8; 16],
     /// Whether its publisher chose the id.
     chosen: bool,
+    /// When it is to be delivered, if that is still to come.
+    deliver_at: Option<Timestamp>,
 }
 
 impl Turn<'_> {
@@ -34,30 +37,35 @@ impl Turn<'_> {
         }
         self.done.answers = vec![Err(PublishError::Internal); publishes.len()];
         self.done.pings = vec![None; publishes.len()];
-        let (originals, repeats) = Self::fold(publishes);
+        let (originals, repeats) = self.fold(publishes);
         let (events, inserts) = self.route(publishes, &originals).await?;
         let inserted = self.insert_events(&events, inserts).await?;
         let mut written = Vec::with_capacity(events.len());
         for event in &events {
             if event.chosen && !inserted.contains(&event.content.key) {
-                self.done.answers[event.index] =
+                let stored =
                     self.compare_with_stored(event.content.tenant, &event.content.id, event.fingerprint).await?;
+                self.done.answers[event.index] =
+                    stored.ok_or_else(|| store::Error::Corrupt("an event that conflicts is not there".to_owned()))?;
                 continue;
             }
             let (id, fanout) = (event.content.id.clone(), event.wanting.len() as i64);
             self.done.answers[event.index] = Ok(Published { id, fanout, duplicate: false });
             written.push(event);
         }
+        self.insert_times(publishes, &written).await?;
         self.insert_deliveries(&written).await?;
         self.answer_repeats(publishes, &repeats).await
     }
 
-    /// Parts the publishes into the first of each event id and the repeats of one within this batch.
-    fn fold(publishes: &[Publish]) -> (Vec<usize>, Vec<usize>) {
+    /// Parts the publishes into the first of each event id and the rest: repeats of an id within this batch, and events that
+    /// have expired by now, which may have been published in time before but are not published any more.
+    fn fold(&self, publishes: &[Publish]) -> (Vec<usize>, Vec<usize>) {
         let mut met: HashSet<(TenantKey, &str)> = HashSet::new();
         (0..publishes.len()).partition(|&index| {
             let event = &publishes[index].event;
-            event.id.as_deref().is_none_or(|id| met.insert((event.tenant, id)))
+            let expired = event.expires.is_some_and(|expires| expires <= self.now);
+            !expired && event.id.as_deref().is_none_or(|id| met.insert((event.tenant, id)))
         })
     }
 
@@ -83,6 +91,7 @@ impl Turn<'_> {
                 time: event.time.unwrap_or(self.now),
                 created: self.now,
                 ping_of,
+                expires: event.expires,
             });
             let fingerprint = fingerprint(&shared.keys.fingerprints, &event);
             inserts.push(EventInsert {
@@ -100,7 +109,8 @@ impl Turn<'_> {
                 fingerprint,
                 payload: event.payload.clone(),
             });
-            events.push(Routed { index, content, wanting, fingerprint, chosen: event.id.is_some() });
+            let deliver_at = event.deliver_at.filter(|at| *at > self.now);
+            events.push(Routed { index, content, wanting, fingerprint, chosen: event.id.is_some(), deliver_at });
         }
         Ok((events, inserts))
     }
@@ -118,42 +128,55 @@ impl Turn<'_> {
         Ok(inserted.into_iter().collect())
     }
 
-    /// Answers a publish whose event id was published before.
+    /// What answers a publish whose event id was published before; `None` if it was not.
     async fn compare_with_stored(
         &mut self,
         tenant: TenantKey,
         id: &str,
         fingerprint: [u8; 16],
-    ) -> Result<std::result::Result<Published, PublishError>> {
+    ) -> Result<Option<std::result::Result<Published, PublishError>>> {
         let stored = store::event::find_published(self.tx.conn(), tenant, id).await?;
-        let stored = stored.ok_or_else(|| store::Error::Corrupt("an event that conflicts is not there".to_owned()))?;
-        let same = stored.fingerprint == fingerprint;
-        Ok(same
-            .then_some(Published { id: id.into(), fanout: stored.fanout, duplicate: true })
-            .ok_or(PublishError::IdReused))
+        Ok(stored.map(|stored| {
+            let same = stored.fingerprint == fingerprint;
+            same.then_some(Published { id: id.into(), fanout: stored.fanout, duplicate: true })
+                .ok_or(PublishError::IdReused)
+        }))
     }
 
-    /// Writes the deliveries of the events: handed over where their lanes have room, left in their lanes otherwise.
+    /// Writes the times of those events that have some.
+    async fn insert_times(&mut self, publishes: &[Publish], events: &[&Routed]) -> Result<()> {
+        let of_event = |routed: &&Routed| {
+            let event = &publishes[routed.index].event;
+            let times = EventTimes { deliver_at: event.deliver_at, expires: event.expires, expunged: None };
+            (times != EventTimes::default()).then_some((routed.content.key, times))
+        };
+        let times: Vec<_> = events.iter().filter_map(of_event).collect();
+        store::event_time::insert(self.tx, &times).await
+    }
+
+    /// Writes the deliveries of the events: handed over where their lanes have room, left in their lanes otherwise, and until
+    /// their time if that is still to come.
     async fn insert_deliveries(&mut self, events: &[&Routed]) -> Result<()> {
         let mut deliveries = Vec::new();
-        let mut waiting: HashSet<EndpointKey> = HashSet::new();
+        let mut waiting: HashMap<EndpointKey, Timestamp> = HashMap::new();
         for event in events {
             for &endpoint in &event.wanting {
                 let key = DeliveryKey { event: event.content.key, endpoint };
-                let place = self.reserve(&event.content, endpoint);
+                let place = if event.deliver_at.is_none() { self.reserve(&event.content, endpoint) } else { None };
                 let handed_over = place.is_some();
                 if let Some(place) = place {
                     let (event, origin) = (event.content.clone(), Origin::Fresh);
                     self.hold(Job { key, event, attempt: 1, base: 0, origin, place, last_chance: false });
                 } else if !self.engine.in_flight.lanes().is_adopted(endpoint) {
                     // An adopted lane is due already, and whoever gives it back looks for the earliest of its work.
-                    waiting.insert(endpoint);
+                    let due = event.deliver_at.unwrap_or(self.now);
+                    waiting.entry(endpoint).and_modify(|known| *known = due.min(*known)).or_insert(due);
                 }
                 if event.content.ping_of.is_some() {
                     self.done.pings[event.index] = Some(key);
                 }
-                deliveries.push(DeliveryInsert { key, handed_over });
-                self.log_queued(&event.content, key, handed_over);
+                deliveries.push(DeliveryInsert { key, handed_over, due: event.deliver_at });
+                self.log_queued(event, key, handed_over);
             }
         }
         let owner = self.engine.shared.incarnation;
@@ -162,10 +185,10 @@ impl Turn<'_> {
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
             self.end.handoff = Some(Handoff { owner, first, last });
         }
-        if !waiting.is_empty() {
-            self.note_due(self.now);
-            let lane = |endpoint| LaneRow { endpoint, next_at: self.now };
-            let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
+        if let Some(earliest) = waiting.values().min() {
+            self.note_due(*earliest);
+            let lanes: Vec<LaneRow> =
+                waiting.into_iter().map(|(endpoint, next_at)| LaneRow { endpoint, next_at }).collect();
             store::lane::lower(self.tx, &lanes).await?;
         }
         Ok(())
@@ -182,7 +205,8 @@ impl Turn<'_> {
         lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
     }
 
-    fn log_queued(&mut self, event: &EventContent, key: DeliveryKey, handed_over: bool) {
+    fn log_queued(&mut self, routed: &Routed, key: DeliveryKey, handed_over: bool) {
+        let event = &routed.content;
         self.log.delivery(Transition {
             tenant: event.tenant,
             key,
@@ -192,18 +216,21 @@ impl Turn<'_> {
             state: if handed_over { ShownState::InFlight } else { ShownState::Pending },
             attempt: u32::from(handed_over),
             ended: None,
-            next_attempt: (!handed_over).then_some(self.now),
+            next_attempt: (!handed_over).then_some(routed.deliver_at.unwrap_or(self.now)),
         });
     }
 
-    /// Answers the repeats of an event id within this batch: each is compared with the event that is stored by now.
+    /// Answers the repeats of an event id within this batch, and events that have expired: each is compared with the event
+    /// that is stored by now. One of which none is stored has come too late.
     async fn answer_repeats(&mut self, publishes: &[Publish], repeats: &[usize]) -> Result<()> {
         for &repeat in repeats {
             let event = &publishes[repeat].event;
+            let mut stored = None;
             if let Some(id) = &event.id {
                 let fingerprint = fingerprint(&self.engine.shared.keys.fingerprints, event);
-                self.done.answers[repeat] = self.compare_with_stored(event.tenant, id, fingerprint).await?;
+                stored = self.compare_with_stored(event.tenant, id, fingerprint).await?;
             }
+            self.done.answers[repeat] = stored.unwrap_or(Err(PublishError::Expired));
         }
         Ok(())
     }

@@ -43,9 +43,11 @@ impl Turn<'_> {
         let owner = self.engine.shared.incarnation;
         let mut settled = store::hot::settle_delivered(self.tx, owner, self.now, &delivered).await?;
         settled.extend(store::hot::settle_others(self.tx, owner, self.now, &others).await?);
+        let expunged: HashSet<DeliveryKey> =
+            settled.iter().filter(|settled| settled.expunged).map(|settled| settled.key).collect();
         let settled: HashMap<DeliveryKey, DeliveryState> =
-            settled.into_iter().map(|Settled { key, state }| (key, state)).collect();
-        self.record(finished, &settled).await?;
+            settled.into_iter().map(|Settled { key, state, .. }| (key, state)).collect();
+        self.record(finished, &settled, &expunged).await?;
         self.lower_lanes(&others, &settled).await?;
         let effective: Vec<&Finished> =
             finished.iter().map(AsRef::as_ref).filter(|one| settled.contains_key(&one.job.key)).collect();
@@ -58,21 +60,24 @@ impl Turn<'_> {
         let deleted = self.engine.shared.routes.status(job.key.endpoint) == EndpointStatus::Deleted;
         let (to, ready_at) = match result {
             Some((_, Decision::Delivered)) => (DeliveryState::Delivered, None),
-            Some((_, Decision::Dead | Decision::DeadAndGone)) => (DeliveryState::Dead, None),
+            Some((_, Decision::Dead | Decision::DeadAndGone | Decision::Expired)) => (DeliveryState::Dead, None),
             _ if deleted => (DeliveryState::Cancelled, None),
             Some((_, Decision::RetryAt(at))) => (DeliveryState::Pending, Some(*at)),
             None => (DeliveryState::Pending, Some(*ended)),
         };
-        let shown =
-            result.as_ref().map(|(outcome, _)| (outcome.http_status.unwrap_or(0), outcome.latency, outcome.failure));
+        let shown = result
+            .as_ref()
+            .map(|(outcome, _)| (outcome.http_status.unwrap_or(0), outcome.latency, shown_failure(finished)));
         Settlement { key: job.key, attempt: job.attempt, to, ready_at, uncounted: result.is_none(), shown }
     }
 
-    /// Writes the attempts' rows and transitions. What did not take effect is stale and leaves no trace.
+    /// Writes the attempts' rows and transitions, without what was answered to `expunged` ones. What did not take effect is
+    /// stale and leaves no trace.
     async fn record(
         &mut self,
         finished: &[Arc<Finished>],
         settled: &HashMap<DeliveryKey, DeliveryState>,
+        expunged: &HashSet<DeliveryKey>,
     ) -> Result<()> {
         let mut attempts = Vec::new();
         for one in finished {
@@ -81,7 +86,11 @@ impl Turn<'_> {
                 tracing::debug!(event = one.job.key.event.0, attempt = one.job.attempt, "a stale outcome was dropped");
                 continue;
             };
-            attempts.extend(attempt_row(one));
+            let mut row = attempt_row(one);
+            if let Some(attempt) = row.as_mut().filter(|attempt| expunged.contains(&attempt.delivery)) {
+                attempt.response = Bytes::new();
+            }
+            attempts.extend(row);
             if one.result.is_none() && one.job.last_chance {
                 // It was recorded as begun and then not wanted any more.
                 store::attempt::delete_begun(self.tx, one.job.key, one.job.attempt).await?;
@@ -114,7 +123,7 @@ impl Turn<'_> {
             state: state.shown(status),
             attempt: job.attempt,
             ended: result.as_ref().map(|(outcome, _)| {
-                let failure = outcome.failure.map_or(0, |kind| kind as i32);
+                let failure = shown_failure(finished).map_or(0, |kind| kind as i32);
                 (outcome.http_status.unwrap_or(0), failure, store::micros(outcome.latency))
             }),
             next_attempt: next_attempt.filter(|_| kind == TransitionKind::RetryScheduled),
@@ -153,7 +162,7 @@ impl Turn<'_> {
             let Some((outcome, decision)) = one.result.as_ref().filter(|_| one.job.event.ping_of.is_none()) else {
                 continue;
             };
-            if outcome.failure == Some(FailureKind::EnvelopeUnsupported) {
+            if outcome.failure.is_some_and(FailureKind::spares_endpoint) {
                 // The endpoint was not asked.
                 continue;
             }
@@ -177,7 +186,7 @@ impl Turn<'_> {
             }
             let reason = match decision {
                 Decision::DeadAndGone => Some(DisableReason::Gone),
-                Decision::Delivered | Decision::RetryAt(_) | Decision::Dead => {
+                Decision::Delivered | Decision::RetryAt(_) | Decision::Dead | Decision::Expired => {
                     failing.and_then(|health| verdict(&health, entry.endpoint.settings.disable_after_dead(), one.ended))
                 }
             };
@@ -217,6 +226,12 @@ fn verdict(health: &Health, disable_after_dead: u32, now: Timestamp) -> Option<D
         return Some(DisableReason::DeadInARow);
     }
     (now.since(health.failing_since) >= FAILING_MAX).then_some(DisableReason::Failing)
+}
+
+/// What is shown of a delivery as the reason why it failed: of one that is not tried again because its event expires, that.
+fn shown_failure(finished: &Finished) -> Option<FailureKind> {
+    let (outcome, decision) = finished.result.as_ref()?;
+    if *decision == Decision::Expired { Some(FailureKind::Expired) } else { outcome.failure }
 }
 
 /// The answer to a successful attempt, if it is small enough to live in the delivery's row.

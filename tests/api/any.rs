@@ -146,16 +146,29 @@ async fn unknown_tenant_is_not_found_everywhere() {
             activate_endpoint_secret ActivateEndpointSecretRequest,
             list_endpoint_secrets ListEndpointSecretsRequest,
             revoke_endpoint_secret RevokeEndpointSecretRequest,
+            create_event_type CreateEventTypeRequest,
+            update_event_type UpdateEventTypeRequest,
+            delete_event_type DeleteEventTypeRequest,
             import_event_types ImportEventTypesRequest,
             get_event_type GetEventTypeRequest,
             list_event_types ListEventTypesRequest,
             publish_event PublishEventRequest,
+            batch_publish_events BatchPublishEventsRequest,
             get_event GetEventRequest,
+            list_events ListEventsRequest,
+            cancel_event CancelEventRequest,
+            expunge_event ExpungeEventRequest,
             get_delivery GetDeliveryRequest,
             list_deliveries ListDeliveriesRequest,
             list_attempts ListAttemptsRequest,
             retry_delivery RetryDeliveryRequest,
             cancel_delivery CancelDeliveryRequest,
         );
+        let mut admin = api.admin.clone();
+        let call = admin.get_tenant(GetTenantRequest { tenant_id: tenant_id.to_owned() });
+        api.refuses("get_tenant", call, Code::NotFound, "NOT_FOUND", &[]).await;
+        let tenant = Tenant { id: tenant_id.to_owned(), ..Default::default() };
+        let call = admin.update_tenant(UpdateTenantRequest { tenant: Some(tenant), update_mask: None });
+        api.refuses("update_tenant", call, Code::NotFound, "NOT_FOUND", &[]).await;
     }
 }

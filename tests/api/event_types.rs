@@ -1,4 +1,4 @@
-//! ImportEventTypes, GetEventType and ListEventTypes.
+//! Catalogues of event types: what is written, read and refused.
 
 use tidings::proto::*;
 use tonic::Code;

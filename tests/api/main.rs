@@ -5,14 +5,22 @@ mod support;
 
 mod any;
 mod arbitrary;
+mod catalogue;
 mod deliveries;
 mod endpoints;
+mod event_ends;
+mod event_lists;
+mod event_times;
 mod event_types;
 mod events;
 mod jwks;
+mod publish_batch;
+mod publish_stream;
 mod reflection;
+mod schemas;
 mod secrets;
 mod styles;
+mod tenants;
 mod watch;
 mod wire;
 

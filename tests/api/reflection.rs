@@ -7,6 +7,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use crate::support::{Api, channel};
 
 const SERVICE: &str = "tidings.v1.WebhookService";
+const ADMIN_SERVICE: &str = "tidings.v1.AdminService";
 
 /// What a refusal's violations are sent in.
 const VIOLATIONS: &str = "google.rpc.BadRequest";
@@ -48,7 +49,7 @@ fn service_comment(file: &FileDescriptorProto) -> &str {
 async fn both_versions_of_reflection_tell_the_service_and_its_comments() {
     let api = Api::start().await;
     for (services, files) in [reflected!(v1, api), reflected!(v1alpha, api)] {
-        for service in [SERVICE, "grpc.health.v1.Health"] {
+        for service in [SERVICE, ADMIN_SERVICE, "grpc.health.v1.Health"] {
             assert!(services.iter().any(|name| name == service), "{services:?}");
         }
         let files: Vec<_> = files.iter().map(|file| FileDescriptorProto::decode(file.as_slice()).unwrap()).collect();
@@ -64,7 +65,7 @@ async fn both_versions_of_reflection_tell_the_service_and_its_comments() {
 async fn health_is_serving() {
     let api = Api::start().await;
     let mut client = HealthClient::new(channel(api.address()).await);
-    for service in ["", SERVICE] {
+    for service in ["", SERVICE, ADMIN_SERVICE] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let answer = client.check(request).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");

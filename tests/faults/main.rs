@@ -28,7 +28,9 @@ mod panics;
 mod retries;
 mod sessions;
 mod storage;
+mod streams;
 mod styles;
+mod timing;
 
 use std::{sync::Arc, time::Duration};
 

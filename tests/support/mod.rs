@@ -11,7 +11,7 @@ use tidings::{
     dispatch::Room,
     egress::EgressConfig,
     model::{AddressPolicy, Clock, UrlPolicy},
-    proto::webhook_service_client::WebhookServiceClient,
+    proto::{admin_service_client::AdminServiceClient, webhook_service_client::WebhookServiceClient},
     server::{Config, Server},
     shared::Shared,
     watch,
@@ -28,7 +28,7 @@ use self::database::{Database, Hold};
 /// A tenant beside `default`.
 pub(crate) const OTHER_TENANT: &str = "other";
 
-const ADD_TENANT: &str = "INSERT INTO tenant VALUES (2, 'other', 0)";
+const ADD_TENANT: &str = "INSERT INTO tenant (key, id, created) VALUES (2, 'other', 0)";
 
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
@@ -46,6 +46,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// A server and its client.
 pub(crate) struct Api {
     pub(crate) client: WebhookServiceClient<Channel>,
+    pub(crate) admin: AdminServiceClient<Channel>,
     server: Server,
     config: Config,
     database: Database,
@@ -54,23 +55,28 @@ pub(crate) struct Api {
 impl Api {
     /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default()).await
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), Limits::default()).await
+    }
+
+    /// A server like that of [`Api::start`] with these limits.
+    pub(crate) async fn start_limited(limits: Limits) -> Self {
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), limits).await
     }
 
     /// A server like that of [`Api::start`] that watches in this way.
     pub(crate) async fn start_watching(watch: watch::Config) -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch).await
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch, Limits::default()).await
     }
 
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
-        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default()).await;
+        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default(), Limits::default()).await;
         (api, format!("https://{refusing}/hook"))
     }
 
-    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config) -> Self {
+    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config, limits: Limits) -> Self {
         let database = Database::create().await;
         // A life before, so that there is a database to add a tenant to.
         Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
@@ -84,7 +90,7 @@ impl Api {
             urls,
             egress,
             room: Room::default(),
-            limits: Limits::default(),
+            limits,
             watch,
             clock: Clock::system(),
         };
@@ -94,8 +100,9 @@ impl Api {
     async fn run(config: Config, database: Database) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Server::start(config.clone(), listener).await.unwrap();
-        let client = WebhookServiceClient::new(channel(server.address()).await);
-        Self { client, server, config, database }
+        let channel = channel(server.address()).await;
+        let client = WebhookServiceClient::new(channel.clone());
+        Self { client, admin: AdminServiceClient::new(channel), server, config, database }
     }
 
     /// Where the server listens.

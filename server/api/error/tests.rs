@@ -35,6 +35,11 @@ fn cases() -> Vec<(Error, Code, &'static str)> {
         (PublishError::StorageUnavailable.into(), Code::Unavailable, "STORAGE_UNAVAILABLE"),
         (PublishError::ShuttingDown.into(), Code::Unavailable, "SHUTTING_DOWN"),
         (PublishError::Internal.into(), Code::Internal, "INTERNAL"),
+        (StreamEnd::TooMany.into(), Code::ResourceExhausted, "TOO_MANY_STREAMS"),
+        (StreamEnd::Requests(shutting_down()).into(), Code::Unavailable, "SHUTTING_DOWN"),
+        (StreamEnd::SlowConsumer.into(), Code::Aborted, "SLOW_CONSUMER"),
+        (StreamEnd::ShuttingDown.into(), Code::Unavailable, "SHUTTING_DOWN"),
+        (StreamEnd::Panicked.into(), Code::Internal, "INTERNAL"),
         (WatchError::InvalidToken.into(), Code::InvalidArgument, "INVALID_RESUME_TOKEN"),
         (WatchError::Expired.into(), Code::OutOfRange, "RESUME_TOKEN_EXPIRED"),
         (WatchError::Rewound.into(), Code::OutOfRange, "LOG_REWOUND"),
@@ -89,4 +94,19 @@ fn slow_consumer_is_told_its_token() {
     let status = Status::from(Error::from(WatchError::SlowConsumer { resume_token: "abc".to_owned() }));
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.metadata.get("resume_token").map(String::as_str), Some("abc"));
+}
+
+#[test]
+fn status_in_an_answer_says_what_the_status_of_a_call_says() {
+    for (error, code, _) in cases() {
+        let name = format!("{error:?}");
+        // Which incident it is is random.
+        if code == Code::Internal {
+            continue;
+        }
+        let again = cases().into_iter().find(|(other, ..)| format!("{other:?}") == name).unwrap().0;
+        let (call, answer) = (Status::from(error), again.into_rpc_status());
+        assert_eq!((answer.code, answer.message.as_str()), (call.code() as i32, call.message()), "{name}");
+        assert_eq!(answer.encode_to_vec(), call.details(), "{name}");
+    }
 }

@@ -1,5 +1,6 @@
 //! A catalogue as a file: an ImportEventTypesRequest in protobuf's JSON mapping (protobuf.dev/programming-guides/json), so
-//! that the same file serves other clients. Stricter than the mapping, unknown fields are refused: they are misspelt.
+//! that the same file serves other clients. Stricter than the mapping, unknown fields are refused: they are misspelt. More
+//! liberal, a schema may stand there as the object that it is, not only as a text.
 
 use std::{fmt, marker::PhantomData, path::Path};
 
@@ -7,6 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::value::RawValue;
 
 use crate::{
     cli::input::{self, InputError},
@@ -40,14 +42,18 @@ pub(super) fn read(path: &Path) -> Result<ImportEventTypesRequest, FileError> {
 
 fn parse(json: &[u8]) -> serde_json::Result<ImportEventTypesRequest> {
     let Object(Request { tenant_id, event_types }) = serde_json::from_slice(json)?;
-    let read = |Object(entry): Object<Entry>| EventType {
-        name: entry.name.unwrap_or_default(),
-        description: entry.description.unwrap_or_default(),
-        ..EventType::default()
+    let read = |Object(entry): Object<Entry>| {
+        Ok(EventType {
+            name: entry.name.unwrap_or_default(),
+            description: entry.description.unwrap_or_default(),
+            schema: schema_text(entry.schema)?,
+            deprecated: entry.deprecated.unwrap_or_default(),
+            ..EventType::default()
+        })
     };
     Ok(ImportEventTypesRequest {
         tenant_id: tenant_id.unwrap_or_default(),
-        event_types: event_types.unwrap_or_default().into_iter().map(read).collect(),
+        event_types: event_types.unwrap_or_default().into_iter().map(read).collect::<serde_json::Result<_>>()?,
     })
 }
 
@@ -67,12 +73,25 @@ struct Request {
 struct Entry {
     name: Option<String>,
     description: Option<String>,
+    schema: Option<Box<RawValue>>,
+    deprecated: Option<bool>,
+    #[serde(rename = "etag")]
+    _etag: Option<String>,
     #[serde(rename = "tenantId", alias = "tenant_id")]
     _tenant_id: Option<String>,
     #[serde(rename = "createTime", alias = "create_time")]
     _create_time: Option<String>,
     #[serde(rename = "updateTime", alias = "update_time")]
     _update_time: Option<String>,
+}
+
+/// A schema: the text of one, or else what stands there, as it is written.
+fn schema_text(value: Option<Box<RawValue>>) -> serde_json::Result<String> {
+    match value {
+        None => Ok(String::new()),
+        Some(text) if text.get().starts_with('"') => serde_json::from_str(text.get()),
+        Some(object) => Ok(object.get().to_owned()),
+    }
 }
 
 /// A JSON object that holds a `T`. By itself serde reads an array as a struct too, by position.
@@ -126,6 +145,18 @@ mod tests {
         let listed = r#"{"eventTypes": [{"name": "a", "tenantId": "default", "description": "x",
             "createTime": "2026-01-31T12:00:00Z", "updateTime": "2026-01-31T12:00:00.5Z"}]}"#;
         assert_eq!(parse(listed.as_bytes()).unwrap().event_types, [event_type("a", "x")]);
+    }
+
+    #[test]
+    fn schema_is_its_text_or_the_object_itself() {
+        let file = r#"{"eventTypes": [
+            {"name": "a", "schema": "{\"type\": \"object\"}", "deprecated": true, "etag": "x"},
+            {"name": "b", "schema": {"maximum": 1.0}},
+            {"name": "c", "schema": null, "deprecated": false}
+        ]}"#;
+        let read = parse(file.as_bytes()).unwrap().event_types;
+        let read: Vec<_> = read.iter().map(|given| (given.schema.as_str(), given.deprecated)).collect();
+        assert_eq!(read, [("{\"type\": \"object\"}", true), ("{\"maximum\": 1.0}", false), ("", false)]);
     }
 
     #[test]

@@ -14,8 +14,11 @@ use crate::{
 /// The most that a page holds.
 const PAGE_SIZE: i32 = 1_000;
 
-/// A description has no more characters.
-const DESCRIPTION_CHARS_MAX: usize = 1_024;
+/// A description has no more characters, what stands before it included.
+const DESCRIPTION_CHARS_MAX: usize = 1_024 + DEPRECATED.len() + 1;
+
+/// Stands before the description of a type that should no longer be published.
+const DEPRECATED: &str = "(deprecated)";
 
 /// The heading of the first column, and its least width.
 const NAME: &str = "NAME";
@@ -29,7 +32,7 @@ pub(super) async fn run(
 ) -> Result<(), EventTypesError> {
     let mut client = server.client()?;
     let mut request =
-        ListEventTypesRequest { tenant_id: tenant.to_owned(), page_size: PAGE_SIZE, page_token: String::new() };
+        ListEventTypesRequest { tenant_id: tenant.to_owned(), page_size: PAGE_SIZE, ..Default::default() };
     loop {
         let answer = client.list_event_types(request.clone()).await;
         let page = answer.map_err(|status| server.failed(status))?.into_inner();
@@ -50,10 +53,11 @@ fn print(types: &[EventType], first: bool, out: &mut impl Write, palette: Palett
     if first {
         writeln!(out, "{}", palette.paint(Tone::Faint, format_args!("{NAME:width$}  DESCRIPTION")))?;
     }
-    for EventType { name, description, .. } in types {
+    for EventType { name, description, deprecated, .. } in types {
         let name = format!("{:width$}", printable(name, width));
         // A line each, whatever line ends a description has.
-        let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+        let deprecation = deprecated.then_some(DEPRECATED);
+        let description = deprecation.into_iter().chain(description.split_whitespace()).collect::<Vec<_>>().join(" ");
         let line = format!("{}  {}", palette.paint(Tone::Name, name), printable(&description, DESCRIPTION_CHARS_MAX));
         writeln!(out, "{}", line.trim_end())?;
     }
@@ -86,6 +90,19 @@ mod tests {
         );
         assert_eq!(printed(&[("a", "x")], false), "a     x\n");
         assert_eq!(printed(&[], true), "NAME  DESCRIPTION\n");
+    }
+
+    #[test]
+    fn deprecated_types_are_marked() {
+        let types = ["old", ""].map(|description| EventType {
+            name: "a".to_owned(),
+            description: description.to_owned(),
+            deprecated: true,
+            ..EventType::default()
+        });
+        let mut out = Vec::new();
+        print(&types, false, &mut out, Palette::plain()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a     (deprecated) old\na     (deprecated)\n");
     }
 
     #[test]

@@ -28,6 +28,7 @@ fn job(endpoint: EndpointKey, bytes: usize, origin: Origin, place: Place) -> Job
         payload: vec![b'x'; bytes].into(),
         time,
         created: time,
+        expires: None,
         ping_of: None,
     };
     let key = DeliveryKey { event: EventKey(1), endpoint };

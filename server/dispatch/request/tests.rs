@@ -53,6 +53,7 @@ fn job(entry: &EndpointEntry, content_type: &str, payload: &'static str) -> Job 
         time: Timestamp::from_micros(1_486_848_081_865_999),
         created: Timestamp::from_micros(1_700_000_000_000_000),
         ping_of: None,
+        expires: None,
     };
     let key = DeliveryKey { event: event.key, endpoint: entry.endpoint.key };
     Job { key, event: event.into(), attempt: 3, base: 0, origin: Origin::Fresh, place: Place::Slot, last_chance: false }

@@ -6,7 +6,8 @@ use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
         Begin, CustomHeader, DeliveryPolicy, DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
-        EventTypeSettings, RetrySchedule, Secret, SecretKey, Style, TypeFilter,
+        EventType, EventTypeFilter, EventTypeSettings, RetrySchedule, SchemaCheck, Secret, SecretKey, Style, Tenant,
+        TypeFilter, schema::Schema,
     },
     signing::{self, KeyForm},
     store::{Health, endpoint, event_type, header, health, meta, replica, secret, tenant},
@@ -27,6 +28,16 @@ async fn counters(house: &mut House) {
     writes!(house, tx, meta::raise_cfg(tx).await?);
     reads!(house, conn, meta::cfg(conn).await?);
     reads!(house, conn, tenant::all(conn).await?);
+    for (key, check) in [(TENANT, SchemaCheck::Reject), (OTHER, SchemaCheck::Warn), (TENANT, SchemaCheck::Off)] {
+        writes!(house, tx, {
+            let stored = tenant::get(tx.conn(), key).await?;
+            if let Some(stored) = stored {
+                let changed = Tenant { schema_check: check, version: 8, updated: Some(at(4)), ..stored };
+                tenant::update(tx, &changed).await?;
+            }
+        });
+        reads!(house, conn, tenant::get(conn, key).await?);
+    }
     // A life that begins under another name, and the one that is going on.
     writes!(house, tx, {
         let another = replica::begin(tx, "another").await?;
@@ -89,9 +100,9 @@ async fn endpoints(house: &mut House) {
     reads!(house, conn, endpoint::list(conn, TENANT, 2, 100).await?);
     reads!(house, conn, endpoint::load(conn, 0, 100).await?);
     for cfg in [0, 12, 29, 30, 31] {
-        reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, 100).await?);
+        reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, EndpointKey(0), 100).await?);
     }
-    reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, 2).await?);
+    reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, EndpointKey(1), 2).await?);
 
     let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0 };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), failing).await?);
@@ -149,17 +160,38 @@ async fn headers(house: &mut House) {
 }
 
 async fn catalogue(house: &mut House) {
+    let schema = Arc::new(Schema::compile(r#"{"title": "ä", "type": "object"}"#).unwrap());
     for description in ["one", "one", "two"] {
         let types = ["b", "a.b", "a-b", "aB", "ab"].map(|name| EventTypeSettings {
             name: name.to_owned(),
             description: if name == "b" { description.to_owned() } else { TEXTS[5].to_owned() },
+            schema: (name == "a.b").then(|| schema.clone()),
+            deprecated: name == "aB",
         });
-        writes!(house, tx, event_type::upsert(tx, TENANT, at(3), &types).await?);
+        writes!(house, tx, event_type::upsert(tx, TENANT, 5, at(3), &types).await?);
     }
-    writes!(house, tx, event_type::upsert(tx, TENANT, at(3), &[]).await?);
-    reads!(house, conn, event_type::count(conn, TENANT).await?);
-    reads!(house, conn, event_type::count(conn, OTHER).await?);
+    writes!(house, tx, event_type::upsert(tx, TENANT, 6, at(3), &[]).await?);
+    reads!(house, conn, event_type::size(conn, TENANT).await?);
+    reads!(house, conn, event_type::size(conn, OTHER).await?);
+    reads!(house, conn, event_type::rules(conn).await?);
     reads!(house, conn, event_type::get(conn, TENANT, "b").await?);
     reads!(house, conn, event_type::get(conn, TENANT, "B").await?);
-    reads!(house, conn, event_type::list(conn, TENANT, "a-b", 3).await?);
+    for (name_prefix, deprecated) in [("", None), ("a", None), ("a", Some(true)), ("a", Some(false)), ("a.", None)] {
+        let filter = EventTypeFilter { name_prefix: name_prefix.to_owned(), deprecated };
+        reads!(house, conn, event_type::list(conn, TENANT, &filter, "a-b", 3).await?);
+    }
+    writes!(house, tx, {
+        let stored = event_type::get(tx.conn(), TENANT, "aB").await?;
+        let changed =
+            stored.map(|stored| EventType { schema: "{}".to_owned(), deprecated: false, version: 9, ..stored });
+        if let Some(changed) = &changed {
+            event_type::update(tx, TENANT, changed).await?;
+        }
+        changed
+    });
+    reads!(house, conn, event_type::get(conn, TENANT, "aB").await?);
+    for name in ["aB", "ab", "none"] {
+        writes!(house, tx, event_type::delete(tx, TENANT, name).await?);
+    }
+    reads!(house, conn, event_type::size(conn, TENANT).await?);
 }

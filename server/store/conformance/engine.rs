@@ -25,11 +25,11 @@ pub(super) async fn run(house: &mut House) {
     logs(house).await;
 }
 
-fn key(event: i64, endpoint: i64) -> DeliveryKey {
+pub(super) fn key(event: i64, endpoint: i64) -> DeliveryKey {
     DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) }
 }
 
-fn an_event(number: i64, id: &str) -> EventInsert {
+pub(super) fn an_event(number: i64, id: &str) -> EventInsert {
     EventInsert {
         key: EventKey(number),
         tenant: TENANT,
@@ -81,16 +81,19 @@ async fn deliveries(house: &mut House) {
     let owner = house.owner();
     let inserts: Vec<_> = (1..=30)
         .flat_map(|event| (1..=3).map(move |endpoint| (event, endpoint)))
-        .map(|(event, endpoint)| DeliveryInsert { key: key(event, endpoint), handed_over: event <= 10 })
+        .map(|(event, endpoint)| DeliveryInsert {
+            key: key(event, endpoint),
+            handed_over: event <= 10,
+            due: (event == 30).then_some(at(150)),
+        })
         .collect();
     writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &inserts).await?);
     writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &[]).await?);
-    let repeated = [DeliveryInsert { key: key(1, 1), handed_over: true }];
+    let repeated = [DeliveryInsert { key: key(1, 1), handed_over: true, due: None }];
     writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &repeated).await?);
     for tenant in [TENANT, OTHER] {
         reads!(house, conn, delivery::get(conn, tenant, key(1, 1)).await?);
     }
-    reads!(house, conn, delivery::of_event(conn, EventKey(11), 2).await?);
     reads!(house, conn, delivery::page(conn, Position::START, 7).await?);
     reads!(house, conn, delivery::page(conn, Position(key(11, 2)), 100).await?);
     for after in [Position::START, Position(key(20, 1)), Position(key(20, 2)), Position(key(20, 3))] {
@@ -99,7 +102,7 @@ async fn deliveries(house: &mut House) {
     for state in [key(1, 1), key(11, 1)] {
         writes!(house, tx, delivery::cancel(tx, state, at(200)).await?);
         reads!(house, conn, delivery::get(conn, TENANT, state).await?);
-        writes!(house, tx, delivery::make_due(tx, state, at(300)).await?);
+        writes!(house, tx, delivery::make_due(tx, state, at(310), at(300)).await?);
         reads!(house, conn, delivery::get(conn, TENANT, state).await?);
     }
     writes!(house, tx, delivery::make_held_due(tx, EndpointKey(1), at(200), 1).await?);

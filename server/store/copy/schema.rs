@@ -44,7 +44,19 @@ pub(super) enum Kind {
 pub(super) const TABLES: &[Table] = &[
     table("counter", 1, &[text("name"), integer("value")]).born_filled(),
     table("database_key", 1, &[text("name"), bytes("sealed")]),
-    table("tenant", 1, &[integer("key"), text("id"), integer("created")]).born_filled(),
+    table(
+        "tenant",
+        1,
+        &[
+            integer("key"),
+            text("id"),
+            integer("created"),
+            integer("schema_check"),
+            integer("version"),
+            integer("updated").nullable(),
+        ],
+    )
+    .born_filled(),
     Table {
         added: Some(("live", "'{}'::bigint[]")),
         ..table("gate", 1, &[integer("one"), integer("cfg")]).born_filled()
@@ -106,7 +118,16 @@ pub(super) const TABLES: &[Table] = &[
     table(
         "event_type",
         2,
-        &[integer("tenant"), text("name"), text("description"), integer("created"), integer("updated")],
+        &[
+            integer("tenant"),
+            text("name"),
+            text("description"),
+            integer("created"),
+            integer("updated"),
+            text("schema"),
+            integer("deprecated"),
+            integer("version"),
+        ],
     ),
     table("name", 1, &[integer("key"), text("text")]),
     table(
@@ -128,6 +149,17 @@ pub(super) const TABLES: &[Table] = &[
             bytes("payload"),
         ],
     ),
+    table(
+        "event_time",
+        1,
+        &[
+            integer("event"),
+            integer("deliver_at").nullable(),
+            integer("expires").nullable(),
+            integer("expunged").nullable(),
+        ],
+    ),
+    table("event_era", 1, &[integer("first")]),
     table(
         "delivery",
         2,

@@ -142,7 +142,8 @@ async fn table_of_several_batches_arrives_whole() {
     let Location::Sqlite(path) = &from else { unreachable!("the fixture's database is SQLite's") };
     let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500) \
-               INSERT INTO event_type SELECT 2, char(64 + n * 7 % 5000) || n, '\u{1F600}' || n, n, -n FROM n";
+               INSERT INTO event_type (tenant, name, description, created, updated) \
+               SELECT 2, char(64 + n * 7 % 5000) || n, '\u{1F600}' || n, n, -n FROM n";
     pool.execute(sql).await.unwrap();
     pool.close().await;
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();

@@ -3,16 +3,19 @@
 //! on Postgres.
 
 mod end;
+mod overdue;
 mod publish;
 mod settle;
 
 pub(crate) use self::{
     end::commit,
+    overdue::end_overdue,
     publish::{insert_chosen_events, insert_deliveries, insert_own_events},
     settle::{end_pending, settle_delivered, settle_others},
 };
 pub use self::{
     end::{Handoff, TurnEnd},
+    overdue::Overdue,
     publish::{DeliveryInsert, EventInsert},
     settle::{Settled, Settlement},
 };

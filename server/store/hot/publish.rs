@@ -119,6 +119,8 @@ pub struct DeliveryInsert {
     pub key: DeliveryKey,
     /// To be handed over by this turn; otherwise it waits in its lane.
     pub handed_over: bool,
+    /// When it is due if it waits; `None` for now.
+    pub due: Option<Timestamp>,
 }
 
 /// Writes events whose ids the server made.
@@ -168,7 +170,7 @@ pub(crate) async fn insert_chosen_events(tx: &mut Tx, events: &[EventInsert]) ->
     Ok(inserted.into_iter().map(|(key,)| EventKey(key)).collect())
 }
 
-/// Writes deliveries: those handed over are leased to `owner` for their first attempt, the others due at `now`.
+/// Writes deliveries: those handed over are leased to `owner` for their first attempt, the others due at their times.
 pub(crate) async fn insert_deliveries(
     tx: &mut Tx,
     owner: Incarnation,
@@ -218,7 +220,7 @@ impl DeliveryInsert {
         if self.handed_over {
             (DeliveryState::InFlight as i64, owner.0, 1, None)
         } else {
-            (DeliveryState::Pending as i64, 0, 0, Some(now.as_micros()))
+            (DeliveryState::Pending as i64, 0, 0, Some(self.due.unwrap_or(now).as_micros()))
         }
     }
 }

@@ -13,30 +13,34 @@ use crate::{
     },
 };
 
+/// A `cancel` of 2 says that the event was expunged: what was answered is not kept, and that stays so.
 const SETTLE_DELIVERED: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt, status, latency, response) AS (",
-    tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, cancel = 0, updated = $2, status = v.status, \
-            latency = v.latency, kind = 0, response = v.response FROM v \
+    tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, \
+            cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, updated = $2, status = v.status, \
+            latency = v.latency, kind = 0, \
+            response = CASE WHEN delivery.cancel = 2 THEN substr(v.response, 1, 0) ELSE v.response END FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
-            RETURNING delivery.event, delivery.endpoint, delivery.state",
+            RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.cancel",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bytea"],
 };
 
-/// On SQLite every row that is returned wakes another thread, so what took effect is counted instead. Only if something was
-/// stale is it asked what was not: what bears the time of this turn, of which there is only one.
+/// On SQLite every row that is returned wakes another thread, so what took effect is counted instead, but for what was
+/// expunged. Only if something was left out is it asked what was not: what bears the time of this turn, of which there is
+/// only one. Then the rest is settled.
 const SETTLE_DELIVERED_COUNTED: MultiRow = MultiRow {
     head: SETTLE_DELIVERED.head,
     tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, cancel = 0, updated = $2, status = v.status, \
             latency = v.latency, kind = 0, response = v.response FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
-            AND delivery.owner = $1 AND delivery.attempt = v.attempt",
+            AND delivery.owner = $1 AND delivery.attempt = v.attempt AND delivery.cancel <> 2",
     columns: SETTLE_DELIVERED.columns,
 };
 
 const SETTLED_NOW: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt) AS (",
-    tail: ") SELECT delivery.event, delivery.endpoint, delivery.state FROM v CROSS JOIN delivery \
+    tail: ") SELECT delivery.event, delivery.endpoint, delivery.state, delivery.cancel FROM v CROSS JOIN delivery \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 3 \
             AND delivery.attempt = v.attempt AND delivery.updated = $1",
     columns: &["bigint", "bigint", "bigint"],
@@ -46,19 +50,39 @@ const SETTLED_NOW: MultiRow = MultiRow {
 const SETTLE_OTHERS: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt, state, ready_at, dead_at, uncounted, status, latency, kind) AS (",
     tail: ") UPDATE delivery SET \
-            state = CASE WHEN v.state = 1 AND delivery.cancel = 1 THEN 5 ELSE v.state END, \
-            ready_at = CASE WHEN delivery.cancel = 1 THEN NULL ELSE v.ready_at END, \
-            dead_at = v.dead_at, owner = 0, lease = NULL, cancel = 0, base = delivery.base + v.uncounted, \
+            state = CASE WHEN v.state = 1 AND delivery.cancel <> 0 THEN 5 ELSE v.state END, \
+            ready_at = CASE WHEN delivery.cancel <> 0 THEN NULL ELSE v.ready_at END, \
+            dead_at = v.dead_at, owner = 0, lease = NULL, \
+            cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, base = delivery.base + v.uncounted, \
             updated = $2, status = coalesce(v.status, delivery.status), \
             latency = coalesce(v.latency, delivery.latency), kind = coalesce(v.kind, delivery.kind) FROM v \
             WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
-            RETURNING delivery.event, delivery.endpoint, delivery.state",
+            RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.cancel",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint"],
 };
 
-/// What settling returns: event, endpoint, state.
-type Row = (i64, i64, i64);
+/// Binds the columns of [`SETTLE_DELIVERED`] on SQLite.
+macro_rules! bind_delivered {
+    ($query:expr, $piece:expr, $owner:expr, $now:expr) => {
+        $piece
+            .iter()
+            .fold($query, |query, (settlement, response)| {
+                query
+                    .bind(settlement.key.event.0)
+                    .bind(settlement.key.endpoint.0)
+                    .bind(i64::from(settlement.attempt))
+                    .bind(settlement.status().unwrap_or(0))
+                    .bind(settlement.latency().unwrap_or(0))
+                    .bind(response.to_vec())
+            })
+            .bind($owner.0)
+            .bind($now.as_micros())
+    };
+}
+
+/// What settling returns: event, endpoint, state, cancel.
+type Row = (i64, i64, i64, i64);
 
 /// The end of an attempt, or the release of a lease without one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +108,8 @@ pub struct Settled {
     pub key: DeliveryKey,
     /// Its state now.
     pub state: DeliveryState,
+    /// Its event was expunged: what was answered is not kept.
+    pub expunged: bool,
 }
 
 /// Ends up to `limit` deliveries of an endpoint that are pending, the longest due first, and returns their events and
@@ -120,27 +146,20 @@ pub(crate) async fn settle_delivered(
         Conn::Sqlite(conn) => {
             for piece in pieces(settlements) {
                 let text = tx.texts.get(&SETTLE_DELIVERED_COUNTED, piece.len());
-                let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
-                for (settlement, response) in piece {
-                    query = query
-                        .bind(settlement.key.event.0)
-                        .bind(settlement.key.endpoint.0)
-                        .bind(i64::from(settlement.attempt))
-                        .bind(settlement.status().unwrap_or(0))
-                        .bind(settlement.latency().unwrap_or(0))
-                        .bind(response.to_vec());
-                }
-                let done = query.bind(owner.0).bind(now.as_micros()).execute(&mut **conn).await?;
-                if done.rows_affected() == piece.len() as u64 {
+                let query = bind_delivered!(sqlx::query(sqlx::AssertSqlSafe(text)), piece, owner, now);
+                if query.execute(&mut **conn).await?.rows_affected() == piece.len() as u64 {
                     let delivered = DeliveryState::Delivered as i64;
-                    rows.extend(piece.iter().map(|(one, _)| (one.key.event.0, one.key.endpoint.0, delivered)));
-                } else {
-                    let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&SETTLED_NOW, piece.len())));
-                    let query = piece.iter().fold(query, |query, (one, _)| {
-                        query.bind(one.key.event.0).bind(one.key.endpoint.0).bind(i64::from(one.attempt))
-                    });
-                    rows.append(&mut query.bind(now.as_micros()).fetch_all(&mut **conn).await?);
+                    rows.extend(piece.iter().map(|(one, _)| (one.key.event.0, one.key.endpoint.0, delivered, 0)));
+                    continue;
                 }
+                let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.get(&SETTLED_NOW, piece.len())));
+                let query = piece.iter().fold(query, |query, (one, _)| {
+                    query.bind(one.key.event.0).bind(one.key.endpoint.0).bind(i64::from(one.attempt))
+                });
+                rows.append(&mut query.bind(now.as_micros()).fetch_all(&mut **conn).await?);
+                let text = tx.texts.get(&SETTLE_DELIVERED, piece.len());
+                let query = bind_delivered!(sqlx::query_as(sqlx::AssertSqlSafe(text)), piece, owner, now);
+                rows.append(&mut query.fetch_all(&mut **conn).await?);
             }
         }
         Conn::Postgres(_) if settlements.is_empty() => {}
@@ -230,8 +249,8 @@ impl Settlement {
     }
 }
 
-fn read_settled((event, endpoint, state): Row) -> Result<Settled> {
+fn read_settled((event, endpoint, state, cancel): Row) -> Result<Settled> {
     let key = DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) };
     let state = DeliveryState::from_i64(state).ok_or_else(|| Error::Corrupt(format!("delivery state {state}")))?;
-    Ok(Settled { key, state })
+    Ok(Settled { key, state, expunged: cancel == 2 })
 }

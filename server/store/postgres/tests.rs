@@ -6,9 +6,12 @@ mod plans;
 use std::sync::Arc;
 
 use crate::{
-    configure::{Configurator, NewEndpoint},
+    configure::{Configurator, NewEndpoint, TenantPatch},
     fixture::{PostgresDatabase, TENANT, settings},
-    model::{Clock, EndpointKey, EndpointStatus, LogBody, LogEntry, Timestamp},
+    model::{
+        Clock, EndpointKey, EndpointStatus, EventTypeSettings, LogBody, LogEntry, SchemaCheck, Timestamp,
+        schema::Schema,
+    },
     shared::Shared,
     store::{self, Config, Conn, Db, Error, KeySource, Kind, Location, Result, fetch_all, fetch_optional},
 };
@@ -116,6 +119,23 @@ async fn nothing_is_committed_under_an_older_configuration() {
     create_endpoint(&two).await.unwrap();
     assert!(matches!(append(&one.db, 8).await, Err(Error::Outdated)));
     assert_eq!(appended(&two.db).await.len(), 3);
+}
+
+#[tokio::test]
+async fn schemas_reach_the_other_server_with_the_configuration() {
+    let database = PostgresDatabase::create().await;
+    let (one, two) = (server(database.url().as_str(), "one").await, server(database.url().as_str(), "two").await);
+    let configurator = Configurator::new(one.clone());
+    let schema = Some(Arc::new(Schema::compile("{}").unwrap()));
+    let new = EventTypeSettings { name: "a".to_owned(), description: String::new(), schema, deprecated: true };
+    configurator.create_event_type(TENANT, new).await.unwrap();
+    let check = TenantPatch { schema_check: Some(SchemaCheck::Warn) };
+    configurator.update_tenant(TENANT, None, check).await.unwrap();
+    assert!(matches!(append(&two.db, 9).await, Err(Error::Outdated)));
+    two.catch_up().await.unwrap();
+    let (check, rule) = two.catalogue.rule(TENANT, "a");
+    assert_eq!((check, rule.deprecated, rule.schema.unwrap().text()), (SchemaCheck::Warn, true, "{}"));
+    append(&two.db, 9).await.unwrap();
 }
 
 #[tokio::test]
@@ -238,7 +258,7 @@ async fn statements_errors_say_what_can_be_done() {
             .await;
         unit.unwrap_err()
     };
-    assert!(matches!(failing("INSERT INTO tenant VALUES (1, 'again', 0)").await, Error::Data(_)));
+    assert!(matches!(failing("INSERT INTO tenant (key, id, created) VALUES (1, 'again', 0)").await, Error::Data(_)));
     assert!(matches!(failing("INSERT INTO name VALUES (1, repeat('x', 1000) || chr(0))").await, Error::Data(_)));
     assert!(matches!(failing("SELECT nothing").await, Error::Unavailable(_)));
     assert!(matches!(failing("SELECT pg_terminate_backend(pg_backend_pid())").await, Error::Unavailable(_)));

@@ -4,6 +4,7 @@ mod claiming;
 mod publishing;
 mod releasing;
 mod settling;
+mod timing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -143,6 +144,8 @@ fn event(id: Option<&str>, payload: &'static str) -> NewEvent {
         content_type: None,
         payload: Bytes::from_static(payload.as_bytes()),
         time: None,
+        deliver_at: None,
+        expires: None,
         labels: Default::default(),
     }
 }

@@ -123,8 +123,10 @@ async fn endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row() {
     fixture.settle(&jobs[5], failed(Decision::Dead)).await;
     // What never went out says nothing of the endpoint.
     let (outcome, decision) = failed(Decision::Dead).unwrap();
-    let unsent = Outcome { failure: Some(FailureKind::EnvelopeUnsupported), ..outcome };
-    fixture.settle(&jobs[6], Some((unsent, decision))).await;
+    for (job, failure) in [(&jobs[6], FailureKind::EnvelopeUnsupported), (&jobs[7], FailureKind::Expired)] {
+        let unsent = Outcome { failure: Some(failure), ..outcome.clone() };
+        fixture.settle(job, Some((unsent, decision))).await;
+    }
     assert_eq!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
     assert_eq!(fixture.number("SELECT dead_in_row FROM endpoint_health").await, 2);
 

@@ -1,0 +1,16 @@
+-- The times that few events have: before the one no attempt is made, at the other none begins any more, and when payload
+-- and labels were erased.
+CREATE TABLE event_time (
+    event BIGINT PRIMARY KEY,
+    deliver_at BIGINT,
+    expires BIGINT,
+    expunged BIGINT
+);
+
+-- Eras: within one, events' `created` never falls as their keys rise, so that a time is found by binary search over the
+-- keys. One begins with the first event that is published after the clock was set back; before the first is an era too.
+CREATE TABLE event_era (
+    first BIGINT PRIMARY KEY
+);
+INSERT INTO event_era
+SELECT key FROM (SELECT key, created, lag(created) OVER (ORDER BY key) AS before FROM event) AS e WHERE created < before;
