@@ -20,6 +20,8 @@ enum Command {
     Serve(cli::serve::ServeArgs),
     /// Move a SQLite database to Postgres, while no server uses either
     Copy(cli::copy::CopyArgs),
+    /// Show which steps of the schema a database has and lacks; with --apply, apply what is pending
+    Migrate(cli::migrate::MigrateArgs),
     /// Show a server delivering, retrying and rotating a secret, all of it temporary
     Demo(cli::demo::DemoArgs),
     /// Run a webhook receiver that verifies what arrives and says what is wrong with it
@@ -54,6 +56,11 @@ async fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => cli::serve::run(args).await,
         Command::Copy(args) => cli::copy::run(args).await.map_err(Into::into),
+        Command::Migrate(args) => match cli::migrate::run(args).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error.into()),
+        },
         Command::Demo(args) => cli::demo::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),
         Command::Sign(args) => cli::sign::run(&args).map_err(Into::into),

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod event_types;
 mod input;
 pub mod line;
+pub mod migrate;
 pub mod receive;
 mod scheme_args;
 mod scheme_file;

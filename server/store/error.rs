@@ -2,6 +2,8 @@
 
 use sqlx::postgres::PgDatabaseError;
 
+use super::migrate::SchemaError;
+
 /// A failed unit of database work. The variants are told apart by what can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,9 +40,9 @@ pub enum Error {
     /// What is stored cannot be read.
     #[error("the database holds something unreadable: {0}")]
     Corrupt(String),
-    /// Migrating the database failed.
-    #[error("migrating the database failed")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database cannot be brought to the newest schema.
+    #[error("the database cannot be migrated")]
+    Migrate(#[source] SchemaError),
     /// The unit of work panicked; whether it had committed is not known.
     #[error("a unit of database work panicked")]
     Panicked,
@@ -100,12 +102,6 @@ fn of_postgres(state: &str) -> fn(sqlx::Error) -> Error {
         _ if state.starts_with("22") || state.starts_with("23") || state.starts_with("54") => Error::Data,
         // Connections, resources, operators, the system; and whatever is not expected.
         _ => Error::Unavailable,
-    }
-}
-
-impl From<sqlx::migrate::MigrateError> for Error {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
-        Self::Migrate(error)
     }
 }
 

@@ -1,8 +1,27 @@
-//! The steps of the schema, the same on every database.
+//! The steps of the schema, the same on every database; what a database has of them (`state`); bringing it the rest
+//! (`apply`), as every server does when it starts, or by hand (`by_hand`), as `tidings migrate` does.
+//!
+//! Each step is one transaction together with its record, so what was interrupted is tried again as a whole.
+
+mod apply;
+mod by_hand;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+pub use self::{
+    apply::{AppliedStep, Progress},
+    by_hand::{MigrateError, apply, inspect},
+    state::{Schema, SchemaError, SchemaStep, StepState},
+};
+pub(super) use self::{
+    apply::{apply_pending, log, take_turn},
+    state::{HistoryRow, Ledger, Recorded, Tables},
+};
 
 /// One step, in the words of each database.
 struct Step {
@@ -47,24 +66,4 @@ fn migrator(sql: impl Fn(&Step) -> &'static str) -> Migrator {
         Migration::new(version, description, MigrationType::Simple, sql, false)
     });
     Migrator::with_migrations(steps.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_step_that_is_written_is_taken_on_both_databases() {
-        for (folder, migrator) in [("sqlite", sqlite()), ("postgres", postgres())] {
-            let folder = format!("{}/server/store/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
-            let written: BTreeSet<String> = std::fs::read_dir(&folder)
-                .unwrap()
-                .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
-                .collect();
-            let taken: BTreeSet<String> = migrator.iter().map(|step| step.sql.as_str().to_owned()).collect();
-            assert_eq!(written, taken, "{folder}");
-        }
-    }
 }

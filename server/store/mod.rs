@@ -24,7 +24,7 @@ pub(crate) mod lease;
 mod location;
 pub(crate) mod log;
 pub(crate) mod meta;
-mod migrate;
+pub mod migrate;
 pub(crate) mod name;
 mod policy;
 mod postgres;

@@ -8,15 +8,18 @@ mod gate;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection,
-    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions},
 };
 
 pub(super) use self::gate::{Gate, Pass};
 use super::{
     error::{Error, Result},
-    migrate,
+    migrate::{self, AppliedStep, HistoryRow, Ledger, Progress, Recorded, Tables},
+    replica,
     sql::Texts,
     tx::LeftOpen,
     writer::{Held, Writer},
@@ -30,6 +33,9 @@ const STATEMENTS_CACHED_MAX: usize = 256;
 
 /// The oldest version that is tested, as the database numbers it.
 const VERSION_MIN: i64 = 140_000;
+
+/// SQLSTATE of a database that does not exist (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const INVALID_CATALOG_NAME: &str = "3D000";
 
 /// How long a unit of work waits for a connection.
 const ACQUIRE_MAX: Duration = Duration::from_secs(10);
@@ -168,12 +174,75 @@ fn pool(connections_max: u32) -> PgPoolOptions {
 }
 
 async fn migrate(options: &PgConnectOptions) -> Result<()> {
+    let mut conn = connect_to_migrate(options).await?;
+    migrate::take_turn(&mut conn, &migrate::log).await?;
+    let applied = migrate::apply_pending(&mut conn, &migrate::postgres(), &migrate::log).await;
+    conn.close().await?;
+    applied.map(drop)
+}
+
+/// Applies `steps`, in turn, unless servers use the database: the error within is their names.
+pub(super) async fn migrate_alone(
+    url: &str,
+    steps: &Migrator,
+    observer: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<std::result::Result<Vec<AppliedStep>, Vec<String>>> {
+    let mut conn = connect_to_migrate(&connect_options(url)?).await?;
+    migrate::take_turn(&mut conn, observer).await?;
+    // Once it is our turn: a server that starts now waits for its own before it goes on.
+    let servers = replica::living(&mut conn).await?;
+    let applied = match servers.is_empty() {
+        true => migrate::apply_pending(&mut conn, steps, observer).await.map(Ok),
+        false => Ok(Err(servers)),
+    };
+    conn.close().await?;
+    applied
+}
+
+async fn connect_to_migrate(options: &PgConnectOptions) -> Result<PgConnection> {
     let mut conn = PgConnection::connect_with(options).await?;
     check(&mut conn).await?;
     conn.execute("SET client_min_messages = warning").await?;
-    migrate::postgres().run(&mut conn).await?;
-    conn.close().await?;
-    Ok(())
+    Ok(conn)
+}
+
+/// A connection that changes nothing.
+pub(super) async fn connect_to_look(url: &str) -> Result<PgConnection> {
+    let mut conn = PgConnection::connect_with(&connect_options(url)?).await?;
+    conn.execute(COMMON).await?;
+    conn.execute(READER).await?;
+    Ok(conn)
+}
+
+/// Whether an error says that the database does not exist.
+pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
+    let answer = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    answer.is_some_and(|answer| answer.code() == INVALID_CATALOG_NAME)
+}
+
+impl Ledger for PgConnection {
+    fn tables(&mut self) -> BoxFuture<'_, sqlx::Result<Tables>> {
+        // Tables that belong to an extension are nobody's.
+        let sql = "SELECT COALESCE(bool_or(relname = '_sqlx_migrations'), false), \
+                   COALESCE(bool_or(relname = 'gate'), false), COALESCE(bool_or(relname <> '_sqlx_migrations'), false) \
+                   FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid) \
+                   AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
+                   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid \
+                   AND deptype = 'e')";
+        Box::pin(async move {
+            let (history, gate, others) = sqlx::query_as(sql).fetch_one(self).await?;
+            Ok(Tables { history, gate, others })
+        })
+    }
+
+    fn recorded(&mut self) -> BoxFuture<'_, sqlx::Result<Vec<Recorded>>> {
+        let sql = "SELECT version, description, (extract(epoch FROM installed_on) * 1000000)::bigint, success, checksum \
+                   FROM _sqlx_migrations ORDER BY version";
+        Box::pin(async move {
+            let rows: Vec<HistoryRow> = sqlx::query_as(sql).fetch_all(self).await?;
+            Ok(rows.into_iter().map(Recorded::from).collect())
+        })
+    }
 }
 
 /// Refuses databases that could not keep what Tidings promises.

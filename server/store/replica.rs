@@ -1,5 +1,7 @@
 //! Servers by the names that they keep over restarts. On SQLite there is one, and no row of it.
 
+use sqlx::PgConnection;
+
 use super::{
     Conn, Db, Error, Kind, Result, Tx, meta,
     sql::{execute, fetch_all},
@@ -53,6 +55,17 @@ pub(crate) async fn others(conn: &mut Conn, present: Incarnation) -> Result<Vec<
     }
     let sql = "SELECT name FROM replica WHERE incarnation <> $1 ORDER BY name";
     let rows: Vec<(String,)> = fetch_all!(conn, sql, present.0)?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
+/// The names of the servers that live, in a database that may have no tables yet.
+pub(super) async fn living(conn: &mut PgConnection) -> Result<Vec<String>> {
+    let (made,): (bool,) = sqlx::query_as("SELECT to_regclass('replica') IS NOT NULL").fetch_one(&mut *conn).await?;
+    if !made {
+        return Ok(Vec::new());
+    }
+    let sql = concat!("SELECT name FROM replica WHERE beat >= ", clock!(), " - $1 ORDER BY name");
+    let rows: Vec<(String,)> = sqlx::query_as(sql).bind(LAPSE_MICROS).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(name,)| name).collect())
 }
 

@@ -5,15 +5,17 @@
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use rustix::fs::{FlockOperation, flock};
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     error::{Error, Result},
-    migrate,
+    migrate::{self, AppliedStep, HistoryRow, Ledger, Progress, Recorded, Tables},
     sql::Texts,
     tx::LeftOpen,
     writer::{Held, Writer},
@@ -33,6 +35,9 @@ const JOURNAL_BYTES_MAX: &str = "67108864";
 
 /// How long a statement waits for another connection's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// SQLite's result code for a file that is no database (<https://sqlite.org/rescode.html>).
+const SQLITE_NOTADB: &str = "26";
 
 /// An open SQLite database.
 #[derive(Debug)]
@@ -144,9 +149,65 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 
 async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
     let mut conn = SqliteConnection::connect_with(options).await?;
-    migrate::sqlite().run(&mut conn).await?;
+    let applied = migrate::apply_pending(&mut conn, &migrate::sqlite(), &migrate::log).await;
     conn.close().await?;
-    Ok(())
+    applied.map(drop)
+}
+
+/// Applies `steps` to a database that is there, while no other process has it.
+pub(super) async fn migrate_alone(
+    path: &Path,
+    steps: &Migrator,
+    observer: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Vec<AppliedStep>> {
+    let _lock = lock(path)?;
+    let mut conn = SqliteConnection::connect_with(&connect_options(path).create_if_missing(false)).await?;
+    let applied = migrate::apply_pending(&mut conn, steps, observer).await;
+    conn.close().await?;
+    applied
+}
+
+/// A connection that makes and changes no file, to a database that a server may be using.
+pub(super) async fn connect_to_look(path: &Path) -> Result<SqliteConnection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // A database whose write-ahead log is gone is whole in its one file. SQLite would make the log anew to read it, unless
+    // it is told that nobody writes; a server that starts at this very moment writes to the log at first, not to the file.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .immutable(!Path::new(&log).exists())
+        .busy_timeout(Duration::from_secs(5))
+        .disable_statement_logging();
+    Ok(SqliteConnection::connect_with(&options).await?)
+}
+
+/// Whether an error says that a file is none of SQLite's.
+pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        error.try_downcast_ref::<SqliteError>().is_some() && error.code().as_deref() == Some(SQLITE_NOTADB)
+    })
+}
+
+impl Ledger for SqliteConnection {
+    fn tables(&mut self) -> BoxFuture<'_, sqlx::Result<Tables>> {
+        let sql = "SELECT COALESCE(MAX(name = '_sqlx_migrations'), 0), COALESCE(MAX(name = 'gate'), 0), \
+                   COALESCE(MAX(name <> '_sqlx_migrations'), 0) \
+                   FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'";
+        Box::pin(async move {
+            let (history, gate, others) = sqlx::query_as(sql).fetch_one(self).await?;
+            Ok(Tables { history, gate, others })
+        })
+    }
+
+    fn recorded(&mut self) -> BoxFuture<'_, sqlx::Result<Vec<Recorded>>> {
+        let sql = "SELECT version, description, CAST(strftime('%s', installed_on) AS INTEGER) * 1000000, success, checksum \
+                   FROM _sqlx_migrations ORDER BY version";
+        Box::pin(async move {
+            let rows: Vec<HistoryRow> = sqlx::query_as(sql).fetch_all(self).await?;
+            Ok(rows.into_iter().map(Recorded::from).collect())
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The binary: what the demo shows, when a server refuses to start, how it stops, how catalogues are imported, how a
-//! database is copied, and how webhooks are signed and verified by hand.
+//! database is copied and migrated, and how webhooks are signed and verified by hand.
 
 mod copy;
 mod demo;
 mod event_types;
+mod migrate;
 mod postgres;
 mod process;
 mod serve;

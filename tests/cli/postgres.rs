@@ -8,7 +8,7 @@ use super::process::{Running, client, refused, tidings};
 #[path = "../support/postgres.rs"]
 mod database;
 
-pub(crate) use database::PostgresDatabase;
+pub(crate) use database::{PostgresDatabase, run as run_sql};
 
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -24,6 +24,7 @@ mod fsync;
 mod held;
 mod isolation;
 mod loss;
+mod migrate;
 mod panics;
 mod retries;
 mod sessions;
