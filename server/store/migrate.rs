@@ -47,7 +47,7 @@ const STEPS: &[Step] = &[
     step!("event types", "0002_event_types.sql"),
     step!("styles", "0003_styles.sql"),
     step!("event type schemas", "0004_event_type_schemas.sql"),
-    step!("event times", "0007_event_times.sql"),
+    step!("event times", "0005_event_times.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

@@ -153,7 +153,7 @@ async fn eras_of_events_from_before_there_were_any_are_found() {
     let fixture = Fixture::new().await;
     let times = [5, 5, 9, 3, 4, 4, 2, 1, 1, 8];
     write(&fixture, times.iter().map(|n| (TENANT, second(*n), BTreeMap::new())).collect()).await;
-    let migration = include_str!("../../store/migrations/sqlite/0007_event_times.sql");
+    let migration = include_str!("../../store/migrations/sqlite/0005_event_times.sql");
     let found = &migration[migration.find("INSERT INTO event_era").unwrap()..];
     let unit = fixture.shared.db.write(move |tx| {
         Box::pin(async move {
