@@ -33,14 +33,14 @@ const (
 	DeliveryState_DELIVERY_STATE_UNSPECIFIED DeliveryState = 0
 	// Waiting for its next attempt.
 	DeliveryState_DELIVERY_STATE_PENDING DeliveryState = 1
-	// An attempt is under way.
+	// An attempt is under way or about to begin.
 	DeliveryState_DELIVERY_STATE_IN_FLIGHT DeliveryState = 2
 	// The endpoint answered 2xx. Final.
 	DeliveryState_DELIVERY_STATE_DELIVERED DeliveryState = 3
-	// Given up: the schedule ran out, the endpoint answered 410, it was held for too long, or its payload does not fit the
-	// endpoint's style. Final until RetryDelivery.
+	// Given up: the schedule ran out, the endpoint answered 410, it was held for too long, its event expired, or its
+	// payload does not fit the endpoint's style. Final until RetryDelivery.
 	DeliveryState_DELIVERY_STATE_DEAD DeliveryState = 4
-	// Cancelled by CancelDelivery or by deletion of the endpoint. Final until RetryDelivery.
+	// Cancelled by CancelDelivery, CancelEvent, ExpungeEvent, or by deletion of the endpoint. Final until RetryDelivery.
 	DeliveryState_DELIVERY_STATE_CANCELLED DeliveryState = 5
 	// Pending at an endpoint that is disabled.
 	DeliveryState_DELIVERY_STATE_HELD DeliveryState = 6
@@ -123,6 +123,8 @@ const (
 	// The payload is not JSON, which the endpoint's envelope or body form needs. No request was made; RetryDelivery tries again
 	// by the style that the endpoint has then.
 	FailureKind_FAILURE_KIND_ENVELOPE_UNSUPPORTED FailureKind = 10
+	// The event's `expire_time` passed, or would have passed before the next attempt. No request was made after it.
+	FailureKind_FAILURE_KIND_EXPIRED FailureKind = 11
 )
 
 // Enum value maps for FailureKind.
@@ -139,6 +141,7 @@ var (
 		8:  "FAILURE_KIND_LEASE_LOST",
 		9:  "FAILURE_KIND_HELD_TOO_LONG",
 		10: "FAILURE_KIND_ENVELOPE_UNSUPPORTED",
+		11: "FAILURE_KIND_EXPIRED",
 	}
 	FailureKind_value = map[string]int32{
 		"FAILURE_KIND_UNSPECIFIED":          0,
@@ -152,6 +155,7 @@ var (
 		"FAILURE_KIND_LEASE_LOST":           8,
 		"FAILURE_KIND_HELD_TOO_LONG":        9,
 		"FAILURE_KIND_ENVELOPE_UNSUPPORTED": 10,
+		"FAILURE_KIND_EXPIRED":              11,
 	}
 )
 
@@ -364,11 +368,12 @@ type Delivery struct {
 	EventType string `protobuf:"bytes,5,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	// Output only. Where the delivery stands.
 	State DeliveryState `protobuf:"varint,6,opt,name=state,proto3,enum=tidings.v1.DeliveryState" json:"state,omitempty"`
-	// Output only. How many attempts have begun, or were lost to a crash, over the delivery's whole life.
+	// Output only. How many attempts have begun, were lost to a crash, or were about to begin when the endpoint had no room for
+	// them any more, over the delivery's whole life. The last kind is not among the attempts and not counted by the schedule.
 	AttemptCount int32 `protobuf:"varint,7,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
 	// Output only. When the next attempt is due. Absent unless PENDING.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	// Output only. CancelDelivery was called while an attempt was in flight: the delivery ends with that attempt.
+	// Output only. The cancellation was requested while an attempt was in flight: the delivery ends with that attempt.
 	CancelRequested bool `protobuf:"varint,9,opt,name=cancel_requested,json=cancelRequested,proto3" json:"cancel_requested,omitempty"`
 	// Output only. HTTP status of the latest attempt that got an answer. 0: none yet.
 	HttpStatus int32 `protobuf:"varint,10,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
@@ -1088,7 +1093,8 @@ type RetryDeliveryRequest struct {
 	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The delivery's id. A DEAD or CANCELLED delivery starts its schedule anew; a PENDING one becomes due now.
-	// Any other state, or a disabled or deleted endpoint, is FAILED_PRECONDITION.
+	// Neither is due before the event's `deliver_time`. Any other state, a disabled or deleted endpoint, or an event that
+	// was expunged or has expired, is FAILED_PRECONDITION.
 	DeliveryId    string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1141,7 +1147,7 @@ func (x *RetryDeliveryRequest) GetDeliveryId() string {
 // What RetryDelivery answers.
 type RetryDeliveryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The delivery, PENDING and due now.
+	// The delivery, PENDING and due now, or at its event's `deliver_time` if that is still to come.
 	Delivery      *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1389,7 +1395,7 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x18DELIVERY_STATE_DELIVERED\x10\x03\x12\x17\n" +
 	"\x13DELIVERY_STATE_DEAD\x10\x04\x12\x1c\n" +
 	"\x18DELIVERY_STATE_CANCELLED\x10\x05\x12\x17\n" +
-	"\x13DELIVERY_STATE_HELD\x10\x06*\xca\x02\n" +
+	"\x13DELIVERY_STATE_HELD\x10\x06*\xe4\x02\n" +
 	"\vFailureKind\x12\x1c\n" +
 	"\x18FAILURE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FAILURE_KIND_DNS\x10\x01\x12\x18\n" +
@@ -1402,7 +1408,8 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x17FAILURE_KIND_LEASE_LOST\x10\b\x12\x1e\n" +
 	"\x1aFAILURE_KIND_HELD_TOO_LONG\x10\t\x12%\n" +
 	"!FAILURE_KIND_ENVELOPE_UNSUPPORTED\x10\n" +
-	"*e\n" +
+	"\x12\x18\n" +
+	"\x14FAILURE_KIND_EXPIRED\x10\v*e\n" +
 	"\bBodyNote\x12\x19\n" +
 	"\x15BODY_NOTE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bBODY_NOTE_NUMBER_NOT_STABLE\x10\x01\x12\x1d\n" +

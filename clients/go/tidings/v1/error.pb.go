@@ -66,7 +66,7 @@ const (
 	ErrorReason_ERROR_REASON_RESUME_TOKEN_EXPIRED ErrorReason = 17
 	// OUT_OF_RANGE: the database was restored to a state before the resume token.
 	ErrorReason_ERROR_REASON_LOG_REWOUND ErrorReason = 18
-	// ABORTED: the stream's reader made no progress for ten minutes.
+	// ABORTED: the stream's reader, of transitions or of acknowledgements, made no progress for ten minutes.
 	ErrorReason_ERROR_REASON_SLOW_CONSUMER ErrorReason = 19
 	// INTERNAL: a fault of the server's; it is in the server's log.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 20
@@ -78,6 +78,27 @@ const (
 	ErrorReason_ERROR_REASON_LAST_SECRET ErrorReason = 23
 	// ABORTED: the endpoint's schemes changed during the call.
 	ErrorReason_ERROR_REASON_SCHEME_CHANGED ErrorReason = 24
+	// ALREADY_EXISTS: the catalogue has an event type of this name.
+	ErrorReason_ERROR_REASON_EVENT_TYPE_EXISTS ErrorReason = 25
+	// INVALID_ARGUMENT: the payload breaks its event type's schema, and the tenant has such events rejected.
+	ErrorReason_ERROR_REASON_SCHEMA_VIOLATION ErrorReason = 26
+	// FAILED_PRECONDITION: the schemas of the catalogue would take more room than they may.
+	ErrorReason_ERROR_REASON_CATALOGUE_TOO_LARGE ErrorReason = 27
+	// FAILED_PRECONDITION: the event was expunged, so there is nothing left to deliver.
+	ErrorReason_ERROR_REASON_EVENT_EXPUNGED ErrorReason = 28
+	// FAILED_PRECONDITION: the event's `expire_time` has passed, so it is not delivered any more.
+	ErrorReason_ERROR_REASON_EVENT_EXPIRED ErrorReason = 29
+	// DEADLINE_EXCEEDED: the call's deadline (`grpc-timeout`) passed, or its request stopped arriving for 30 seconds. What the
+	// call had submitted by then goes on: ask for its result, or repeat the call with the same id.
+	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 30
+	// INTERNAL: what arrived is not a message of this call: broken protobuf, a broken frame, or broken compression. The same
+	// request will fail again.
+	ErrorReason_ERROR_REASON_MALFORMED_MESSAGE ErrorReason = 31
+	// OUT_OF_RANGE, or RESOURCE_EXHAUSTED if it is compressed: the message is longer than the server takes; the error's
+	// message says the limit.
+	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 32
+	// UNIMPLEMENTED: the server has no such service or method, or does not know the compression that the request has.
+	ErrorReason_ERROR_REASON_UNIMPLEMENTED ErrorReason = 33
 )
 
 // Enum value maps for ErrorReason.
@@ -108,6 +129,15 @@ var (
 		22: "ERROR_REASON_SECRET_STAGED",
 		23: "ERROR_REASON_LAST_SECRET",
 		24: "ERROR_REASON_SCHEME_CHANGED",
+		25: "ERROR_REASON_EVENT_TYPE_EXISTS",
+		26: "ERROR_REASON_SCHEMA_VIOLATION",
+		27: "ERROR_REASON_CATALOGUE_TOO_LARGE",
+		28: "ERROR_REASON_EVENT_EXPUNGED",
+		29: "ERROR_REASON_EVENT_EXPIRED",
+		30: "ERROR_REASON_DEADLINE_EXCEEDED",
+		31: "ERROR_REASON_MALFORMED_MESSAGE",
+		32: "ERROR_REASON_MESSAGE_TOO_LARGE",
+		33: "ERROR_REASON_UNIMPLEMENTED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -135,6 +165,15 @@ var (
 		"ERROR_REASON_SECRET_STAGED":        22,
 		"ERROR_REASON_LAST_SECRET":          23,
 		"ERROR_REASON_SCHEME_CHANGED":       24,
+		"ERROR_REASON_EVENT_TYPE_EXISTS":    25,
+		"ERROR_REASON_SCHEMA_VIOLATION":     26,
+		"ERROR_REASON_CATALOGUE_TOO_LARGE":  27,
+		"ERROR_REASON_EVENT_EXPUNGED":       28,
+		"ERROR_REASON_EVENT_EXPIRED":        29,
+		"ERROR_REASON_DEADLINE_EXCEEDED":    30,
+		"ERROR_REASON_MALFORMED_MESSAGE":    31,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":    32,
+		"ERROR_REASON_UNIMPLEMENTED":        33,
 	}
 )
 
@@ -170,7 +209,7 @@ var File_tidings_v1_error_proto protoreflect.FileDescriptor
 const file_tidings_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/error.proto\x12\n" +
-	"tidings.v1*\xc8\x06\n" +
+	"tidings.v1*\x82\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12$\n" +
@@ -197,7 +236,16 @@ const file_tidings_v1_error_proto_rawDesc = "" +
 	"!ERROR_REASON_TOO_MANY_EVENT_TYPES\x10\x15\x12\x1e\n" +
 	"\x1aERROR_REASON_SECRET_STAGED\x10\x16\x12\x1c\n" +
 	"\x18ERROR_REASON_LAST_SECRET\x10\x17\x12\x1f\n" +
-	"\x1bERROR_REASON_SCHEME_CHANGED\x10\x18B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"\x1bERROR_REASON_SCHEME_CHANGED\x10\x18\x12\"\n" +
+	"\x1eERROR_REASON_EVENT_TYPE_EXISTS\x10\x19\x12!\n" +
+	"\x1dERROR_REASON_SCHEMA_VIOLATION\x10\x1a\x12$\n" +
+	" ERROR_REASON_CATALOGUE_TOO_LARGE\x10\x1b\x12\x1f\n" +
+	"\x1bERROR_REASON_EVENT_EXPUNGED\x10\x1c\x12\x1e\n" +
+	"\x1aERROR_REASON_EVENT_EXPIRED\x10\x1d\x12\"\n" +
+	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10\x1e\x12\"\n" +
+	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x1f\x12\"\n" +
+	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10 \x12\x1e\n" +
+	"\x1aERROR_REASON_UNIMPLEMENTED\x10!B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_error_proto_rawDescOnce sync.Once

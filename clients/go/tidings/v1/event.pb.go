@@ -24,6 +24,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What a warning is about.
+type PublishWarningKind int32
+
+const (
+	// Not a kind; never returned.
+	PublishWarningKind_PUBLISH_WARNING_KIND_UNSPECIFIED PublishWarningKind = 0
+	// The payload breaks a rule of its event type's schema. Only where the tenant's `schema_check` is WARN, or in the answer
+	// to a repeat of an event that was accepted before.
+	PublishWarningKind_PUBLISH_WARNING_KIND_SCHEMA_VIOLATION PublishWarningKind = 1
+	// The event's type is deprecated.
+	PublishWarningKind_PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED PublishWarningKind = 2
+)
+
+// Enum value maps for PublishWarningKind.
+var (
+	PublishWarningKind_name = map[int32]string{
+		0: "PUBLISH_WARNING_KIND_UNSPECIFIED",
+		1: "PUBLISH_WARNING_KIND_SCHEMA_VIOLATION",
+		2: "PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED",
+	}
+	PublishWarningKind_value = map[string]int32{
+		"PUBLISH_WARNING_KIND_UNSPECIFIED":           0,
+		"PUBLISH_WARNING_KIND_SCHEMA_VIOLATION":      1,
+		"PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED": 2,
+	}
+)
+
+func (x PublishWarningKind) Enum() *PublishWarningKind {
+	p := new(PublishWarningKind)
+	*p = x
+	return p
+}
+
+func (x PublishWarningKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PublishWarningKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_tidings_v1_event_proto_enumTypes[0].Descriptor()
+}
+
+func (PublishWarningKind) Type() protoreflect.EnumType {
+	return &file_tidings_v1_event_proto_enumTypes[0]
+}
+
+func (x PublishWarningKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PublishWarningKind.Descriptor instead.
+func (PublishWarningKind) EnumDescriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{0}
+}
+
 // Why an endpoint got an event, or did not.
 type RouteReason int32
 
@@ -73,11 +127,11 @@ func (x RouteReason) String() string {
 }
 
 func (RouteReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_event_proto_enumTypes[0].Descriptor()
+	return file_tidings_v1_event_proto_enumTypes[1].Descriptor()
 }
 
 func (RouteReason) Type() protoreflect.EnumType {
-	return &file_tidings_v1_event_proto_enumTypes[0]
+	return &file_tidings_v1_event_proto_enumTypes[1]
 }
 
 func (x RouteReason) Number() protoreflect.EnumNumber {
@@ -86,7 +140,7 @@ func (x RouteReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RouteReason.Descriptor instead.
 func (RouteReason) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{0}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{1}
 }
 
 // An immutable fact, kept and delivered byte for byte.
@@ -103,14 +157,27 @@ type Event struct {
 	// stored, signed and sent as these very bytes.
 	Payload []byte `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`
 	// The payload's media type, sent as `content-type`. At most 255 printable ASCII characters. Default:
-	// `application/json`. With a JSON media type the payload must be valid JSON (RFC 8259).
+	// `application/json`. With a JSON media type the payload must be valid JSON (RFC 8259). Of a type that has a schema it is
+	// to be JSON whatever is said here.
 	ContentType string `protobuf:"bytes,5,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	// When the event happened. Default: when it was published.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// Labels for your own use; not sent. At most 64, keys of 1 to 128 bytes, values of at most 1 KiB, without NUL.
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Output only. When the event was published.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Output only. The payload's size in bytes, where the payload itself is left out too. 0: the event was expunged.
+	PayloadBytes int64 `protobuf:"varint,9,opt,name=payload_bytes,json=payloadBytes,proto3" json:"payload_bytes,omitempty"`
+	// Immutable. No attempt is made before. At most 30 days ahead; absent or in the past: at once. Which endpoints get the
+	// event is decided when it is published: those created later do not, those deleted meanwhile do not either. Retries
+	// are counted from the first attempt.
+	DeliverTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=deliver_time,json=deliverTime,proto3" json:"deliver_time,omitempty"`
+	// Immutable. No attempt begins at or after this time. A delivery whose next attempt would be due then is DEAD at once,
+	// with FAILURE_KIND_EXPIRED; one that waited beyond it (at a disabled endpoint, or behind others) when its turn comes.
+	// Must be in the future, after `deliver_time`, and at most 90 days ahead. Absent: never.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Output only. When the event was expunged: its payload and labels are erased for good. Absent: it was not.
+	ExpungeTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=expunge_time,json=expungeTime,proto3" json:"expunge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -201,12 +268,44 @@ func (x *Event) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Event) GetPayloadBytes() int64 {
+	if x != nil {
+		return x.PayloadBytes
+	}
+	return 0
+}
+
+func (x *Event) GetDeliverTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliverTime
+	}
+	return nil
+}
+
+func (x *Event) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Event) GetExpungeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpungeTime
+	}
+	return nil
+}
+
 // What PublishEvent takes.
 type PublishEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tenant on whose behalf the event is published. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Required. The event; its output-only fields are ignored.
+	// Required. The event; its output-only fields are ignored. If its type has a schema and the tenant's `schema_check` is
+	// REJECT, a payload that the schema does not allow is refused: INVALID_ARGUMENT with reason SCHEMA_VIOLATION and up to 64
+	// violations. A payload that cannot be checked breaks every schema: one that is not JSON, or is nested more than 127 deep
+	// (less under a schema that is deep itself), or has a lone surrogate or a number beyond a double, or would take too long.
+	// A repeat of an event that was accepted before is a duplicate, whatever the schema says by now.
 	Event         *Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -265,7 +364,10 @@ type PublishEventResponse struct {
 	DeliveryCount int32 `protobuf:"varint,2,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`
 	// An event with this id and the same content had been published before; nothing was stored or sent again. With other
 	// content the call fails with ALREADY_EXISTS and reason EVENT_ID_REUSED.
-	Duplicate     bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	Duplicate bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	// What its publisher should know of the event, which was accepted all the same. At most 16. For a duplicate: as the
+	// event's type stands now.
+	Warnings      []*PublishWarning `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -321,20 +423,96 @@ func (x *PublishEventResponse) GetDuplicate() bool {
 	return false
 }
 
+func (x *PublishEventResponse) GetWarnings() []*PublishWarning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Something that is not as it should be with an event that was accepted.
+type PublishWarning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is.
+	Kind PublishWarningKind `protobuf:"varint,1,opt,name=kind,proto3,enum=tidings.v1.PublishWarningKind" json:"kind,omitempty"`
+	// With SCHEMA_VIOLATION: the place in the payload, as a JSON Pointer (RFC 6901); empty for the payload as a whole. At most
+	// 64 characters of it, escaped; a longer one is cut and ends in `…`. Empty with any other kind.
+	JsonPointer string `protobuf:"bytes,2,opt,name=json_pointer,json=jsonPointer,proto3" json:"json_pointer,omitempty"`
+	// What is wrong, in words. They may change; programs go by `kind`.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishWarning) Reset() {
+	*x = PublishWarning{}
+	mi := &file_tidings_v1_event_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishWarning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishWarning) ProtoMessage() {}
+
+func (x *PublishWarning) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishWarning.ProtoReflect.Descriptor instead.
+func (*PublishWarning) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PublishWarning) GetKind() PublishWarningKind {
+	if x != nil {
+		return x.Kind
+	}
+	return PublishWarningKind_PUBLISH_WARNING_KIND_UNSPECIFIED
+}
+
+func (x *PublishWarning) GetJsonPointer() string {
+	if x != nil {
+		return x.JsonPointer
+	}
+	return ""
+}
+
+func (x *PublishWarning) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // What GetEvent takes.
 type GetEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tenant that published the event. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The event's id.
-	EventId       string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// How many routes to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+	RoutesPageSize int32 `protobuf:"varint,3,opt,name=routes_page_size,json=routesPageSize,proto3" json:"routes_page_size,omitempty"`
+	// `next_routes_page_token` of the page before, of the same event. Empty: the first page.
+	RoutesPageToken string `protobuf:"bytes,4,opt,name=routes_page_token,json=routesPageToken,proto3" json:"routes_page_token,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_tidings_v1_event_proto_msgTypes[3]
+	mi := &file_tidings_v1_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +524,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[3]
+	mi := &file_tidings_v1_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +537,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{3}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetEventRequest) GetTenantId() string {
@@ -376,21 +554,37 @@ func (x *GetEventRequest) GetEventId() string {
 	return ""
 }
 
+func (x *GetEventRequest) GetRoutesPageSize() int32 {
+	if x != nil {
+		return x.RoutesPageSize
+	}
+	return 0
+}
+
+func (x *GetEventRequest) GetRoutesPageToken() string {
+	if x != nil {
+		return x.RoutesPageToken
+	}
+	return ""
+}
+
 // What GetEvent answers.
 type GetEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event, payload included.
+	// The event, payload included. The payload of an expunged event is empty.
 	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// For each endpoint of the tenant that existed when the event was published, oldest first: whether it got the event,
-	// and why not. At most 1,000.
-	Routes        []*EventRoute `protobuf:"bytes,2,rep,name=routes,proto3" json:"routes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// and why not.
+	Routes []*EventRoute `protobuf:"bytes,2,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Pass it as `routes_page_token` for the next page of routes. Empty: this is the last page.
+	NextRoutesPageToken string `protobuf:"bytes,3,opt,name=next_routes_page_token,json=nextRoutesPageToken,proto3" json:"next_routes_page_token,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_tidings_v1_event_proto_msgTypes[4]
+	mi := &file_tidings_v1_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +596,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[4]
+	mi := &file_tidings_v1_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +609,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{4}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetEventResponse) GetEvent() *Event {
@@ -430,6 +624,449 @@ func (x *GetEventResponse) GetRoutes() []*EventRoute {
 		return x.Routes
 	}
 	return nil
+}
+
+func (x *GetEventResponse) GetNextRoutesPageToken() string {
+	if x != nil {
+		return x.NextRoutesPageToken
+	}
+	return ""
+}
+
+// What ListEvents takes.
+type ListEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. Empty means `default`.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Which events to list. Absent: all.
+	Filter *EventFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// How many events to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before, with the same tenant and filter. Empty: the first page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsRequest) Reset() {
+	*x = ListEventsRequest{}
+	mi := &file_tidings_v1_event_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsRequest) ProtoMessage() {}
+
+func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListEventsRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListEventsRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetFilter() *EventFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ListEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Selects events: all conditions have to hold; an empty one selects all.
+type EventFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of a type that one of these patterns matches: a type, in which `*` stands for one segment anywhere and `**`, at the
+	// end only, for one or more. At most 100, none twice. Empty: of any type.
+	EventTypes []string `protobuf:"bytes,1,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	// With all of these labels, values included. At most 64. Empty: with any.
+	Labels map[string]string `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Published at this time or later. Absent: from the oldest kept.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Published before this time, which must not be before `start_time`. Absent: to the newest.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventFilter) Reset() {
+	*x = EventFilter{}
+	mi := &file_tidings_v1_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventFilter) ProtoMessage() {}
+
+func (x *EventFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventFilter.ProtoReflect.Descriptor instead.
+func (*EventFilter) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *EventFilter) GetEventTypes() []string {
+	if x != nil {
+		return x.EventTypes
+	}
+	return nil
+}
+
+func (x *EventFilter) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *EventFilter) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *EventFilter) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// What ListEvents answers.
+type ListEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events, newest first, without their payloads. A page may hold fewer than asked for, even none, although more
+	// follow: a filter that selects little is served in bounded steps, and a page of large labels is cut short.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Pass it as `page_token` for the next page. Empty: this is the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsResponse) Reset() {
+	*x = ListEventsResponse{}
+	mi := &file_tidings_v1_event_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsResponse) ProtoMessage() {}
+
+func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListEventsResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListEventsResponse) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// What CancelEvent takes.
+type CancelEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. Empty means `default`.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Required. The event's id. Its deliveries that wait are CANCELLED; those with an attempt in flight end with it, as
+	// with CancelDelivery. Those that have ended stay as they are.
+	EventId       string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelEventRequest) Reset() {
+	*x = CancelEventRequest{}
+	mi := &file_tidings_v1_event_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelEventRequest) ProtoMessage() {}
+
+func (x *CancelEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelEventRequest.ProtoReflect.Descriptor instead.
+func (*CancelEventRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CancelEventRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *CancelEventRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+// What CancelEvent answers. A repeat of the call finds nothing left to do and answers zeros.
+type CancelEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many deliveries the call cancelled.
+	CancelledCount int32 `protobuf:"varint,1,opt,name=cancelled_count,json=cancelledCount,proto3" json:"cancelled_count,omitempty"`
+	// Of how many deliveries in flight the call requested the cancellation: each is DELIVERED if its attempt succeeds, and
+	// otherwise CANCELLED.
+	CancelRequestedCount int32 `protobuf:"varint,2,opt,name=cancel_requested_count,json=cancelRequestedCount,proto3" json:"cancel_requested_count,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *CancelEventResponse) Reset() {
+	*x = CancelEventResponse{}
+	mi := &file_tidings_v1_event_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelEventResponse) ProtoMessage() {}
+
+func (x *CancelEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelEventResponse.ProtoReflect.Descriptor instead.
+func (*CancelEventResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CancelEventResponse) GetCancelledCount() int32 {
+	if x != nil {
+		return x.CancelledCount
+	}
+	return 0
+}
+
+func (x *CancelEventResponse) GetCancelRequestedCount() int32 {
+	if x != nil {
+		return x.CancelRequestedCount
+	}
+	return 0
+}
+
+// What ExpungeEvent takes.
+type ExpungeEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. Empty means `default`.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Required. The event's id. An event that was expunged already stays as it is.
+	EventId       string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpungeEventRequest) Reset() {
+	*x = ExpungeEventRequest{}
+	mi := &file_tidings_v1_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpungeEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpungeEventRequest) ProtoMessage() {}
+
+func (x *ExpungeEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpungeEventRequest.ProtoReflect.Descriptor instead.
+func (*ExpungeEventRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExpungeEventRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *ExpungeEventRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+// What ExpungeEvent answers, once everything is erased. A call that fails midway has erased the payload or nothing;
+// repeat it to erase the rest.
+type ExpungeEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event, without payload and labels.
+	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// How many deliveries that waited the call cancelled.
+	CancelledCount int32 `protobuf:"varint,2,opt,name=cancelled_count,json=cancelledCount,proto3" json:"cancelled_count,omitempty"`
+	// How many deliveries have an attempt in flight whose cancellation the call requested: it goes on with the payload that
+	// it has begun to send, is not repeated, and what is answered to it is not kept.
+	CancelRequestedCount int32 `protobuf:"varint,3,opt,name=cancel_requested_count,json=cancelRequestedCount,proto3" json:"cancel_requested_count,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *ExpungeEventResponse) Reset() {
+	*x = ExpungeEventResponse{}
+	mi := &file_tidings_v1_event_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpungeEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpungeEventResponse) ProtoMessage() {}
+
+func (x *ExpungeEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_event_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpungeEventResponse.ProtoReflect.Descriptor instead.
+func (*ExpungeEventResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ExpungeEventResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ExpungeEventResponse) GetCancelledCount() int32 {
+	if x != nil {
+		return x.CancelledCount
+	}
+	return 0
+}
+
+func (x *ExpungeEventResponse) GetCancelRequestedCount() int32 {
+	if x != nil {
+		return x.CancelRequestedCount
+	}
+	return 0
 }
 
 // What routing decided about one endpoint when an event was published.
@@ -447,7 +1084,7 @@ type EventRoute struct {
 
 func (x *EventRoute) Reset() {
 	*x = EventRoute{}
-	mi := &file_tidings_v1_event_proto_msgTypes[5]
+	mi := &file_tidings_v1_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +1096,7 @@ func (x *EventRoute) String() string {
 func (*EventRoute) ProtoMessage() {}
 
 func (x *EventRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[5]
+	mi := &file_tidings_v1_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +1109,7 @@ func (x *EventRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRoute.ProtoReflect.Descriptor instead.
 func (*EventRoute) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{5}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EventRoute) GetEndpointId() string {
@@ -501,7 +1138,7 @@ var File_tidings_v1_event_proto protoreflect.FileDescriptor
 const file_tidings_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/event.proto\x12\n" +
-	"tidings.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x02\n" +
+	"tidings.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x04\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\ttenant_id\x18\x02 \x01(\tR\btenantId\x12\x12\n" +
@@ -512,30 +1149,80 @@ const file_tidings_v1_event_proto_rawDesc = "" +
 	"event_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x125\n" +
 	"\x06labels\x18\a \x03(\v2\x1d.tidings.v1.Event.LabelsEntryR\x06labels\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x1a9\n" +
+	"createTime\x12#\n" +
+	"\rpayload_bytes\x18\t \x01(\x03R\fpayloadBytes\x12=\n" +
+	"\fdeliver_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vdeliverTime\x12;\n" +
+	"\vexpire_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12=\n" +
+	"\fexpunge_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vexpungeTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"[\n" +
 	"\x13PublishEventRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12'\n" +
-	"\x05event\x18\x02 \x01(\v2\x11.tidings.v1.EventR\x05event\"v\n" +
+	"\x05event\x18\x02 \x01(\v2\x11.tidings.v1.EventR\x05event\"\xae\x01\n" +
 	"\x14PublishEventResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12%\n" +
 	"\x0edelivery_count\x18\x02 \x01(\x05R\rdeliveryCount\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"I\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\x126\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x1a.tidings.v1.PublishWarningR\bwarnings\"\x81\x01\n" +
+	"\x0ePublishWarning\x122\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1e.tidings.v1.PublishWarningKindR\x04kind\x12!\n" +
+	"\fjson_pointer\x18\x02 \x01(\tR\vjsonPointer\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\x9f\x01\n" +
 	"\x0fGetEventRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x19\n" +
-	"\bevent_id\x18\x02 \x01(\tR\aeventId\"k\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12(\n" +
+	"\x10routes_page_size\x18\x03 \x01(\x05R\x0eroutesPageSize\x12*\n" +
+	"\x11routes_page_token\x18\x04 \x01(\tR\x0froutesPageToken\"\xa0\x01\n" +
 	"\x10GetEventResponse\x12'\n" +
 	"\x05event\x18\x01 \x01(\v2\x11.tidings.v1.EventR\x05event\x12.\n" +
-	"\x06routes\x18\x02 \x03(\v2\x16.tidings.v1.EventRouteR\x06routes\"\x7f\n" +
+	"\x06routes\x18\x02 \x03(\v2\x16.tidings.v1.EventRouteR\x06routes\x123\n" +
+	"\x16next_routes_page_token\x18\x03 \x01(\tR\x13nextRoutesPageToken\"\x9d\x01\n" +
+	"\x11ListEventsRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12/\n" +
+	"\x06filter\x18\x02 \x01(\v2\x17.tidings.v1.EventFilterR\x06filter\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\x98\x02\n" +
+	"\vEventFilter\x12\x1f\n" +
+	"\vevent_types\x18\x01 \x03(\tR\n" +
+	"eventTypes\x12;\n" +
+	"\x06labels\x18\x02 \x03(\v2#.tidings.v1.EventFilter.LabelsEntryR\x06labels\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"g\n" +
+	"\x12ListEventsResponse\x12)\n" +
+	"\x06events\x18\x01 \x03(\v2\x11.tidings.v1.EventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"L\n" +
+	"\x12CancelEventRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x19\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\"t\n" +
+	"\x13CancelEventResponse\x12'\n" +
+	"\x0fcancelled_count\x18\x01 \x01(\x05R\x0ecancelledCount\x124\n" +
+	"\x16cancel_requested_count\x18\x02 \x01(\x05R\x14cancelRequestedCount\"M\n" +
+	"\x13ExpungeEventRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x19\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\"\x9e\x01\n" +
+	"\x14ExpungeEventResponse\x12'\n" +
+	"\x05event\x18\x01 \x01(\v2\x11.tidings.v1.EventR\x05event\x12'\n" +
+	"\x0fcancelled_count\x18\x02 \x01(\x05R\x0ecancelledCount\x124\n" +
+	"\x16cancel_requested_count\x18\x03 \x01(\x05R\x14cancelRequestedCount\"\x7f\n" +
 	"\n" +
 	"EventRoute\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12/\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x17.tidings.v1.RouteReasonR\x06reason\x12\x1f\n" +
 	"\vdelivery_id\x18\x03 \x01(\tR\n" +
-	"deliveryId*\xc4\x01\n" +
+	"deliveryId*\x95\x01\n" +
+	"\x12PublishWarningKind\x12$\n" +
+	" PUBLISH_WARNING_KIND_UNSPECIFIED\x10\x00\x12)\n" +
+	"%PUBLISH_WARNING_KIND_SCHEMA_VIOLATION\x10\x01\x12.\n" +
+	"*PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED\x10\x02*\xc4\x01\n" +
 	"\vRouteReason\x12\x1c\n" +
 	"\x18ROUTE_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ROUTE_REASON_MATCHED\x10\x01\x12 \n" +
@@ -556,32 +1243,53 @@ func file_tidings_v1_event_proto_rawDescGZIP() []byte {
 	return file_tidings_v1_event_proto_rawDescData
 }
 
-var file_tidings_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidings_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tidings_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tidings_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tidings_v1_event_proto_goTypes = []any{
-	(RouteReason)(0),              // 0: tidings.v1.RouteReason
-	(*Event)(nil),                 // 1: tidings.v1.Event
-	(*PublishEventRequest)(nil),   // 2: tidings.v1.PublishEventRequest
-	(*PublishEventResponse)(nil),  // 3: tidings.v1.PublishEventResponse
-	(*GetEventRequest)(nil),       // 4: tidings.v1.GetEventRequest
-	(*GetEventResponse)(nil),      // 5: tidings.v1.GetEventResponse
-	(*EventRoute)(nil),            // 6: tidings.v1.EventRoute
-	nil,                           // 7: tidings.v1.Event.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(PublishWarningKind)(0),       // 0: tidings.v1.PublishWarningKind
+	(RouteReason)(0),              // 1: tidings.v1.RouteReason
+	(*Event)(nil),                 // 2: tidings.v1.Event
+	(*PublishEventRequest)(nil),   // 3: tidings.v1.PublishEventRequest
+	(*PublishEventResponse)(nil),  // 4: tidings.v1.PublishEventResponse
+	(*PublishWarning)(nil),        // 5: tidings.v1.PublishWarning
+	(*GetEventRequest)(nil),       // 6: tidings.v1.GetEventRequest
+	(*GetEventResponse)(nil),      // 7: tidings.v1.GetEventResponse
+	(*ListEventsRequest)(nil),     // 8: tidings.v1.ListEventsRequest
+	(*EventFilter)(nil),           // 9: tidings.v1.EventFilter
+	(*ListEventsResponse)(nil),    // 10: tidings.v1.ListEventsResponse
+	(*CancelEventRequest)(nil),    // 11: tidings.v1.CancelEventRequest
+	(*CancelEventResponse)(nil),   // 12: tidings.v1.CancelEventResponse
+	(*ExpungeEventRequest)(nil),   // 13: tidings.v1.ExpungeEventRequest
+	(*ExpungeEventResponse)(nil),  // 14: tidings.v1.ExpungeEventResponse
+	(*EventRoute)(nil),            // 15: tidings.v1.EventRoute
+	nil,                           // 16: tidings.v1.Event.LabelsEntry
+	nil,                           // 17: tidings.v1.EventFilter.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_tidings_v1_event_proto_depIdxs = []int32{
-	8, // 0: tidings.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	7, // 1: tidings.v1.Event.labels:type_name -> tidings.v1.Event.LabelsEntry
-	8, // 2: tidings.v1.Event.create_time:type_name -> google.protobuf.Timestamp
-	1, // 3: tidings.v1.PublishEventRequest.event:type_name -> tidings.v1.Event
-	1, // 4: tidings.v1.GetEventResponse.event:type_name -> tidings.v1.Event
-	6, // 5: tidings.v1.GetEventResponse.routes:type_name -> tidings.v1.EventRoute
-	0, // 6: tidings.v1.EventRoute.reason:type_name -> tidings.v1.RouteReason
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	18, // 0: tidings.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	16, // 1: tidings.v1.Event.labels:type_name -> tidings.v1.Event.LabelsEntry
+	18, // 2: tidings.v1.Event.create_time:type_name -> google.protobuf.Timestamp
+	18, // 3: tidings.v1.Event.deliver_time:type_name -> google.protobuf.Timestamp
+	18, // 4: tidings.v1.Event.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 5: tidings.v1.Event.expunge_time:type_name -> google.protobuf.Timestamp
+	2,  // 6: tidings.v1.PublishEventRequest.event:type_name -> tidings.v1.Event
+	5,  // 7: tidings.v1.PublishEventResponse.warnings:type_name -> tidings.v1.PublishWarning
+	0,  // 8: tidings.v1.PublishWarning.kind:type_name -> tidings.v1.PublishWarningKind
+	2,  // 9: tidings.v1.GetEventResponse.event:type_name -> tidings.v1.Event
+	15, // 10: tidings.v1.GetEventResponse.routes:type_name -> tidings.v1.EventRoute
+	9,  // 11: tidings.v1.ListEventsRequest.filter:type_name -> tidings.v1.EventFilter
+	17, // 12: tidings.v1.EventFilter.labels:type_name -> tidings.v1.EventFilter.LabelsEntry
+	18, // 13: tidings.v1.EventFilter.start_time:type_name -> google.protobuf.Timestamp
+	18, // 14: tidings.v1.EventFilter.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 15: tidings.v1.ListEventsResponse.events:type_name -> tidings.v1.Event
+	2,  // 16: tidings.v1.ExpungeEventResponse.event:type_name -> tidings.v1.Event
+	1,  // 17: tidings.v1.EventRoute.reason:type_name -> tidings.v1.RouteReason
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_event_proto_init() }
@@ -594,8 +1302,8 @@ func file_tidings_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidings_v1_event_proto_rawDesc), len(file_tidings_v1_event_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   7,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

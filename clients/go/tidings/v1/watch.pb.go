@@ -47,7 +47,7 @@ const (
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_HELD DeliveryTransitionKind = 6
 	// RetryDelivery made the delivery due again.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_RESENT DeliveryTransitionKind = 7
-	// CancelDelivery was called while an attempt was in flight.
+	// The cancellation was requested while an attempt was in flight.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED DeliveryTransitionKind = 8
 )
 

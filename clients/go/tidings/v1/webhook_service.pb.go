@@ -27,7 +27,7 @@ var File_tidings_v1_webhook_service_proto protoreflect.FileDescriptor
 const file_tidings_v1_webhook_service_proto_rawDesc = "" +
 	"\n" +
 	" tidings/v1/webhook_service.proto\x12\n" +
-	"tidings.v1\x1a\x19tidings/v1/delivery.proto\x1a\x19tidings/v1/endpoint.proto\x1a\x16tidings/v1/event.proto\x1a\x1btidings/v1/event_type.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/watch.proto2\xac\x10\n" +
+	"tidings.v1\x1a\x19tidings/v1/delivery.proto\x1a\x19tidings/v1/endpoint.proto\x1a\x16tidings/v1/event.proto\x1a\x1btidings/v1/event_type.proto\x1a\x18tidings/v1/publish.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/watch.proto2\xfe\x15\n" +
 	"\x0eWebhookService\x12W\n" +
 	"\x0eCreateEndpoint\x12!.tidings.v1.CreateEndpointRequest\x1a\".tidings.v1.CreateEndpointResponse\x12N\n" +
 	"\vGetEndpoint\x12\x1e.tidings.v1.GetEndpointRequest\x1a\x1f.tidings.v1.GetEndpointResponse\x12T\n" +
@@ -40,12 +40,21 @@ const file_tidings_v1_webhook_service_proto_rawDesc = "" +
 	"\x14RotateEndpointSecret\x12'.tidings.v1.RotateEndpointSecretRequest\x1a(.tidings.v1.RotateEndpointSecretResponse\x12o\n" +
 	"\x16ActivateEndpointSecret\x12).tidings.v1.ActivateEndpointSecretRequest\x1a*.tidings.v1.ActivateEndpointSecretResponse\x12f\n" +
 	"\x13ListEndpointSecrets\x12&.tidings.v1.ListEndpointSecretsRequest\x1a'.tidings.v1.ListEndpointSecretsResponse\x12i\n" +
-	"\x14RevokeEndpointSecret\x12'.tidings.v1.RevokeEndpointSecretRequest\x1a(.tidings.v1.RevokeEndpointSecretResponse\x12]\n" +
+	"\x14RevokeEndpointSecret\x12'.tidings.v1.RevokeEndpointSecretRequest\x1a(.tidings.v1.RevokeEndpointSecretResponse\x12Z\n" +
+	"\x0fCreateEventType\x12\".tidings.v1.CreateEventTypeRequest\x1a#.tidings.v1.CreateEventTypeResponse\x12]\n" +
 	"\x10ImportEventTypes\x12#.tidings.v1.ImportEventTypesRequest\x1a$.tidings.v1.ImportEventTypesResponse\x12Q\n" +
 	"\fGetEventType\x12\x1f.tidings.v1.GetEventTypeRequest\x1a .tidings.v1.GetEventTypeResponse\x12W\n" +
-	"\x0eListEventTypes\x12!.tidings.v1.ListEventTypesRequest\x1a\".tidings.v1.ListEventTypesResponse\x12Q\n" +
-	"\fPublishEvent\x12\x1f.tidings.v1.PublishEventRequest\x1a .tidings.v1.PublishEventResponse\x12E\n" +
-	"\bGetEvent\x12\x1b.tidings.v1.GetEventRequest\x1a\x1c.tidings.v1.GetEventResponse\x12N\n" +
+	"\x0eListEventTypes\x12!.tidings.v1.ListEventTypesRequest\x1a\".tidings.v1.ListEventTypesResponse\x12Z\n" +
+	"\x0fUpdateEventType\x12\".tidings.v1.UpdateEventTypeRequest\x1a#.tidings.v1.UpdateEventTypeResponse\x12Z\n" +
+	"\x0fDeleteEventType\x12\".tidings.v1.DeleteEventTypeRequest\x1a#.tidings.v1.DeleteEventTypeResponse\x12Q\n" +
+	"\fPublishEvent\x12\x1f.tidings.v1.PublishEventRequest\x1a .tidings.v1.PublishEventResponse\x12c\n" +
+	"\x12BatchPublishEvents\x12%.tidings.v1.BatchPublishEventsRequest\x1a&.tidings.v1.BatchPublishEventsResponse\x12g\n" +
+	"\x12PublishEventStream\x12%.tidings.v1.PublishEventStreamRequest\x1a&.tidings.v1.PublishEventStreamResponse(\x010\x01\x12E\n" +
+	"\bGetEvent\x12\x1b.tidings.v1.GetEventRequest\x1a\x1c.tidings.v1.GetEventResponse\x12K\n" +
+	"\n" +
+	"ListEvents\x12\x1d.tidings.v1.ListEventsRequest\x1a\x1e.tidings.v1.ListEventsResponse\x12N\n" +
+	"\vCancelEvent\x12\x1e.tidings.v1.CancelEventRequest\x1a\x1f.tidings.v1.CancelEventResponse\x12Q\n" +
+	"\fExpungeEvent\x12\x1f.tidings.v1.ExpungeEventRequest\x1a .tidings.v1.ExpungeEventResponse\x12N\n" +
 	"\vGetDelivery\x12\x1e.tidings.v1.GetDeliveryRequest\x1a\x1f.tidings.v1.GetDeliveryResponse\x12W\n" +
 	"\x0eListDeliveries\x12!.tidings.v1.ListDeliveriesRequest\x1a\".tidings.v1.ListDeliveriesResponse\x12Q\n" +
 	"\fListAttempts\x12\x1f.tidings.v1.ListAttemptsRequest\x1a .tidings.v1.ListAttemptsResponse\x12T\n" +
@@ -66,40 +75,56 @@ var file_tidings_v1_webhook_service_proto_goTypes = []any{
 	(*ActivateEndpointSecretRequest)(nil),  // 9: tidings.v1.ActivateEndpointSecretRequest
 	(*ListEndpointSecretsRequest)(nil),     // 10: tidings.v1.ListEndpointSecretsRequest
 	(*RevokeEndpointSecretRequest)(nil),    // 11: tidings.v1.RevokeEndpointSecretRequest
-	(*ImportEventTypesRequest)(nil),        // 12: tidings.v1.ImportEventTypesRequest
-	(*GetEventTypeRequest)(nil),            // 13: tidings.v1.GetEventTypeRequest
-	(*ListEventTypesRequest)(nil),          // 14: tidings.v1.ListEventTypesRequest
-	(*PublishEventRequest)(nil),            // 15: tidings.v1.PublishEventRequest
-	(*GetEventRequest)(nil),                // 16: tidings.v1.GetEventRequest
-	(*GetDeliveryRequest)(nil),             // 17: tidings.v1.GetDeliveryRequest
-	(*ListDeliveriesRequest)(nil),          // 18: tidings.v1.ListDeliveriesRequest
-	(*ListAttemptsRequest)(nil),            // 19: tidings.v1.ListAttemptsRequest
-	(*RetryDeliveryRequest)(nil),           // 20: tidings.v1.RetryDeliveryRequest
-	(*CancelDeliveryRequest)(nil),          // 21: tidings.v1.CancelDeliveryRequest
-	(*WatchDeliveriesRequest)(nil),         // 22: tidings.v1.WatchDeliveriesRequest
-	(*CreateEndpointResponse)(nil),         // 23: tidings.v1.CreateEndpointResponse
-	(*GetEndpointResponse)(nil),            // 24: tidings.v1.GetEndpointResponse
-	(*ListEndpointsResponse)(nil),          // 25: tidings.v1.ListEndpointsResponse
-	(*UpdateEndpointResponse)(nil),         // 26: tidings.v1.UpdateEndpointResponse
-	(*DeleteEndpointResponse)(nil),         // 27: tidings.v1.DeleteEndpointResponse
-	(*DisableEndpointResponse)(nil),        // 28: tidings.v1.DisableEndpointResponse
-	(*ActivateEndpointResponse)(nil),       // 29: tidings.v1.ActivateEndpointResponse
-	(*PingEndpointResponse)(nil),           // 30: tidings.v1.PingEndpointResponse
-	(*RotateEndpointSecretResponse)(nil),   // 31: tidings.v1.RotateEndpointSecretResponse
-	(*ActivateEndpointSecretResponse)(nil), // 32: tidings.v1.ActivateEndpointSecretResponse
-	(*ListEndpointSecretsResponse)(nil),    // 33: tidings.v1.ListEndpointSecretsResponse
-	(*RevokeEndpointSecretResponse)(nil),   // 34: tidings.v1.RevokeEndpointSecretResponse
-	(*ImportEventTypesResponse)(nil),       // 35: tidings.v1.ImportEventTypesResponse
-	(*GetEventTypeResponse)(nil),           // 36: tidings.v1.GetEventTypeResponse
-	(*ListEventTypesResponse)(nil),         // 37: tidings.v1.ListEventTypesResponse
-	(*PublishEventResponse)(nil),           // 38: tidings.v1.PublishEventResponse
-	(*GetEventResponse)(nil),               // 39: tidings.v1.GetEventResponse
-	(*GetDeliveryResponse)(nil),            // 40: tidings.v1.GetDeliveryResponse
-	(*ListDeliveriesResponse)(nil),         // 41: tidings.v1.ListDeliveriesResponse
-	(*ListAttemptsResponse)(nil),           // 42: tidings.v1.ListAttemptsResponse
-	(*RetryDeliveryResponse)(nil),          // 43: tidings.v1.RetryDeliveryResponse
-	(*CancelDeliveryResponse)(nil),         // 44: tidings.v1.CancelDeliveryResponse
-	(*WatchDeliveriesResponse)(nil),        // 45: tidings.v1.WatchDeliveriesResponse
+	(*CreateEventTypeRequest)(nil),         // 12: tidings.v1.CreateEventTypeRequest
+	(*ImportEventTypesRequest)(nil),        // 13: tidings.v1.ImportEventTypesRequest
+	(*GetEventTypeRequest)(nil),            // 14: tidings.v1.GetEventTypeRequest
+	(*ListEventTypesRequest)(nil),          // 15: tidings.v1.ListEventTypesRequest
+	(*UpdateEventTypeRequest)(nil),         // 16: tidings.v1.UpdateEventTypeRequest
+	(*DeleteEventTypeRequest)(nil),         // 17: tidings.v1.DeleteEventTypeRequest
+	(*PublishEventRequest)(nil),            // 18: tidings.v1.PublishEventRequest
+	(*BatchPublishEventsRequest)(nil),      // 19: tidings.v1.BatchPublishEventsRequest
+	(*PublishEventStreamRequest)(nil),      // 20: tidings.v1.PublishEventStreamRequest
+	(*GetEventRequest)(nil),                // 21: tidings.v1.GetEventRequest
+	(*ListEventsRequest)(nil),              // 22: tidings.v1.ListEventsRequest
+	(*CancelEventRequest)(nil),             // 23: tidings.v1.CancelEventRequest
+	(*ExpungeEventRequest)(nil),            // 24: tidings.v1.ExpungeEventRequest
+	(*GetDeliveryRequest)(nil),             // 25: tidings.v1.GetDeliveryRequest
+	(*ListDeliveriesRequest)(nil),          // 26: tidings.v1.ListDeliveriesRequest
+	(*ListAttemptsRequest)(nil),            // 27: tidings.v1.ListAttemptsRequest
+	(*RetryDeliveryRequest)(nil),           // 28: tidings.v1.RetryDeliveryRequest
+	(*CancelDeliveryRequest)(nil),          // 29: tidings.v1.CancelDeliveryRequest
+	(*WatchDeliveriesRequest)(nil),         // 30: tidings.v1.WatchDeliveriesRequest
+	(*CreateEndpointResponse)(nil),         // 31: tidings.v1.CreateEndpointResponse
+	(*GetEndpointResponse)(nil),            // 32: tidings.v1.GetEndpointResponse
+	(*ListEndpointsResponse)(nil),          // 33: tidings.v1.ListEndpointsResponse
+	(*UpdateEndpointResponse)(nil),         // 34: tidings.v1.UpdateEndpointResponse
+	(*DeleteEndpointResponse)(nil),         // 35: tidings.v1.DeleteEndpointResponse
+	(*DisableEndpointResponse)(nil),        // 36: tidings.v1.DisableEndpointResponse
+	(*ActivateEndpointResponse)(nil),       // 37: tidings.v1.ActivateEndpointResponse
+	(*PingEndpointResponse)(nil),           // 38: tidings.v1.PingEndpointResponse
+	(*RotateEndpointSecretResponse)(nil),   // 39: tidings.v1.RotateEndpointSecretResponse
+	(*ActivateEndpointSecretResponse)(nil), // 40: tidings.v1.ActivateEndpointSecretResponse
+	(*ListEndpointSecretsResponse)(nil),    // 41: tidings.v1.ListEndpointSecretsResponse
+	(*RevokeEndpointSecretResponse)(nil),   // 42: tidings.v1.RevokeEndpointSecretResponse
+	(*CreateEventTypeResponse)(nil),        // 43: tidings.v1.CreateEventTypeResponse
+	(*ImportEventTypesResponse)(nil),       // 44: tidings.v1.ImportEventTypesResponse
+	(*GetEventTypeResponse)(nil),           // 45: tidings.v1.GetEventTypeResponse
+	(*ListEventTypesResponse)(nil),         // 46: tidings.v1.ListEventTypesResponse
+	(*UpdateEventTypeResponse)(nil),        // 47: tidings.v1.UpdateEventTypeResponse
+	(*DeleteEventTypeResponse)(nil),        // 48: tidings.v1.DeleteEventTypeResponse
+	(*PublishEventResponse)(nil),           // 49: tidings.v1.PublishEventResponse
+	(*BatchPublishEventsResponse)(nil),     // 50: tidings.v1.BatchPublishEventsResponse
+	(*PublishEventStreamResponse)(nil),     // 51: tidings.v1.PublishEventStreamResponse
+	(*GetEventResponse)(nil),               // 52: tidings.v1.GetEventResponse
+	(*ListEventsResponse)(nil),             // 53: tidings.v1.ListEventsResponse
+	(*CancelEventResponse)(nil),            // 54: tidings.v1.CancelEventResponse
+	(*ExpungeEventResponse)(nil),           // 55: tidings.v1.ExpungeEventResponse
+	(*GetDeliveryResponse)(nil),            // 56: tidings.v1.GetDeliveryResponse
+	(*ListDeliveriesResponse)(nil),         // 57: tidings.v1.ListDeliveriesResponse
+	(*ListAttemptsResponse)(nil),           // 58: tidings.v1.ListAttemptsResponse
+	(*RetryDeliveryResponse)(nil),          // 59: tidings.v1.RetryDeliveryResponse
+	(*CancelDeliveryResponse)(nil),         // 60: tidings.v1.CancelDeliveryResponse
+	(*WatchDeliveriesResponse)(nil),        // 61: tidings.v1.WatchDeliveriesResponse
 }
 var file_tidings_v1_webhook_service_proto_depIdxs = []int32{
 	0,  // 0: tidings.v1.WebhookService.CreateEndpoint:input_type -> tidings.v1.CreateEndpointRequest
@@ -114,42 +139,58 @@ var file_tidings_v1_webhook_service_proto_depIdxs = []int32{
 	9,  // 9: tidings.v1.WebhookService.ActivateEndpointSecret:input_type -> tidings.v1.ActivateEndpointSecretRequest
 	10, // 10: tidings.v1.WebhookService.ListEndpointSecrets:input_type -> tidings.v1.ListEndpointSecretsRequest
 	11, // 11: tidings.v1.WebhookService.RevokeEndpointSecret:input_type -> tidings.v1.RevokeEndpointSecretRequest
-	12, // 12: tidings.v1.WebhookService.ImportEventTypes:input_type -> tidings.v1.ImportEventTypesRequest
-	13, // 13: tidings.v1.WebhookService.GetEventType:input_type -> tidings.v1.GetEventTypeRequest
-	14, // 14: tidings.v1.WebhookService.ListEventTypes:input_type -> tidings.v1.ListEventTypesRequest
-	15, // 15: tidings.v1.WebhookService.PublishEvent:input_type -> tidings.v1.PublishEventRequest
-	16, // 16: tidings.v1.WebhookService.GetEvent:input_type -> tidings.v1.GetEventRequest
-	17, // 17: tidings.v1.WebhookService.GetDelivery:input_type -> tidings.v1.GetDeliveryRequest
-	18, // 18: tidings.v1.WebhookService.ListDeliveries:input_type -> tidings.v1.ListDeliveriesRequest
-	19, // 19: tidings.v1.WebhookService.ListAttempts:input_type -> tidings.v1.ListAttemptsRequest
-	20, // 20: tidings.v1.WebhookService.RetryDelivery:input_type -> tidings.v1.RetryDeliveryRequest
-	21, // 21: tidings.v1.WebhookService.CancelDelivery:input_type -> tidings.v1.CancelDeliveryRequest
-	22, // 22: tidings.v1.WebhookService.WatchDeliveries:input_type -> tidings.v1.WatchDeliveriesRequest
-	23, // 23: tidings.v1.WebhookService.CreateEndpoint:output_type -> tidings.v1.CreateEndpointResponse
-	24, // 24: tidings.v1.WebhookService.GetEndpoint:output_type -> tidings.v1.GetEndpointResponse
-	25, // 25: tidings.v1.WebhookService.ListEndpoints:output_type -> tidings.v1.ListEndpointsResponse
-	26, // 26: tidings.v1.WebhookService.UpdateEndpoint:output_type -> tidings.v1.UpdateEndpointResponse
-	27, // 27: tidings.v1.WebhookService.DeleteEndpoint:output_type -> tidings.v1.DeleteEndpointResponse
-	28, // 28: tidings.v1.WebhookService.DisableEndpoint:output_type -> tidings.v1.DisableEndpointResponse
-	29, // 29: tidings.v1.WebhookService.ActivateEndpoint:output_type -> tidings.v1.ActivateEndpointResponse
-	30, // 30: tidings.v1.WebhookService.PingEndpoint:output_type -> tidings.v1.PingEndpointResponse
-	31, // 31: tidings.v1.WebhookService.RotateEndpointSecret:output_type -> tidings.v1.RotateEndpointSecretResponse
-	32, // 32: tidings.v1.WebhookService.ActivateEndpointSecret:output_type -> tidings.v1.ActivateEndpointSecretResponse
-	33, // 33: tidings.v1.WebhookService.ListEndpointSecrets:output_type -> tidings.v1.ListEndpointSecretsResponse
-	34, // 34: tidings.v1.WebhookService.RevokeEndpointSecret:output_type -> tidings.v1.RevokeEndpointSecretResponse
-	35, // 35: tidings.v1.WebhookService.ImportEventTypes:output_type -> tidings.v1.ImportEventTypesResponse
-	36, // 36: tidings.v1.WebhookService.GetEventType:output_type -> tidings.v1.GetEventTypeResponse
-	37, // 37: tidings.v1.WebhookService.ListEventTypes:output_type -> tidings.v1.ListEventTypesResponse
-	38, // 38: tidings.v1.WebhookService.PublishEvent:output_type -> tidings.v1.PublishEventResponse
-	39, // 39: tidings.v1.WebhookService.GetEvent:output_type -> tidings.v1.GetEventResponse
-	40, // 40: tidings.v1.WebhookService.GetDelivery:output_type -> tidings.v1.GetDeliveryResponse
-	41, // 41: tidings.v1.WebhookService.ListDeliveries:output_type -> tidings.v1.ListDeliveriesResponse
-	42, // 42: tidings.v1.WebhookService.ListAttempts:output_type -> tidings.v1.ListAttemptsResponse
-	43, // 43: tidings.v1.WebhookService.RetryDelivery:output_type -> tidings.v1.RetryDeliveryResponse
-	44, // 44: tidings.v1.WebhookService.CancelDelivery:output_type -> tidings.v1.CancelDeliveryResponse
-	45, // 45: tidings.v1.WebhookService.WatchDeliveries:output_type -> tidings.v1.WatchDeliveriesResponse
-	23, // [23:46] is the sub-list for method output_type
-	0,  // [0:23] is the sub-list for method input_type
+	12, // 12: tidings.v1.WebhookService.CreateEventType:input_type -> tidings.v1.CreateEventTypeRequest
+	13, // 13: tidings.v1.WebhookService.ImportEventTypes:input_type -> tidings.v1.ImportEventTypesRequest
+	14, // 14: tidings.v1.WebhookService.GetEventType:input_type -> tidings.v1.GetEventTypeRequest
+	15, // 15: tidings.v1.WebhookService.ListEventTypes:input_type -> tidings.v1.ListEventTypesRequest
+	16, // 16: tidings.v1.WebhookService.UpdateEventType:input_type -> tidings.v1.UpdateEventTypeRequest
+	17, // 17: tidings.v1.WebhookService.DeleteEventType:input_type -> tidings.v1.DeleteEventTypeRequest
+	18, // 18: tidings.v1.WebhookService.PublishEvent:input_type -> tidings.v1.PublishEventRequest
+	19, // 19: tidings.v1.WebhookService.BatchPublishEvents:input_type -> tidings.v1.BatchPublishEventsRequest
+	20, // 20: tidings.v1.WebhookService.PublishEventStream:input_type -> tidings.v1.PublishEventStreamRequest
+	21, // 21: tidings.v1.WebhookService.GetEvent:input_type -> tidings.v1.GetEventRequest
+	22, // 22: tidings.v1.WebhookService.ListEvents:input_type -> tidings.v1.ListEventsRequest
+	23, // 23: tidings.v1.WebhookService.CancelEvent:input_type -> tidings.v1.CancelEventRequest
+	24, // 24: tidings.v1.WebhookService.ExpungeEvent:input_type -> tidings.v1.ExpungeEventRequest
+	25, // 25: tidings.v1.WebhookService.GetDelivery:input_type -> tidings.v1.GetDeliveryRequest
+	26, // 26: tidings.v1.WebhookService.ListDeliveries:input_type -> tidings.v1.ListDeliveriesRequest
+	27, // 27: tidings.v1.WebhookService.ListAttempts:input_type -> tidings.v1.ListAttemptsRequest
+	28, // 28: tidings.v1.WebhookService.RetryDelivery:input_type -> tidings.v1.RetryDeliveryRequest
+	29, // 29: tidings.v1.WebhookService.CancelDelivery:input_type -> tidings.v1.CancelDeliveryRequest
+	30, // 30: tidings.v1.WebhookService.WatchDeliveries:input_type -> tidings.v1.WatchDeliveriesRequest
+	31, // 31: tidings.v1.WebhookService.CreateEndpoint:output_type -> tidings.v1.CreateEndpointResponse
+	32, // 32: tidings.v1.WebhookService.GetEndpoint:output_type -> tidings.v1.GetEndpointResponse
+	33, // 33: tidings.v1.WebhookService.ListEndpoints:output_type -> tidings.v1.ListEndpointsResponse
+	34, // 34: tidings.v1.WebhookService.UpdateEndpoint:output_type -> tidings.v1.UpdateEndpointResponse
+	35, // 35: tidings.v1.WebhookService.DeleteEndpoint:output_type -> tidings.v1.DeleteEndpointResponse
+	36, // 36: tidings.v1.WebhookService.DisableEndpoint:output_type -> tidings.v1.DisableEndpointResponse
+	37, // 37: tidings.v1.WebhookService.ActivateEndpoint:output_type -> tidings.v1.ActivateEndpointResponse
+	38, // 38: tidings.v1.WebhookService.PingEndpoint:output_type -> tidings.v1.PingEndpointResponse
+	39, // 39: tidings.v1.WebhookService.RotateEndpointSecret:output_type -> tidings.v1.RotateEndpointSecretResponse
+	40, // 40: tidings.v1.WebhookService.ActivateEndpointSecret:output_type -> tidings.v1.ActivateEndpointSecretResponse
+	41, // 41: tidings.v1.WebhookService.ListEndpointSecrets:output_type -> tidings.v1.ListEndpointSecretsResponse
+	42, // 42: tidings.v1.WebhookService.RevokeEndpointSecret:output_type -> tidings.v1.RevokeEndpointSecretResponse
+	43, // 43: tidings.v1.WebhookService.CreateEventType:output_type -> tidings.v1.CreateEventTypeResponse
+	44, // 44: tidings.v1.WebhookService.ImportEventTypes:output_type -> tidings.v1.ImportEventTypesResponse
+	45, // 45: tidings.v1.WebhookService.GetEventType:output_type -> tidings.v1.GetEventTypeResponse
+	46, // 46: tidings.v1.WebhookService.ListEventTypes:output_type -> tidings.v1.ListEventTypesResponse
+	47, // 47: tidings.v1.WebhookService.UpdateEventType:output_type -> tidings.v1.UpdateEventTypeResponse
+	48, // 48: tidings.v1.WebhookService.DeleteEventType:output_type -> tidings.v1.DeleteEventTypeResponse
+	49, // 49: tidings.v1.WebhookService.PublishEvent:output_type -> tidings.v1.PublishEventResponse
+	50, // 50: tidings.v1.WebhookService.BatchPublishEvents:output_type -> tidings.v1.BatchPublishEventsResponse
+	51, // 51: tidings.v1.WebhookService.PublishEventStream:output_type -> tidings.v1.PublishEventStreamResponse
+	52, // 52: tidings.v1.WebhookService.GetEvent:output_type -> tidings.v1.GetEventResponse
+	53, // 53: tidings.v1.WebhookService.ListEvents:output_type -> tidings.v1.ListEventsResponse
+	54, // 54: tidings.v1.WebhookService.CancelEvent:output_type -> tidings.v1.CancelEventResponse
+	55, // 55: tidings.v1.WebhookService.ExpungeEvent:output_type -> tidings.v1.ExpungeEventResponse
+	56, // 56: tidings.v1.WebhookService.GetDelivery:output_type -> tidings.v1.GetDeliveryResponse
+	57, // 57: tidings.v1.WebhookService.ListDeliveries:output_type -> tidings.v1.ListDeliveriesResponse
+	58, // 58: tidings.v1.WebhookService.ListAttempts:output_type -> tidings.v1.ListAttemptsResponse
+	59, // 59: tidings.v1.WebhookService.RetryDelivery:output_type -> tidings.v1.RetryDeliveryResponse
+	60, // 60: tidings.v1.WebhookService.CancelDelivery:output_type -> tidings.v1.CancelDeliveryResponse
+	61, // 61: tidings.v1.WebhookService.WatchDeliveries:output_type -> tidings.v1.WatchDeliveriesResponse
+	31, // [31:62] is the sub-list for method output_type
+	0,  // [0:31] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -164,6 +205,7 @@ func file_tidings_v1_webhook_service_proto_init() {
 	file_tidings_v1_endpoint_proto_init()
 	file_tidings_v1_event_proto_init()
 	file_tidings_v1_event_type_proto_init()
+	file_tidings_v1_publish_proto_init()
 	file_tidings_v1_secret_proto_init()
 	file_tidings_v1_watch_proto_init()
 	type x struct{}

@@ -33,11 +33,19 @@ const (
 	WebhookService_ActivateEndpointSecret_FullMethodName = "/tidings.v1.WebhookService/ActivateEndpointSecret"
 	WebhookService_ListEndpointSecrets_FullMethodName    = "/tidings.v1.WebhookService/ListEndpointSecrets"
 	WebhookService_RevokeEndpointSecret_FullMethodName   = "/tidings.v1.WebhookService/RevokeEndpointSecret"
+	WebhookService_CreateEventType_FullMethodName        = "/tidings.v1.WebhookService/CreateEventType"
 	WebhookService_ImportEventTypes_FullMethodName       = "/tidings.v1.WebhookService/ImportEventTypes"
 	WebhookService_GetEventType_FullMethodName           = "/tidings.v1.WebhookService/GetEventType"
 	WebhookService_ListEventTypes_FullMethodName         = "/tidings.v1.WebhookService/ListEventTypes"
+	WebhookService_UpdateEventType_FullMethodName        = "/tidings.v1.WebhookService/UpdateEventType"
+	WebhookService_DeleteEventType_FullMethodName        = "/tidings.v1.WebhookService/DeleteEventType"
 	WebhookService_PublishEvent_FullMethodName           = "/tidings.v1.WebhookService/PublishEvent"
+	WebhookService_BatchPublishEvents_FullMethodName     = "/tidings.v1.WebhookService/BatchPublishEvents"
+	WebhookService_PublishEventStream_FullMethodName     = "/tidings.v1.WebhookService/PublishEventStream"
 	WebhookService_GetEvent_FullMethodName               = "/tidings.v1.WebhookService/GetEvent"
+	WebhookService_ListEvents_FullMethodName             = "/tidings.v1.WebhookService/ListEvents"
+	WebhookService_CancelEvent_FullMethodName            = "/tidings.v1.WebhookService/CancelEvent"
+	WebhookService_ExpungeEvent_FullMethodName           = "/tidings.v1.WebhookService/ExpungeEvent"
 	WebhookService_GetDelivery_FullMethodName            = "/tidings.v1.WebhookService/GetDelivery"
 	WebhookService_ListDeliveries_FullMethodName         = "/tidings.v1.WebhookService/ListDeliveries"
 	WebhookService_ListAttempts_FullMethodName           = "/tidings.v1.WebhookService/ListAttempts"
@@ -80,16 +88,47 @@ type WebhookServiceClient interface {
 	ListEndpointSecrets(ctx context.Context, in *ListEndpointSecretsRequest, opts ...grpc.CallOption) (*ListEndpointSecretsResponse, error)
 	// Erases a secret; it signs no more.
 	RevokeEndpointSecret(ctx context.Context, in *RevokeEndpointSecretRequest, opts ...grpc.CallOption) (*RevokeEndpointSecretResponse, error)
+	// Adds an event type to a tenant's catalogue.
+	CreateEventType(ctx context.Context, in *CreateEventTypeRequest, opts ...grpc.CallOption) (*CreateEventTypeResponse, error)
 	// Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
 	ImportEventTypes(ctx context.Context, in *ImportEventTypesRequest, opts ...grpc.CallOption) (*ImportEventTypesResponse, error)
 	// Returns an event type of a tenant's catalogue.
 	GetEventType(ctx context.Context, in *GetEventTypeRequest, opts ...grpc.CallOption) (*GetEventTypeResponse, error)
 	// Lists a tenant's catalogue of event types, by name.
 	ListEventTypes(ctx context.Context, in *ListEventTypesRequest, opts ...grpc.CallOption) (*ListEventTypesResponse, error)
+	// Changes the fields of an event type that a mask names.
+	UpdateEventType(ctx context.Context, in *UpdateEventTypeRequest, opts ...grpc.CallOption) (*UpdateEventTypeResponse, error)
+	// Takes an event type out of the catalogue. Events of the type are not affected.
+	DeleteEventType(ctx context.Context, in *DeleteEventTypeRequest, opts ...grpc.CallOption) (*DeleteEventTypeResponse, error)
 	// Publishes an event. When this returns OK the event is stored durably and will be delivered.
 	PublishEvent(ctx context.Context, in *PublishEventRequest, opts ...grpc.CallOption) (*PublishEventResponse, error)
+	// Publishes up to 1,000 events of one tenant. A malformed request is refused as a whole, with every violation; an OK
+	// carries a result for each event, for each stands alone: it is stored, or refused, whatever becomes of the others. If
+	// the answer is lost, repeat the call with the same event ids: what was stored is told as a duplicate.
+	BatchPublishEvents(ctx context.Context, in *BatchPublishEventsRequest, opts ...grpc.CallOption) (*BatchPublishEventsResponse, error)
+	// Publishes events as they come, and acknowledges each once it is stored durably, in the order of the requests. What is
+	// wrong with one event is told in its acknowledgement, and the stream goes on.
+	//
+	// Read acknowledgements while you write: of what you sent, 1,024 events or 8 MiB at most are unacknowledged at the
+	// server. Beyond that, and while its queue is full, it reads no further, and flow control holds your writes up; nothing
+	// is refused for want of room. When you close your side, what was read is acknowledged, and then the stream ends with
+	// OK. If it ends otherwise, send again what was not acknowledged, under the same event ids: it may have been stored, and
+	// is told as a duplicate then.
+	//
+	// Ends with UNAVAILABLE (SHUTTING_DOWN) when the server stops, after acknowledging what it had taken; with ABORTED
+	// (SLOW_CONSUMER) when acknowledgements are not read for ten minutes. A message that cannot be decoded, or is longer
+	// than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more gets RESOURCE_EXHAUSTED
+	// (TOO_MANY_STREAMS).
+	PublishEventStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublishEventStreamRequest, PublishEventStreamResponse], error)
 	// Returns an event, and for each endpoint whether it got the event and why.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
+	// Lists events, newest first, without their payloads.
+	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
+	// Cancels all deliveries of an event that have not ended.
+	CancelEvent(ctx context.Context, in *CancelEventRequest, opts ...grpc.CallOption) (*CancelEventResponse, error)
+	// Erases the payload and the labels of an event for good, and what endpoints answered to it. The record of the event and
+	// its deliveries stays. What has not ended is cancelled.
+	ExpungeEvent(ctx context.Context, in *ExpungeEventRequest, opts ...grpc.CallOption) (*ExpungeEventResponse, error)
 	// Returns a delivery.
 	GetDelivery(ctx context.Context, in *GetDeliveryRequest, opts ...grpc.CallOption) (*GetDeliveryResponse, error)
 	// Lists deliveries, those of the newest events first.
@@ -233,6 +272,16 @@ func (c *webhookServiceClient) RevokeEndpointSecret(ctx context.Context, in *Rev
 	return out, nil
 }
 
+func (c *webhookServiceClient) CreateEventType(ctx context.Context, in *CreateEventTypeRequest, opts ...grpc.CallOption) (*CreateEventTypeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateEventTypeResponse)
+	err := c.cc.Invoke(ctx, WebhookService_CreateEventType_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *webhookServiceClient) ImportEventTypes(ctx context.Context, in *ImportEventTypesRequest, opts ...grpc.CallOption) (*ImportEventTypesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ImportEventTypesResponse)
@@ -263,6 +312,26 @@ func (c *webhookServiceClient) ListEventTypes(ctx context.Context, in *ListEvent
 	return out, nil
 }
 
+func (c *webhookServiceClient) UpdateEventType(ctx context.Context, in *UpdateEventTypeRequest, opts ...grpc.CallOption) (*UpdateEventTypeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateEventTypeResponse)
+	err := c.cc.Invoke(ctx, WebhookService_UpdateEventType_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) DeleteEventType(ctx context.Context, in *DeleteEventTypeRequest, opts ...grpc.CallOption) (*DeleteEventTypeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteEventTypeResponse)
+	err := c.cc.Invoke(ctx, WebhookService_DeleteEventType_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *webhookServiceClient) PublishEvent(ctx context.Context, in *PublishEventRequest, opts ...grpc.CallOption) (*PublishEventResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PublishEventResponse)
@@ -273,10 +342,63 @@ func (c *webhookServiceClient) PublishEvent(ctx context.Context, in *PublishEven
 	return out, nil
 }
 
+func (c *webhookServiceClient) BatchPublishEvents(ctx context.Context, in *BatchPublishEventsRequest, opts ...grpc.CallOption) (*BatchPublishEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchPublishEventsResponse)
+	err := c.cc.Invoke(ctx, WebhookService_BatchPublishEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) PublishEventStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublishEventStreamRequest, PublishEventStreamResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &WebhookService_ServiceDesc.Streams[0], WebhookService_PublishEventStream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PublishEventStreamRequest, PublishEventStreamResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WebhookService_PublishEventStreamClient = grpc.BidiStreamingClient[PublishEventStreamRequest, PublishEventStreamResponse]
+
 func (c *webhookServiceClient) GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetEventResponse)
 	err := c.cc.Invoke(ctx, WebhookService_GetEvent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEventsResponse)
+	err := c.cc.Invoke(ctx, WebhookService_ListEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) CancelEvent(ctx context.Context, in *CancelEventRequest, opts ...grpc.CallOption) (*CancelEventResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelEventResponse)
+	err := c.cc.Invoke(ctx, WebhookService_CancelEvent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) ExpungeEvent(ctx context.Context, in *ExpungeEventRequest, opts ...grpc.CallOption) (*ExpungeEventResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExpungeEventResponse)
+	err := c.cc.Invoke(ctx, WebhookService_ExpungeEvent_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +457,7 @@ func (c *webhookServiceClient) CancelDelivery(ctx context.Context, in *CancelDel
 
 func (c *webhookServiceClient) WatchDeliveries(ctx context.Context, in *WatchDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDeliveriesResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &WebhookService_ServiceDesc.Streams[0], WebhookService_WatchDeliveries_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &WebhookService_ServiceDesc.Streams[1], WebhookService_WatchDeliveries_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -386,16 +508,47 @@ type WebhookServiceServer interface {
 	ListEndpointSecrets(context.Context, *ListEndpointSecretsRequest) (*ListEndpointSecretsResponse, error)
 	// Erases a secret; it signs no more.
 	RevokeEndpointSecret(context.Context, *RevokeEndpointSecretRequest) (*RevokeEndpointSecretResponse, error)
+	// Adds an event type to a tenant's catalogue.
+	CreateEventType(context.Context, *CreateEventTypeRequest) (*CreateEventTypeResponse, error)
 	// Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
 	ImportEventTypes(context.Context, *ImportEventTypesRequest) (*ImportEventTypesResponse, error)
 	// Returns an event type of a tenant's catalogue.
 	GetEventType(context.Context, *GetEventTypeRequest) (*GetEventTypeResponse, error)
 	// Lists a tenant's catalogue of event types, by name.
 	ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error)
+	// Changes the fields of an event type that a mask names.
+	UpdateEventType(context.Context, *UpdateEventTypeRequest) (*UpdateEventTypeResponse, error)
+	// Takes an event type out of the catalogue. Events of the type are not affected.
+	DeleteEventType(context.Context, *DeleteEventTypeRequest) (*DeleteEventTypeResponse, error)
 	// Publishes an event. When this returns OK the event is stored durably and will be delivered.
 	PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error)
+	// Publishes up to 1,000 events of one tenant. A malformed request is refused as a whole, with every violation; an OK
+	// carries a result for each event, for each stands alone: it is stored, or refused, whatever becomes of the others. If
+	// the answer is lost, repeat the call with the same event ids: what was stored is told as a duplicate.
+	BatchPublishEvents(context.Context, *BatchPublishEventsRequest) (*BatchPublishEventsResponse, error)
+	// Publishes events as they come, and acknowledges each once it is stored durably, in the order of the requests. What is
+	// wrong with one event is told in its acknowledgement, and the stream goes on.
+	//
+	// Read acknowledgements while you write: of what you sent, 1,024 events or 8 MiB at most are unacknowledged at the
+	// server. Beyond that, and while its queue is full, it reads no further, and flow control holds your writes up; nothing
+	// is refused for want of room. When you close your side, what was read is acknowledged, and then the stream ends with
+	// OK. If it ends otherwise, send again what was not acknowledged, under the same event ids: it may have been stored, and
+	// is told as a duplicate then.
+	//
+	// Ends with UNAVAILABLE (SHUTTING_DOWN) when the server stops, after acknowledging what it had taken; with ABORTED
+	// (SLOW_CONSUMER) when acknowledgements are not read for ten minutes. A message that cannot be decoded, or is longer
+	// than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more gets RESOURCE_EXHAUSTED
+	// (TOO_MANY_STREAMS).
+	PublishEventStream(grpc.BidiStreamingServer[PublishEventStreamRequest, PublishEventStreamResponse]) error
 	// Returns an event, and for each endpoint whether it got the event and why.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)
+	// Lists events, newest first, without their payloads.
+	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
+	// Cancels all deliveries of an event that have not ended.
+	CancelEvent(context.Context, *CancelEventRequest) (*CancelEventResponse, error)
+	// Erases the payload and the labels of an event for good, and what endpoints answered to it. The record of the event and
+	// its deliveries stays. What has not ended is cancelled.
+	ExpungeEvent(context.Context, *ExpungeEventRequest) (*ExpungeEventResponse, error)
 	// Returns a delivery.
 	GetDelivery(context.Context, *GetDeliveryRequest) (*GetDeliveryResponse, error)
 	// Lists deliveries, those of the newest events first.
@@ -455,6 +608,9 @@ func (UnimplementedWebhookServiceServer) ListEndpointSecrets(context.Context, *L
 func (UnimplementedWebhookServiceServer) RevokeEndpointSecret(context.Context, *RevokeEndpointSecretRequest) (*RevokeEndpointSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeEndpointSecret not implemented")
 }
+func (UnimplementedWebhookServiceServer) CreateEventType(context.Context, *CreateEventTypeRequest) (*CreateEventTypeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateEventType not implemented")
+}
 func (UnimplementedWebhookServiceServer) ImportEventTypes(context.Context, *ImportEventTypesRequest) (*ImportEventTypesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportEventTypes not implemented")
 }
@@ -464,11 +620,32 @@ func (UnimplementedWebhookServiceServer) GetEventType(context.Context, *GetEvent
 func (UnimplementedWebhookServiceServer) ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEventTypes not implemented")
 }
+func (UnimplementedWebhookServiceServer) UpdateEventType(context.Context, *UpdateEventTypeRequest) (*UpdateEventTypeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateEventType not implemented")
+}
+func (UnimplementedWebhookServiceServer) DeleteEventType(context.Context, *DeleteEventTypeRequest) (*DeleteEventTypeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteEventType not implemented")
+}
 func (UnimplementedWebhookServiceServer) PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PublishEvent not implemented")
 }
+func (UnimplementedWebhookServiceServer) BatchPublishEvents(context.Context, *BatchPublishEventsRequest) (*BatchPublishEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchPublishEvents not implemented")
+}
+func (UnimplementedWebhookServiceServer) PublishEventStream(grpc.BidiStreamingServer[PublishEventStreamRequest, PublishEventStreamResponse]) error {
+	return status.Error(codes.Unimplemented, "method PublishEventStream not implemented")
+}
 func (UnimplementedWebhookServiceServer) GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetEvent not implemented")
+}
+func (UnimplementedWebhookServiceServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
+}
+func (UnimplementedWebhookServiceServer) CancelEvent(context.Context, *CancelEventRequest) (*CancelEventResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelEvent not implemented")
+}
+func (UnimplementedWebhookServiceServer) ExpungeEvent(context.Context, *ExpungeEventRequest) (*ExpungeEventResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExpungeEvent not implemented")
 }
 func (UnimplementedWebhookServiceServer) GetDelivery(context.Context, *GetDeliveryRequest) (*GetDeliveryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDelivery not implemented")
@@ -725,6 +902,24 @@ func _WebhookService_RevokeEndpointSecret_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WebhookService_CreateEventType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateEventTypeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).CreateEventType(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_CreateEventType_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).CreateEventType(ctx, req.(*CreateEventTypeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WebhookService_ImportEventTypes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ImportEventTypesRequest)
 	if err := dec(in); err != nil {
@@ -779,6 +974,42 @@ func _WebhookService_ListEventTypes_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WebhookService_UpdateEventType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateEventTypeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).UpdateEventType(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_UpdateEventType_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).UpdateEventType(ctx, req.(*UpdateEventTypeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_DeleteEventType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteEventTypeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).DeleteEventType(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_DeleteEventType_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).DeleteEventType(ctx, req.(*DeleteEventTypeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WebhookService_PublishEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PublishEventRequest)
 	if err := dec(in); err != nil {
@@ -797,6 +1028,31 @@ func _WebhookService_PublishEvent_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WebhookService_BatchPublishEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchPublishEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).BatchPublishEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_BatchPublishEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).BatchPublishEvents(ctx, req.(*BatchPublishEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_PublishEventStream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(WebhookServiceServer).PublishEventStream(&grpc.GenericServerStream[PublishEventStreamRequest, PublishEventStreamResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WebhookService_PublishEventStreamServer = grpc.BidiStreamingServer[PublishEventStreamRequest, PublishEventStreamResponse]
+
 func _WebhookService_GetEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetEventRequest)
 	if err := dec(in); err != nil {
@@ -811,6 +1067,60 @@ func _WebhookService_GetEvent_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(WebhookServiceServer).GetEvent(ctx, req.(*GetEventRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).ListEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_ListEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).ListEvents(ctx, req.(*ListEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_CancelEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).CancelEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_CancelEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).CancelEvent(ctx, req.(*CancelEventRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_ExpungeEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExpungeEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).ExpungeEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_ExpungeEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).ExpungeEvent(ctx, req.(*ExpungeEventRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -972,6 +1282,10 @@ var WebhookService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _WebhookService_RevokeEndpointSecret_Handler,
 		},
 		{
+			MethodName: "CreateEventType",
+			Handler:    _WebhookService_CreateEventType_Handler,
+		},
+		{
 			MethodName: "ImportEventTypes",
 			Handler:    _WebhookService_ImportEventTypes_Handler,
 		},
@@ -984,12 +1298,36 @@ var WebhookService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _WebhookService_ListEventTypes_Handler,
 		},
 		{
+			MethodName: "UpdateEventType",
+			Handler:    _WebhookService_UpdateEventType_Handler,
+		},
+		{
+			MethodName: "DeleteEventType",
+			Handler:    _WebhookService_DeleteEventType_Handler,
+		},
+		{
 			MethodName: "PublishEvent",
 			Handler:    _WebhookService_PublishEvent_Handler,
 		},
 		{
+			MethodName: "BatchPublishEvents",
+			Handler:    _WebhookService_BatchPublishEvents_Handler,
+		},
+		{
 			MethodName: "GetEvent",
 			Handler:    _WebhookService_GetEvent_Handler,
+		},
+		{
+			MethodName: "ListEvents",
+			Handler:    _WebhookService_ListEvents_Handler,
+		},
+		{
+			MethodName: "CancelEvent",
+			Handler:    _WebhookService_CancelEvent_Handler,
+		},
+		{
+			MethodName: "ExpungeEvent",
+			Handler:    _WebhookService_ExpungeEvent_Handler,
 		},
 		{
 			MethodName: "GetDelivery",
@@ -1013,6 +1351,12 @@ var WebhookService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "PublishEventStream",
+			Handler:       _WebhookService_PublishEventStream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
 		{
 			StreamName:    "WatchDeliveries",
 			Handler:       _WebhookService_WatchDeliveries_Handler,

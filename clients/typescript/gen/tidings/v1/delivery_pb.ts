@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/delivery.proto.
  */
 export const file_tidings_v1_delivery: GenFile = /*@__PURE__*/
-  fileDesc("Chl0aWRpbmdzL3YxL2RlbGl2ZXJ5LnByb3RvEgp0aWRpbmdzLnYxIsgDCghEZWxpdmVyeRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZXZlbnRfaWQYAyABKAkSEwoLZW5kcG9pbnRfaWQYBCABKAkSEgoKZXZlbnRfdHlwZRgFIAEoCRIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIVCg1hdHRlbXB0X2NvdW50GAcgASgFEjUKEW5leHRfYXR0ZW1wdF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBjYW5jZWxfcmVxdWVzdGVkGAkgASgIEhMKC2h0dHBfc3RhdHVzGAogASgFEi0KDGZhaWx1cmVfa2luZBgLIAEoDjIXLnRpZGluZ3MudjEuRmFpbHVyZUtpbmQSKgoHbGF0ZW5jeRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvcCCgdBdHRlbXB0EgoKAmlkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEg4KBm51bWJlchgDIAEoBRIrCgdvdXRjb21lGAQgASgOMhoudGlkaW5ncy52MS5BdHRlbXB0T3V0Y29tZRItCgxmYWlsdXJlX2tpbmQYBSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEhMKC2h0dHBfc3RhdHVzGAYgASgFEioKB2xhdGVuY3kYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlc3BvbnNlX2JvZHkYCSABKAwSGgoScmVzcG9uc2VfdHJ1bmNhdGVkGAogASgIEhQKDGVycm9yX2RldGFpbBgLIAEoCRInCglib2R5X25vdGUYDCABKA4yFC50aWRpbmdzLnYxLkJvZHlOb3RlImYKDkRlbGl2ZXJ5RmlsdGVyEhQKDGVuZHBvaW50X2lkcxgBIAMoCRITCgtldmVudF90eXBlcxgCIAMoCRIpCgZzdGF0ZXMYAyADKA4yGS50aWRpbmdzLnYxLkRlbGl2ZXJ5U3RhdGUiPAoSR2V0RGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCSI9ChNHZXREZWxpdmVyeVJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeSJ9ChVMaXN0RGVsaXZlcmllc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKBmZpbHRlchgCIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlGaWx0ZXISEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiWwoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIoCgpkZWxpdmVyaWVzGAEgAygLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZAoTTGlzdEF0dGVtcHRzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZGVsaXZlcnlfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiVgoUTGlzdEF0dGVtcHRzUmVzcG9uc2USJQoIYXR0ZW1wdHMYASADKAsyEy50aWRpbmdzLnYxLkF0dGVtcHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIj4KFFJldHJ5RGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCSI/ChVSZXRyeURlbGl2ZXJ5UmVzcG9uc2USJgoIZGVsaXZlcnkYASABKAsyFC50aWRpbmdzLnYxLkRlbGl2ZXJ5Ij8KFUNhbmNlbERlbGl2ZXJ5UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZGVsaXZlcnlfaWQYAiABKAkiagoWQ2FuY2VsRGVsaXZlcnlSZXNwb25zZRIoCgZyZXN1bHQYASABKA4yGC50aWRpbmdzLnYxLkNhbmNlbFJlc3VsdBImCghkZWxpdmVyeRgCIAEoCzIULnRpZGluZ3MudjEuRGVsaXZlcnkq1wEKDURlbGl2ZXJ5U3RhdGUSHgoaREVMSVZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZERUxJVkVSWV9TVEFURV9QRU5ESU5HEAESHAoYREVMSVZFUllfU1RBVEVfSU5fRkxJR0hUEAISHAoYREVMSVZFUllfU1RBVEVfREVMSVZFUkVEEAMSFwoTREVMSVZFUllfU1RBVEVfREVBRBAEEhwKGERFTElWRVJZX1NUQVRFX0NBTkNFTExFRBAFEhcKE0RFTElWRVJZX1NUQVRFX0hFTEQQBirKAgoLRmFpbHVyZUtpbmQSHAoYRkFJTFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRkFJTFVSRV9LSU5EX0ROUxABEhgKFEZBSUxVUkVfS0lORF9DT05ORUNUEAISFAoQRkFJTFVSRV9LSU5EX1RMUxADEhgKFEZBSUxVUkVfS0lORF9USU1FT1VUEAQSGQoVRkFJTFVSRV9LSU5EX1BST1RPQ09MEAUSIAocRkFJTFVSRV9LSU5EX0JMT0NLRURfQUREUkVTUxAGEhwKGEZBSUxVUkVfS0lORF9IVFRQX1NUQVRVUxAHEhsKF0ZBSUxVUkVfS0lORF9MRUFTRV9MT1NUEAgSHgoaRkFJTFVSRV9LSU5EX0hFTERfVE9PX0xPTkcQCRIlCiFGQUlMVVJFX0tJTkRfRU5WRUxPUEVfVU5TVVBQT1JURUQQCiplCghCb2R5Tm90ZRIZChVCT0RZX05PVEVfVU5TUEVDSUZJRUQQABIfChtCT0RZX05PVEVfTlVNQkVSX05PVF9TVEFCTEUQARIdChlCT0RZX05PVEVfTUVNQkVSX1JFUEVBVEVEEAIqpQEKDkF0dGVtcHRPdXRjb21lEh8KG0FUVEVNUFRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEh0KGUFUVEVNUFRfT1VUQ09NRV9JTl9GTElHSFQQARIdChlBVFRFTVBUX09VVENPTUVfU1VDQ0VFREVEEAISGgoWQVRURU1QVF9PVVRDT01FX0ZBSUxFRBADEhgKFEFUVEVNUFRfT1VUQ09NRV9MT1NUEAQqbgoMQ2FuY2VsUmVzdWx0Eh0KGUNBTkNFTF9SRVNVTFRfVU5TUEVDSUZJRUQQABIbChdDQU5DRUxfUkVTVUxUX0NBTkNFTExFRBABEiIKHkNBTkNFTF9SRVNVTFRfQ0FOQ0VMX1JFUVVFU1RFRBACQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chl0aWRpbmdzL3YxL2RlbGl2ZXJ5LnByb3RvEgp0aWRpbmdzLnYxIsgDCghEZWxpdmVyeRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZXZlbnRfaWQYAyABKAkSEwoLZW5kcG9pbnRfaWQYBCABKAkSEgoKZXZlbnRfdHlwZRgFIAEoCRIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIVCg1hdHRlbXB0X2NvdW50GAcgASgFEjUKEW5leHRfYXR0ZW1wdF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBjYW5jZWxfcmVxdWVzdGVkGAkgASgIEhMKC2h0dHBfc3RhdHVzGAogASgFEi0KDGZhaWx1cmVfa2luZBgLIAEoDjIXLnRpZGluZ3MudjEuRmFpbHVyZUtpbmQSKgoHbGF0ZW5jeRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvcCCgdBdHRlbXB0EgoKAmlkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEg4KBm51bWJlchgDIAEoBRIrCgdvdXRjb21lGAQgASgOMhoudGlkaW5ncy52MS5BdHRlbXB0T3V0Y29tZRItCgxmYWlsdXJlX2tpbmQYBSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEhMKC2h0dHBfc3RhdHVzGAYgASgFEioKB2xhdGVuY3kYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlc3BvbnNlX2JvZHkYCSABKAwSGgoScmVzcG9uc2VfdHJ1bmNhdGVkGAogASgIEhQKDGVycm9yX2RldGFpbBgLIAEoCRInCglib2R5X25vdGUYDCABKA4yFC50aWRpbmdzLnYxLkJvZHlOb3RlImYKDkRlbGl2ZXJ5RmlsdGVyEhQKDGVuZHBvaW50X2lkcxgBIAMoCRITCgtldmVudF90eXBlcxgCIAMoCRIpCgZzdGF0ZXMYAyADKA4yGS50aWRpbmdzLnYxLkRlbGl2ZXJ5U3RhdGUiPAoSR2V0RGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCSI9ChNHZXREZWxpdmVyeVJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeSJ9ChVMaXN0RGVsaXZlcmllc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKBmZpbHRlchgCIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlGaWx0ZXISEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiWwoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIoCgpkZWxpdmVyaWVzGAEgAygLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZAoTTGlzdEF0dGVtcHRzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZGVsaXZlcnlfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiVgoUTGlzdEF0dGVtcHRzUmVzcG9uc2USJQoIYXR0ZW1wdHMYASADKAsyEy50aWRpbmdzLnYxLkF0dGVtcHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIj4KFFJldHJ5RGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCSI/ChVSZXRyeURlbGl2ZXJ5UmVzcG9uc2USJgoIZGVsaXZlcnkYASABKAsyFC50aWRpbmdzLnYxLkRlbGl2ZXJ5Ij8KFUNhbmNlbERlbGl2ZXJ5UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZGVsaXZlcnlfaWQYAiABKAkiagoWQ2FuY2VsRGVsaXZlcnlSZXNwb25zZRIoCgZyZXN1bHQYASABKA4yGC50aWRpbmdzLnYxLkNhbmNlbFJlc3VsdBImCghkZWxpdmVyeRgCIAEoCzIULnRpZGluZ3MudjEuRGVsaXZlcnkq1wEKDURlbGl2ZXJ5U3RhdGUSHgoaREVMSVZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZERUxJVkVSWV9TVEFURV9QRU5ESU5HEAESHAoYREVMSVZFUllfU1RBVEVfSU5fRkxJR0hUEAISHAoYREVMSVZFUllfU1RBVEVfREVMSVZFUkVEEAMSFwoTREVMSVZFUllfU1RBVEVfREVBRBAEEhwKGERFTElWRVJZX1NUQVRFX0NBTkNFTExFRBAFEhcKE0RFTElWRVJZX1NUQVRFX0hFTEQQBirkAgoLRmFpbHVyZUtpbmQSHAoYRkFJTFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRkFJTFVSRV9LSU5EX0ROUxABEhgKFEZBSUxVUkVfS0lORF9DT05ORUNUEAISFAoQRkFJTFVSRV9LSU5EX1RMUxADEhgKFEZBSUxVUkVfS0lORF9USU1FT1VUEAQSGQoVRkFJTFVSRV9LSU5EX1BST1RPQ09MEAUSIAocRkFJTFVSRV9LSU5EX0JMT0NLRURfQUREUkVTUxAGEhwKGEZBSUxVUkVfS0lORF9IVFRQX1NUQVRVUxAHEhsKF0ZBSUxVUkVfS0lORF9MRUFTRV9MT1NUEAgSHgoaRkFJTFVSRV9LSU5EX0hFTERfVE9PX0xPTkcQCRIlCiFGQUlMVVJFX0tJTkRfRU5WRUxPUEVfVU5TVVBQT1JURUQQChIYChRGQUlMVVJFX0tJTkRfRVhQSVJFRBALKmUKCEJvZHlOb3RlEhkKFUJPRFlfTk9URV9VTlNQRUNJRklFRBAAEh8KG0JPRFlfTk9URV9OVU1CRVJfTk9UX1NUQUJMRRABEh0KGUJPRFlfTk9URV9NRU1CRVJfUkVQRUFURUQQAiqlAQoOQXR0ZW1wdE91dGNvbWUSHwobQVRURU1QVF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHQoZQVRURU1QVF9PVVRDT01FX0lOX0ZMSUdIVBABEh0KGUFUVEVNUFRfT1VUQ09NRV9TVUNDRUVERUQQAhIaChZBVFRFTVBUX09VVENPTUVfRkFJTEVEEAMSGAoUQVRURU1QVF9PVVRDT01FX0xPU1QQBCpuCgxDYW5jZWxSZXN1bHQSHQoZQ0FOQ0VMX1JFU1VMVF9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9SRVNVTFRfQ0FOQ0VMTEVEEAESIgoeQ0FOQ0VMX1JFU1VMVF9DQU5DRUxfUkVRVUVTVEVEEAJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One event on its way to one endpoint.
@@ -65,7 +65,8 @@ export type Delivery = Message<"tidings.v1.Delivery"> & {
   state: DeliveryState;
 
   /**
-   * Output only. How many attempts have begun, or were lost to a crash, over the delivery's whole life.
+   * Output only. How many attempts have begun, were lost to a crash, or were about to begin when the endpoint had no room for
+   * them any more, over the delivery's whole life. The last kind is not among the attempts and not counted by the schedule.
    *
    * @generated from field: int32 attempt_count = 7;
    */
@@ -79,7 +80,7 @@ export type Delivery = Message<"tidings.v1.Delivery"> & {
   nextAttemptTime?: Timestamp | undefined;
 
   /**
-   * Output only. CancelDelivery was called while an attempt was in flight: the delivery ends with that attempt.
+   * Output only. The cancellation was requested while an attempt was in flight: the delivery ends with that attempt.
    *
    * @generated from field: bool cancel_requested = 9;
    */
@@ -469,7 +470,8 @@ export type RetryDeliveryRequest = Message<"tidings.v1.RetryDeliveryRequest"> & 
 
   /**
    * Required. The delivery's id. A DEAD or CANCELLED delivery starts its schedule anew; a PENDING one becomes due now.
-   * Any other state, or a disabled or deleted endpoint, is FAILED_PRECONDITION.
+   * Neither is due before the event's `deliver_time`. Any other state, a disabled or deleted endpoint, or an event that
+   * was expunged or has expired, is FAILED_PRECONDITION.
    *
    * @generated from field: string delivery_id = 2;
    */
@@ -490,7 +492,7 @@ export const RetryDeliveryRequestSchema: GenMessage<RetryDeliveryRequest> = /*@_
  */
 export type RetryDeliveryResponse = Message<"tidings.v1.RetryDeliveryResponse"> & {
   /**
-   * The delivery, PENDING and due now.
+   * The delivery, PENDING and due now, or at its event's `deliver_time` if that is still to come.
    *
    * @generated from field: tidings.v1.Delivery delivery = 1;
    */
@@ -581,7 +583,7 @@ export enum DeliveryState {
   PENDING = 1,
 
   /**
-   * An attempt is under way.
+   * An attempt is under way or about to begin.
    *
    * @generated from enum value: DELIVERY_STATE_IN_FLIGHT = 2;
    */
@@ -595,15 +597,15 @@ export enum DeliveryState {
   DELIVERED = 3,
 
   /**
-   * Given up: the schedule ran out, the endpoint answered 410, it was held for too long, or its payload does not fit the
-   * endpoint's style. Final until RetryDelivery.
+   * Given up: the schedule ran out, the endpoint answered 410, it was held for too long, its event expired, or its
+   * payload does not fit the endpoint's style. Final until RetryDelivery.
    *
    * @generated from enum value: DELIVERY_STATE_DEAD = 4;
    */
   DEAD = 4,
 
   /**
-   * Cancelled by CancelDelivery or by deletion of the endpoint. Final until RetryDelivery.
+   * Cancelled by CancelDelivery, CancelEvent, ExpungeEvent, or by deletion of the endpoint. Final until RetryDelivery.
    *
    * @generated from enum value: DELIVERY_STATE_CANCELLED = 5;
    */
@@ -707,6 +709,13 @@ export enum FailureKind {
    * @generated from enum value: FAILURE_KIND_ENVELOPE_UNSUPPORTED = 10;
    */
   ENVELOPE_UNSUPPORTED = 10,
+
+  /**
+   * The event's `expire_time` passed, or would have passed before the next attempt. No request was made after it.
+   *
+   * @generated from enum value: FAILURE_KIND_EXPIRED = 11;
+   */
+  EXPIRED = 11,
 }
 
 /**

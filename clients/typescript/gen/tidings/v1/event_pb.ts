@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/event.proto.
  */
 export const file_tidings_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0aWRpbmdzL3YxL2V2ZW50LnByb3RvEgp0aWRpbmdzLnYxIpoCCgVFdmVudBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgZsYWJlbHMYByADKAsyHS50aWRpbmdzLnYxLkV2ZW50LkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkoKE1B1Ymxpc2hFdmVudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEiAKBWV2ZW50GAIgASgLMhEudGlkaW5ncy52MS5FdmVudCJTChRQdWJsaXNoRXZlbnRSZXNwb25zZRIQCghldmVudF9pZBgBIAEoCRIWCg5kZWxpdmVyeV9jb3VudBgCIAEoBRIRCglkdXBsaWNhdGUYAyABKAgiNgoPR2V0RXZlbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIQCghldmVudF9pZBgCIAEoCSJcChBHZXRFdmVudFJlc3BvbnNlEiAKBWV2ZW50GAEgASgLMhEudGlkaW5ncy52MS5FdmVudBImCgZyb3V0ZXMYAiADKAsyFi50aWRpbmdzLnYxLkV2ZW50Um91dGUiXwoKRXZlbnRSb3V0ZRITCgtlbmRwb2ludF9pZBgBIAEoCRInCgZyZWFzb24YAiABKA4yFy50aWRpbmdzLnYxLlJvdXRlUmVhc29uEhMKC2RlbGl2ZXJ5X2lkGAMgASgJKsQBCgtSb3V0ZVJlYXNvbhIcChhST1VURV9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRST1VURV9SRUFTT05fTUFUQ0hFRBABEiAKHFJPVVRFX1JFQVNPTl9UWVBFX05PVF9XQU5URUQQAhIiCh5ST1VURV9SRUFTT05fRU5EUE9JTlRfRElTQUJMRUQQAxIVChFST1VURV9SRUFTT05fUElORxAEEiAKHFJPVVRFX1JFQVNPTl9QSU5HX09GX0FOT1RIRVIQBUJAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChZ0aWRpbmdzL3YxL2V2ZW50LnByb3RvEgp0aWRpbmdzLnYxIsYDCgVFdmVudBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgZsYWJlbHMYByADKAsyHS50aWRpbmdzLnYxLkV2ZW50LkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wYXlsb2FkX2J5dGVzGAkgASgDEjAKDGRlbGl2ZXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGV4cHVuZ2VfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKChNQdWJsaXNoRXZlbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIgCgVldmVudBgCIAEoCzIRLnRpZGluZ3MudjEuRXZlbnQigQEKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEhAKCGV2ZW50X2lkGAEgASgJEhYKDmRlbGl2ZXJ5X2NvdW50GAIgASgFEhEKCWR1cGxpY2F0ZRgDIAEoCBIsCgh3YXJuaW5ncxgEIAMoCzIaLnRpZGluZ3MudjEuUHVibGlzaFdhcm5pbmciZQoOUHVibGlzaFdhcm5pbmcSLAoEa2luZBgBIAEoDjIeLnRpZGluZ3MudjEuUHVibGlzaFdhcm5pbmdLaW5kEhQKDGpzb25fcG9pbnRlchgCIAEoCRIPCgdtZXNzYWdlGAMgASgJImsKD0dldEV2ZW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEAoIZXZlbnRfaWQYAiABKAkSGAoQcm91dGVzX3BhZ2Vfc2l6ZRgDIAEoBRIZChFyb3V0ZXNfcGFnZV90b2tlbhgEIAEoCSJ8ChBHZXRFdmVudFJlc3BvbnNlEiAKBWV2ZW50GAEgASgLMhEudGlkaW5ncy52MS5FdmVudBImCgZyb3V0ZXMYAiADKAsyFi50aWRpbmdzLnYxLkV2ZW50Um91dGUSHgoWbmV4dF9yb3V0ZXNfcGFnZV90b2tlbhgDIAEoCSJ2ChFMaXN0RXZlbnRzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSJwoGZmlsdGVyGAIgASgLMhcudGlkaW5ncy52MS5FdmVudEZpbHRlchIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSLkAQoLRXZlbnRGaWx0ZXISEwoLZXZlbnRfdHlwZXMYASADKAkSMwoGbGFiZWxzGAIgAygLMiMudGlkaW5ncy52MS5FdmVudEZpbHRlci5MYWJlbHNFbnRyeRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQChJMaXN0RXZlbnRzUmVzcG9uc2USIQoGZXZlbnRzGAEgAygLMhEudGlkaW5ncy52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOQoSQ2FuY2VsRXZlbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIQCghldmVudF9pZBgCIAEoCSJOChNDYW5jZWxFdmVudFJlc3BvbnNlEhcKD2NhbmNlbGxlZF9jb3VudBgBIAEoBRIeChZjYW5jZWxfcmVxdWVzdGVkX2NvdW50GAIgASgFIjoKE0V4cHVuZ2VFdmVudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJInEKFEV4cHVuZ2VFdmVudFJlc3BvbnNlEiAKBWV2ZW50GAEgASgLMhEudGlkaW5ncy52MS5FdmVudBIXCg9jYW5jZWxsZWRfY291bnQYAiABKAUSHgoWY2FuY2VsX3JlcXVlc3RlZF9jb3VudBgDIAEoBSJfCgpFdmVudFJvdXRlEhMKC2VuZHBvaW50X2lkGAEgASgJEicKBnJlYXNvbhgCIAEoDjIXLnRpZGluZ3MudjEuUm91dGVSZWFzb24SEwoLZGVsaXZlcnlfaWQYAyABKAkqlQEKElB1Ymxpc2hXYXJuaW5nS2luZBIkCiBQVUJMSVNIX1dBUk5JTkdfS0lORF9VTlNQRUNJRklFRBAAEikKJVBVQkxJU0hfV0FSTklOR19LSU5EX1NDSEVNQV9WSU9MQVRJT04QARIuCipQVUJMSVNIX1dBUk5JTkdfS0lORF9FVkVOVF9UWVBFX0RFUFJFQ0FURUQQAirEAQoLUm91dGVSZWFzb24SHAoYUk9VVEVfUkVBU09OX1VOU1BFQ0lGSUVEEAASGAoUUk9VVEVfUkVBU09OX01BVENIRUQQARIgChxST1VURV9SRUFTT05fVFlQRV9OT1RfV0FOVEVEEAISIgoeUk9VVEVfUkVBU09OX0VORFBPSU5UX0RJU0FCTEVEEAMSFQoRUk9VVEVfUkVBU09OX1BJTkcQBBIgChxST1VURV9SRUFTT05fUElOR19PRl9BTk9USEVSEAVCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * An immutable fact, kept and delivered byte for byte.
@@ -54,7 +54,8 @@ export type Event = Message<"tidings.v1.Event"> & {
 
   /**
    * The payload's media type, sent as `content-type`. At most 255 printable ASCII characters. Default:
-   * `application/json`. With a JSON media type the payload must be valid JSON (RFC 8259).
+   * `application/json`. With a JSON media type the payload must be valid JSON (RFC 8259). Of a type that has a schema it is
+   * to be JSON whatever is said here.
    *
    * @generated from field: string content_type = 5;
    */
@@ -80,6 +81,38 @@ export type Event = Message<"tidings.v1.Event"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 8;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Output only. The payload's size in bytes, where the payload itself is left out too. 0: the event was expunged.
+   *
+   * @generated from field: int64 payload_bytes = 9;
+   */
+  payloadBytes: bigint;
+
+  /**
+   * Immutable. No attempt is made before. At most 30 days ahead; absent or in the past: at once. Which endpoints get the
+   * event is decided when it is published: those created later do not, those deleted meanwhile do not either. Retries
+   * are counted from the first attempt.
+   *
+   * @generated from field: google.protobuf.Timestamp deliver_time = 10;
+   */
+  deliverTime?: Timestamp | undefined;
+
+  /**
+   * Immutable. No attempt begins at or after this time. A delivery whose next attempt would be due then is DEAD at once,
+   * with FAILURE_KIND_EXPIRED; one that waited beyond it (at a disabled endpoint, or behind others) when its turn comes.
+   * Must be in the future, after `deliver_time`, and at most 90 days ahead. Absent: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 11;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Output only. When the event was expunged: its payload and labels are erased for good. Absent: it was not.
+   *
+   * @generated from field: google.protobuf.Timestamp expunge_time = 12;
+   */
+  expungeTime?: Timestamp | undefined;
 };
 
 /**
@@ -103,7 +136,11 @@ export type PublishEventRequest = Message<"tidings.v1.PublishEventRequest"> & {
   tenantId: string;
 
   /**
-   * Required. The event; its output-only fields are ignored.
+   * Required. The event; its output-only fields are ignored. If its type has a schema and the tenant's `schema_check` is
+   * REJECT, a payload that the schema does not allow is refused: INVALID_ARGUMENT with reason SCHEMA_VIOLATION and up to 64
+   * violations. A payload that cannot be checked breaks every schema: one that is not JSON, or is nested more than 127 deep
+   * (less under a schema that is deep itself), or has a lone surrogate or a number beyond a double, or would take too long.
+   * A repeat of an event that was accepted before is a duplicate, whatever the schema says by now.
    *
    * @generated from field: tidings.v1.Event event = 2;
    */
@@ -144,6 +181,14 @@ export type PublishEventResponse = Message<"tidings.v1.PublishEventResponse"> & 
    * @generated from field: bool duplicate = 3;
    */
   duplicate: boolean;
+
+  /**
+   * What its publisher should know of the event, which was accepted all the same. At most 16. For a duplicate: as the
+   * event's type stands now.
+   *
+   * @generated from field: repeated tidings.v1.PublishWarning warnings = 4;
+   */
+  warnings: PublishWarning[];
 };
 
 /**
@@ -152,6 +197,42 @@ export type PublishEventResponse = Message<"tidings.v1.PublishEventResponse"> & 
  */
 export const PublishEventResponseSchema: GenMessage<PublishEventResponse> = /*@__PURE__*/
   messageDesc(file_tidings_v1_event, 2);
+
+/**
+ * Something that is not as it should be with an event that was accepted.
+ *
+ * @generated from message tidings.v1.PublishWarning
+ */
+export type PublishWarning = Message<"tidings.v1.PublishWarning"> & {
+  /**
+   * What it is.
+   *
+   * @generated from field: tidings.v1.PublishWarningKind kind = 1;
+   */
+  kind: PublishWarningKind;
+
+  /**
+   * With SCHEMA_VIOLATION: the place in the payload, as a JSON Pointer (RFC 6901); empty for the payload as a whole. At most
+   * 64 characters of it, escaped; a longer one is cut and ends in `…`. Empty with any other kind.
+   *
+   * @generated from field: string json_pointer = 2;
+   */
+  jsonPointer: string;
+
+  /**
+   * What is wrong, in words. They may change; programs go by `kind`.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message tidings.v1.PublishWarning.
+ * Use `create(PublishWarningSchema)` to create a new message.
+ */
+export const PublishWarningSchema: GenMessage<PublishWarning> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 3);
 
 /**
  * What GetEvent takes.
@@ -172,6 +253,20 @@ export type GetEventRequest = Message<"tidings.v1.GetEventRequest"> & {
    * @generated from field: string event_id = 2;
    */
   eventId: string;
+
+  /**
+   * How many routes to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+   *
+   * @generated from field: int32 routes_page_size = 3;
+   */
+  routesPageSize: number;
+
+  /**
+   * `next_routes_page_token` of the page before, of the same event. Empty: the first page.
+   *
+   * @generated from field: string routes_page_token = 4;
+   */
+  routesPageToken: string;
 };
 
 /**
@@ -179,7 +274,7 @@ export type GetEventRequest = Message<"tidings.v1.GetEventRequest"> & {
  * Use `create(GetEventRequestSchema)` to create a new message.
  */
 export const GetEventRequestSchema: GenMessage<GetEventRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 3);
+  messageDesc(file_tidings_v1_event, 4);
 
 /**
  * What GetEvent answers.
@@ -188,7 +283,7 @@ export const GetEventRequestSchema: GenMessage<GetEventRequest> = /*@__PURE__*/
  */
 export type GetEventResponse = Message<"tidings.v1.GetEventResponse"> & {
   /**
-   * The event, payload included.
+   * The event, payload included. The payload of an expunged event is empty.
    *
    * @generated from field: tidings.v1.Event event = 1;
    */
@@ -196,11 +291,18 @@ export type GetEventResponse = Message<"tidings.v1.GetEventResponse"> & {
 
   /**
    * For each endpoint of the tenant that existed when the event was published, oldest first: whether it got the event,
-   * and why not. At most 1,000.
+   * and why not.
    *
    * @generated from field: repeated tidings.v1.EventRoute routes = 2;
    */
   routes: EventRoute[];
+
+  /**
+   * Pass it as `routes_page_token` for the next page of routes. Empty: this is the last page.
+   *
+   * @generated from field: string next_routes_page_token = 3;
+   */
+  nextRoutesPageToken: string;
 };
 
 /**
@@ -208,7 +310,244 @@ export type GetEventResponse = Message<"tidings.v1.GetEventResponse"> & {
  * Use `create(GetEventResponseSchema)` to create a new message.
  */
 export const GetEventResponseSchema: GenMessage<GetEventResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 4);
+  messageDesc(file_tidings_v1_event, 5);
+
+/**
+ * What ListEvents takes.
+ *
+ * @generated from message tidings.v1.ListEventsRequest
+ */
+export type ListEventsRequest = Message<"tidings.v1.ListEventsRequest"> & {
+  /**
+   * The tenant. Empty means `default`.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * Which events to list. Absent: all.
+   *
+   * @generated from field: tidings.v1.EventFilter filter = 2;
+   */
+  filter?: EventFilter | undefined;
+
+  /**
+   * How many events to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, with the same tenant and filter. Empty: the first page.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tidings.v1.ListEventsRequest.
+ * Use `create(ListEventsRequestSchema)` to create a new message.
+ */
+export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 6);
+
+/**
+ * Selects events: all conditions have to hold; an empty one selects all.
+ *
+ * @generated from message tidings.v1.EventFilter
+ */
+export type EventFilter = Message<"tidings.v1.EventFilter"> & {
+  /**
+   * Of a type that one of these patterns matches: a type, in which `*` stands for one segment anywhere and `**`, at the
+   * end only, for one or more. At most 100, none twice. Empty: of any type.
+   *
+   * @generated from field: repeated string event_types = 1;
+   */
+  eventTypes: string[];
+
+  /**
+   * With all of these labels, values included. At most 64. Empty: with any.
+   *
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Published at this time or later. Absent: from the oldest kept.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Published before this time, which must not be before `start_time`. Absent: to the newest.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.EventFilter.
+ * Use `create(EventFilterSchema)` to create a new message.
+ */
+export const EventFilterSchema: GenMessage<EventFilter> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 7);
+
+/**
+ * What ListEvents answers.
+ *
+ * @generated from message tidings.v1.ListEventsResponse
+ */
+export type ListEventsResponse = Message<"tidings.v1.ListEventsResponse"> & {
+  /**
+   * The events, newest first, without their payloads. A page may hold fewer than asked for, even none, although more
+   * follow: a filter that selects little is served in bounded steps, and a page of large labels is cut short.
+   *
+   * @generated from field: repeated tidings.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Pass it as `page_token` for the next page. Empty: this is the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tidings.v1.ListEventsResponse.
+ * Use `create(ListEventsResponseSchema)` to create a new message.
+ */
+export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 8);
+
+/**
+ * What CancelEvent takes.
+ *
+ * @generated from message tidings.v1.CancelEventRequest
+ */
+export type CancelEventRequest = Message<"tidings.v1.CancelEventRequest"> & {
+  /**
+   * The tenant. Empty means `default`.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * Required. The event's id. Its deliveries that wait are CANCELLED; those with an attempt in flight end with it, as
+   * with CancelDelivery. Those that have ended stay as they are.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+};
+
+/**
+ * Describes the message tidings.v1.CancelEventRequest.
+ * Use `create(CancelEventRequestSchema)` to create a new message.
+ */
+export const CancelEventRequestSchema: GenMessage<CancelEventRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 9);
+
+/**
+ * What CancelEvent answers. A repeat of the call finds nothing left to do and answers zeros.
+ *
+ * @generated from message tidings.v1.CancelEventResponse
+ */
+export type CancelEventResponse = Message<"tidings.v1.CancelEventResponse"> & {
+  /**
+   * How many deliveries the call cancelled.
+   *
+   * @generated from field: int32 cancelled_count = 1;
+   */
+  cancelledCount: number;
+
+  /**
+   * Of how many deliveries in flight the call requested the cancellation: each is DELIVERED if its attempt succeeds, and
+   * otherwise CANCELLED.
+   *
+   * @generated from field: int32 cancel_requested_count = 2;
+   */
+  cancelRequestedCount: number;
+};
+
+/**
+ * Describes the message tidings.v1.CancelEventResponse.
+ * Use `create(CancelEventResponseSchema)` to create a new message.
+ */
+export const CancelEventResponseSchema: GenMessage<CancelEventResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 10);
+
+/**
+ * What ExpungeEvent takes.
+ *
+ * @generated from message tidings.v1.ExpungeEventRequest
+ */
+export type ExpungeEventRequest = Message<"tidings.v1.ExpungeEventRequest"> & {
+  /**
+   * The tenant. Empty means `default`.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * Required. The event's id. An event that was expunged already stays as it is.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+};
+
+/**
+ * Describes the message tidings.v1.ExpungeEventRequest.
+ * Use `create(ExpungeEventRequestSchema)` to create a new message.
+ */
+export const ExpungeEventRequestSchema: GenMessage<ExpungeEventRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 11);
+
+/**
+ * What ExpungeEvent answers, once everything is erased. A call that fails midway has erased the payload or nothing;
+ * repeat it to erase the rest.
+ *
+ * @generated from message tidings.v1.ExpungeEventResponse
+ */
+export type ExpungeEventResponse = Message<"tidings.v1.ExpungeEventResponse"> & {
+  /**
+   * The event, without payload and labels.
+   *
+   * @generated from field: tidings.v1.Event event = 1;
+   */
+  event?: Event | undefined;
+
+  /**
+   * How many deliveries that waited the call cancelled.
+   *
+   * @generated from field: int32 cancelled_count = 2;
+   */
+  cancelledCount: number;
+
+  /**
+   * How many deliveries have an attempt in flight whose cancellation the call requested: it goes on with the payload that
+   * it has begun to send, is not repeated, and what is answered to it is not kept.
+   *
+   * @generated from field: int32 cancel_requested_count = 3;
+   */
+  cancelRequestedCount: number;
+};
+
+/**
+ * Describes the message tidings.v1.ExpungeEventResponse.
+ * Use `create(ExpungeEventResponseSchema)` to create a new message.
+ */
+export const ExpungeEventResponseSchema: GenMessage<ExpungeEventResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_event, 12);
 
 /**
  * What routing decided about one endpoint when an event was published.
@@ -243,7 +582,42 @@ export type EventRoute = Message<"tidings.v1.EventRoute"> & {
  * Use `create(EventRouteSchema)` to create a new message.
  */
 export const EventRouteSchema: GenMessage<EventRoute> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 5);
+  messageDesc(file_tidings_v1_event, 13);
+
+/**
+ * What a warning is about.
+ *
+ * @generated from enum tidings.v1.PublishWarningKind
+ */
+export enum PublishWarningKind {
+  /**
+   * Not a kind; never returned.
+   *
+   * @generated from enum value: PUBLISH_WARNING_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The payload breaks a rule of its event type's schema. Only where the tenant's `schema_check` is WARN, or in the answer
+   * to a repeat of an event that was accepted before.
+   *
+   * @generated from enum value: PUBLISH_WARNING_KIND_SCHEMA_VIOLATION = 1;
+   */
+  SCHEMA_VIOLATION = 1,
+
+  /**
+   * The event's type is deprecated.
+   *
+   * @generated from enum value: PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED = 2;
+   */
+  EVENT_TYPE_DEPRECATED = 2,
+}
+
+/**
+ * Describes the enum tidings.v1.PublishWarningKind.
+ */
+export const PublishWarningKindSchema: GenEnum<PublishWarningKind> = /*@__PURE__*/
+  enumDesc(file_tidings_v1_event, 0);
 
 /**
  * Why an endpoint got an event, or did not.
@@ -298,5 +672,5 @@ export enum RouteReason {
  * Describes the enum tidings.v1.RouteReason.
  */
 export const RouteReasonSchema: GenEnum<RouteReason> = /*@__PURE__*/
-  enumDesc(file_tidings_v1_event, 0);
+  enumDesc(file_tidings_v1_event, 1);
 

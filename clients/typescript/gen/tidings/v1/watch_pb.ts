@@ -349,7 +349,7 @@ export enum DeliveryTransitionKind {
   RESENT = 7,
 
   /**
-   * CancelDelivery was called while an attempt was in flight.
+   * The cancellation was requested while an attempt was in flight.
    *
    * @generated from enum value: DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED = 8;
    */

@@ -10,10 +10,12 @@ import type { CancelDeliveryRequestSchema, CancelDeliveryResponseSchema, GetDeli
 import { file_tidings_v1_delivery } from "./delivery_pb.js";
 import type { ActivateEndpointRequestSchema, ActivateEndpointResponseSchema, CreateEndpointRequestSchema, CreateEndpointResponseSchema, DeleteEndpointRequestSchema, DeleteEndpointResponseSchema, DisableEndpointRequestSchema, DisableEndpointResponseSchema, GetEndpointRequestSchema, GetEndpointResponseSchema, ListEndpointsRequestSchema, ListEndpointsResponseSchema, PingEndpointRequestSchema, PingEndpointResponseSchema, UpdateEndpointRequestSchema, UpdateEndpointResponseSchema } from "./endpoint_pb.js";
 import { file_tidings_v1_endpoint } from "./endpoint_pb.js";
-import type { GetEventRequestSchema, GetEventResponseSchema, PublishEventRequestSchema, PublishEventResponseSchema } from "./event_pb.js";
+import type { CancelEventRequestSchema, CancelEventResponseSchema, ExpungeEventRequestSchema, ExpungeEventResponseSchema, GetEventRequestSchema, GetEventResponseSchema, ListEventsRequestSchema, ListEventsResponseSchema, PublishEventRequestSchema, PublishEventResponseSchema } from "./event_pb.js";
 import { file_tidings_v1_event } from "./event_pb.js";
-import type { GetEventTypeRequestSchema, GetEventTypeResponseSchema, ImportEventTypesRequestSchema, ImportEventTypesResponseSchema, ListEventTypesRequestSchema, ListEventTypesResponseSchema } from "./event_type_pb.js";
+import type { CreateEventTypeRequestSchema, CreateEventTypeResponseSchema, DeleteEventTypeRequestSchema, DeleteEventTypeResponseSchema, GetEventTypeRequestSchema, GetEventTypeResponseSchema, ImportEventTypesRequestSchema, ImportEventTypesResponseSchema, ListEventTypesRequestSchema, ListEventTypesResponseSchema, UpdateEventTypeRequestSchema, UpdateEventTypeResponseSchema } from "./event_type_pb.js";
 import { file_tidings_v1_event_type } from "./event_type_pb.js";
+import type { BatchPublishEventsRequestSchema, BatchPublishEventsResponseSchema, PublishEventStreamRequestSchema, PublishEventStreamResponseSchema } from "./publish_pb.js";
+import { file_tidings_v1_publish } from "./publish_pb.js";
 import type { ActivateEndpointSecretRequestSchema, ActivateEndpointSecretResponseSchema, ListEndpointSecretsRequestSchema, ListEndpointSecretsResponseSchema, RevokeEndpointSecretRequestSchema, RevokeEndpointSecretResponseSchema, RotateEndpointSecretRequestSchema, RotateEndpointSecretResponseSchema } from "./secret_pb.js";
 import { file_tidings_v1_secret } from "./secret_pb.js";
 import type { WatchDeliveriesRequestSchema, WatchDeliveriesResponseSchema } from "./watch_pb.js";
@@ -23,7 +25,7 @@ import { file_tidings_v1_watch } from "./watch_pb.js";
  * Describes the file tidings/v1/webhook_service.proto.
  */
 export const file_tidings_v1_webhook_service: GenFile = /*@__PURE__*/
-  fileDesc("CiB0aWRpbmdzL3YxL3dlYmhvb2tfc2VydmljZS5wcm90bxIKdGlkaW5ncy52MTKsEAoOV2ViaG9va1NlcnZpY2USVwoOQ3JlYXRlRW5kcG9pbnQSIS50aWRpbmdzLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdBoiLnRpZGluZ3MudjEuQ3JlYXRlRW5kcG9pbnRSZXNwb25zZRJOCgtHZXRFbmRwb2ludBIeLnRpZGluZ3MudjEuR2V0RW5kcG9pbnRSZXF1ZXN0Gh8udGlkaW5ncy52MS5HZXRFbmRwb2ludFJlc3BvbnNlElQKDUxpc3RFbmRwb2ludHMSIC50aWRpbmdzLnYxLkxpc3RFbmRwb2ludHNSZXF1ZXN0GiEudGlkaW5ncy52MS5MaXN0RW5kcG9pbnRzUmVzcG9uc2USVwoOVXBkYXRlRW5kcG9pbnQSIS50aWRpbmdzLnYxLlVwZGF0ZUVuZHBvaW50UmVxdWVzdBoiLnRpZGluZ3MudjEuVXBkYXRlRW5kcG9pbnRSZXNwb25zZRJXCg5EZWxldGVFbmRwb2ludBIhLnRpZGluZ3MudjEuRGVsZXRlRW5kcG9pbnRSZXF1ZXN0GiIudGlkaW5ncy52MS5EZWxldGVFbmRwb2ludFJlc3BvbnNlEloKD0Rpc2FibGVFbmRwb2ludBIiLnRpZGluZ3MudjEuRGlzYWJsZUVuZHBvaW50UmVxdWVzdBojLnRpZGluZ3MudjEuRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USXQoQQWN0aXZhdGVFbmRwb2ludBIjLnRpZGluZ3MudjEuQWN0aXZhdGVFbmRwb2ludFJlcXVlc3QaJC50aWRpbmdzLnYxLkFjdGl2YXRlRW5kcG9pbnRSZXNwb25zZRJRCgxQaW5nRW5kcG9pbnQSHy50aWRpbmdzLnYxLlBpbmdFbmRwb2ludFJlcXVlc3QaIC50aWRpbmdzLnYxLlBpbmdFbmRwb2ludFJlc3BvbnNlEmkKFFJvdGF0ZUVuZHBvaW50U2VjcmV0EicudGlkaW5ncy52MS5Sb3RhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QaKC50aWRpbmdzLnYxLlJvdGF0ZUVuZHBvaW50U2VjcmV0UmVzcG9uc2USbwoWQWN0aXZhdGVFbmRwb2ludFNlY3JldBIpLnRpZGluZ3MudjEuQWN0aXZhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QaKi50aWRpbmdzLnYxLkFjdGl2YXRlRW5kcG9pbnRTZWNyZXRSZXNwb25zZRJmChNMaXN0RW5kcG9pbnRTZWNyZXRzEiYudGlkaW5ncy52MS5MaXN0RW5kcG9pbnRTZWNyZXRzUmVxdWVzdBonLnRpZGluZ3MudjEuTGlzdEVuZHBvaW50U2VjcmV0c1Jlc3BvbnNlEmkKFFJldm9rZUVuZHBvaW50U2VjcmV0EicudGlkaW5ncy52MS5SZXZva2VFbmRwb2ludFNlY3JldFJlcXVlc3QaKC50aWRpbmdzLnYxLlJldm9rZUVuZHBvaW50U2VjcmV0UmVzcG9uc2USXQoQSW1wb3J0RXZlbnRUeXBlcxIjLnRpZGluZ3MudjEuSW1wb3J0RXZlbnRUeXBlc1JlcXVlc3QaJC50aWRpbmdzLnYxLkltcG9ydEV2ZW50VHlwZXNSZXNwb25zZRJRCgxHZXRFdmVudFR5cGUSHy50aWRpbmdzLnYxLkdldEV2ZW50VHlwZVJlcXVlc3QaIC50aWRpbmdzLnYxLkdldEV2ZW50VHlwZVJlc3BvbnNlElcKDkxpc3RFdmVudFR5cGVzEiEudGlkaW5ncy52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaIi50aWRpbmdzLnYxLkxpc3RFdmVudFR5cGVzUmVzcG9uc2USUQoMUHVibGlzaEV2ZW50Eh8udGlkaW5ncy52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0GiAudGlkaW5ncy52MS5QdWJsaXNoRXZlbnRSZXNwb25zZRJFCghHZXRFdmVudBIbLnRpZGluZ3MudjEuR2V0RXZlbnRSZXF1ZXN0GhwudGlkaW5ncy52MS5HZXRFdmVudFJlc3BvbnNlEk4KC0dldERlbGl2ZXJ5Eh4udGlkaW5ncy52MS5HZXREZWxpdmVyeVJlcXVlc3QaHy50aWRpbmdzLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2USVwoOTGlzdERlbGl2ZXJpZXMSIS50aWRpbmdzLnYxLkxpc3REZWxpdmVyaWVzUmVxdWVzdBoiLnRpZGluZ3MudjEuTGlzdERlbGl2ZXJpZXNSZXNwb25zZRJRCgxMaXN0QXR0ZW1wdHMSHy50aWRpbmdzLnYxLkxpc3RBdHRlbXB0c1JlcXVlc3QaIC50aWRpbmdzLnYxLkxpc3RBdHRlbXB0c1Jlc3BvbnNlElQKDVJldHJ5RGVsaXZlcnkSIC50aWRpbmdzLnYxLlJldHJ5RGVsaXZlcnlSZXF1ZXN0GiEudGlkaW5ncy52MS5SZXRyeURlbGl2ZXJ5UmVzcG9uc2USVwoOQ2FuY2VsRGVsaXZlcnkSIS50aWRpbmdzLnYxLkNhbmNlbERlbGl2ZXJ5UmVxdWVzdBoiLnRpZGluZ3MudjEuQ2FuY2VsRGVsaXZlcnlSZXNwb25zZRJcCg9XYXRjaERlbGl2ZXJpZXMSIi50aWRpbmdzLnYxLldhdGNoRGVsaXZlcmllc1JlcXVlc3QaIy50aWRpbmdzLnYxLldhdGNoRGVsaXZlcmllc1Jlc3BvbnNlMAFCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_tidings_v1_delivery, file_tidings_v1_endpoint, file_tidings_v1_event, file_tidings_v1_event_type, file_tidings_v1_secret, file_tidings_v1_watch]);
+  fileDesc("CiB0aWRpbmdzL3YxL3dlYmhvb2tfc2VydmljZS5wcm90bxIKdGlkaW5ncy52MTL+FQoOV2ViaG9va1NlcnZpY2USVwoOQ3JlYXRlRW5kcG9pbnQSIS50aWRpbmdzLnYxLkNyZWF0ZUVuZHBvaW50UmVxdWVzdBoiLnRpZGluZ3MudjEuQ3JlYXRlRW5kcG9pbnRSZXNwb25zZRJOCgtHZXRFbmRwb2ludBIeLnRpZGluZ3MudjEuR2V0RW5kcG9pbnRSZXF1ZXN0Gh8udGlkaW5ncy52MS5HZXRFbmRwb2ludFJlc3BvbnNlElQKDUxpc3RFbmRwb2ludHMSIC50aWRpbmdzLnYxLkxpc3RFbmRwb2ludHNSZXF1ZXN0GiEudGlkaW5ncy52MS5MaXN0RW5kcG9pbnRzUmVzcG9uc2USVwoOVXBkYXRlRW5kcG9pbnQSIS50aWRpbmdzLnYxLlVwZGF0ZUVuZHBvaW50UmVxdWVzdBoiLnRpZGluZ3MudjEuVXBkYXRlRW5kcG9pbnRSZXNwb25zZRJXCg5EZWxldGVFbmRwb2ludBIhLnRpZGluZ3MudjEuRGVsZXRlRW5kcG9pbnRSZXF1ZXN0GiIudGlkaW5ncy52MS5EZWxldGVFbmRwb2ludFJlc3BvbnNlEloKD0Rpc2FibGVFbmRwb2ludBIiLnRpZGluZ3MudjEuRGlzYWJsZUVuZHBvaW50UmVxdWVzdBojLnRpZGluZ3MudjEuRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USXQoQQWN0aXZhdGVFbmRwb2ludBIjLnRpZGluZ3MudjEuQWN0aXZhdGVFbmRwb2ludFJlcXVlc3QaJC50aWRpbmdzLnYxLkFjdGl2YXRlRW5kcG9pbnRSZXNwb25zZRJRCgxQaW5nRW5kcG9pbnQSHy50aWRpbmdzLnYxLlBpbmdFbmRwb2ludFJlcXVlc3QaIC50aWRpbmdzLnYxLlBpbmdFbmRwb2ludFJlc3BvbnNlEmkKFFJvdGF0ZUVuZHBvaW50U2VjcmV0EicudGlkaW5ncy52MS5Sb3RhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QaKC50aWRpbmdzLnYxLlJvdGF0ZUVuZHBvaW50U2VjcmV0UmVzcG9uc2USbwoWQWN0aXZhdGVFbmRwb2ludFNlY3JldBIpLnRpZGluZ3MudjEuQWN0aXZhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QaKi50aWRpbmdzLnYxLkFjdGl2YXRlRW5kcG9pbnRTZWNyZXRSZXNwb25zZRJmChNMaXN0RW5kcG9pbnRTZWNyZXRzEiYudGlkaW5ncy52MS5MaXN0RW5kcG9pbnRTZWNyZXRzUmVxdWVzdBonLnRpZGluZ3MudjEuTGlzdEVuZHBvaW50U2VjcmV0c1Jlc3BvbnNlEmkKFFJldm9rZUVuZHBvaW50U2VjcmV0EicudGlkaW5ncy52MS5SZXZva2VFbmRwb2ludFNlY3JldFJlcXVlc3QaKC50aWRpbmdzLnYxLlJldm9rZUVuZHBvaW50U2VjcmV0UmVzcG9uc2USWgoPQ3JlYXRlRXZlbnRUeXBlEiIudGlkaW5ncy52MS5DcmVhdGVFdmVudFR5cGVSZXF1ZXN0GiMudGlkaW5ncy52MS5DcmVhdGVFdmVudFR5cGVSZXNwb25zZRJdChBJbXBvcnRFdmVudFR5cGVzEiMudGlkaW5ncy52MS5JbXBvcnRFdmVudFR5cGVzUmVxdWVzdBokLnRpZGluZ3MudjEuSW1wb3J0RXZlbnRUeXBlc1Jlc3BvbnNlElEKDEdldEV2ZW50VHlwZRIfLnRpZGluZ3MudjEuR2V0RXZlbnRUeXBlUmVxdWVzdBogLnRpZGluZ3MudjEuR2V0RXZlbnRUeXBlUmVzcG9uc2USVwoOTGlzdEV2ZW50VHlwZXMSIS50aWRpbmdzLnYxLkxpc3RFdmVudFR5cGVzUmVxdWVzdBoiLnRpZGluZ3MudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZRJaCg9VcGRhdGVFdmVudFR5cGUSIi50aWRpbmdzLnYxLlVwZGF0ZUV2ZW50VHlwZVJlcXVlc3QaIy50aWRpbmdzLnYxLlVwZGF0ZUV2ZW50VHlwZVJlc3BvbnNlEloKD0RlbGV0ZUV2ZW50VHlwZRIiLnRpZGluZ3MudjEuRGVsZXRlRXZlbnRUeXBlUmVxdWVzdBojLnRpZGluZ3MudjEuRGVsZXRlRXZlbnRUeXBlUmVzcG9uc2USUQoMUHVibGlzaEV2ZW50Eh8udGlkaW5ncy52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0GiAudGlkaW5ncy52MS5QdWJsaXNoRXZlbnRSZXNwb25zZRJjChJCYXRjaFB1Ymxpc2hFdmVudHMSJS50aWRpbmdzLnYxLkJhdGNoUHVibGlzaEV2ZW50c1JlcXVlc3QaJi50aWRpbmdzLnYxLkJhdGNoUHVibGlzaEV2ZW50c1Jlc3BvbnNlEmcKElB1Ymxpc2hFdmVudFN0cmVhbRIlLnRpZGluZ3MudjEuUHVibGlzaEV2ZW50U3RyZWFtUmVxdWVzdBomLnRpZGluZ3MudjEuUHVibGlzaEV2ZW50U3RyZWFtUmVzcG9uc2UoATABEkUKCEdldEV2ZW50EhsudGlkaW5ncy52MS5HZXRFdmVudFJlcXVlc3QaHC50aWRpbmdzLnYxLkdldEV2ZW50UmVzcG9uc2USSwoKTGlzdEV2ZW50cxIdLnRpZGluZ3MudjEuTGlzdEV2ZW50c1JlcXVlc3QaHi50aWRpbmdzLnYxLkxpc3RFdmVudHNSZXNwb25zZRJOCgtDYW5jZWxFdmVudBIeLnRpZGluZ3MudjEuQ2FuY2VsRXZlbnRSZXF1ZXN0Gh8udGlkaW5ncy52MS5DYW5jZWxFdmVudFJlc3BvbnNlElEKDEV4cHVuZ2VFdmVudBIfLnRpZGluZ3MudjEuRXhwdW5nZUV2ZW50UmVxdWVzdBogLnRpZGluZ3MudjEuRXhwdW5nZUV2ZW50UmVzcG9uc2USTgoLR2V0RGVsaXZlcnkSHi50aWRpbmdzLnYxLkdldERlbGl2ZXJ5UmVxdWVzdBofLnRpZGluZ3MudjEuR2V0RGVsaXZlcnlSZXNwb25zZRJXCg5MaXN0RGVsaXZlcmllcxIhLnRpZGluZ3MudjEuTGlzdERlbGl2ZXJpZXNSZXF1ZXN0GiIudGlkaW5ncy52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlElEKDExpc3RBdHRlbXB0cxIfLnRpZGluZ3MudjEuTGlzdEF0dGVtcHRzUmVxdWVzdBogLnRpZGluZ3MudjEuTGlzdEF0dGVtcHRzUmVzcG9uc2USVAoNUmV0cnlEZWxpdmVyeRIgLnRpZGluZ3MudjEuUmV0cnlEZWxpdmVyeVJlcXVlc3QaIS50aWRpbmdzLnYxLlJldHJ5RGVsaXZlcnlSZXNwb25zZRJXCg5DYW5jZWxEZWxpdmVyeRIhLnRpZGluZ3MudjEuQ2FuY2VsRGVsaXZlcnlSZXF1ZXN0GiIudGlkaW5ncy52MS5DYW5jZWxEZWxpdmVyeVJlc3BvbnNlElwKD1dhdGNoRGVsaXZlcmllcxIiLnRpZGluZ3MudjEuV2F0Y2hEZWxpdmVyaWVzUmVxdWVzdBojLnRpZGluZ3MudjEuV2F0Y2hEZWxpdmVyaWVzUmVzcG9uc2UwAUJAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_tidings_v1_delivery, file_tidings_v1_endpoint, file_tidings_v1_event, file_tidings_v1_event_type, file_tidings_v1_publish, file_tidings_v1_secret, file_tidings_v1_watch]);
 
 /**
  * Outgoing webhooks: endpoints, events, deliveries and their status.
@@ -156,6 +158,16 @@ export const WebhookService: GenService<{
     output: typeof RevokeEndpointSecretResponseSchema;
   },
   /**
+   * Adds an event type to a tenant's catalogue.
+   *
+   * @generated from rpc tidings.v1.WebhookService.CreateEventType
+   */
+  createEventType: {
+    methodKind: "unary";
+    input: typeof CreateEventTypeRequestSchema;
+    output: typeof CreateEventTypeResponseSchema;
+  },
+  /**
    * Adds event types to a tenant's catalogue, and describes anew those that it has: all of them or, on an error, none.
    *
    * @generated from rpc tidings.v1.WebhookService.ImportEventTypes
@@ -186,6 +198,26 @@ export const WebhookService: GenService<{
     output: typeof ListEventTypesResponseSchema;
   },
   /**
+   * Changes the fields of an event type that a mask names.
+   *
+   * @generated from rpc tidings.v1.WebhookService.UpdateEventType
+   */
+  updateEventType: {
+    methodKind: "unary";
+    input: typeof UpdateEventTypeRequestSchema;
+    output: typeof UpdateEventTypeResponseSchema;
+  },
+  /**
+   * Takes an event type out of the catalogue. Events of the type are not affected.
+   *
+   * @generated from rpc tidings.v1.WebhookService.DeleteEventType
+   */
+  deleteEventType: {
+    methodKind: "unary";
+    input: typeof DeleteEventTypeRequestSchema;
+    output: typeof DeleteEventTypeResponseSchema;
+  },
+  /**
    * Publishes an event. When this returns OK the event is stored durably and will be delivered.
    *
    * @generated from rpc tidings.v1.WebhookService.PublishEvent
@@ -196,6 +228,40 @@ export const WebhookService: GenService<{
     output: typeof PublishEventResponseSchema;
   },
   /**
+   * Publishes up to 1,000 events of one tenant. A malformed request is refused as a whole, with every violation; an OK
+   * carries a result for each event, for each stands alone: it is stored, or refused, whatever becomes of the others. If
+   * the answer is lost, repeat the call with the same event ids: what was stored is told as a duplicate.
+   *
+   * @generated from rpc tidings.v1.WebhookService.BatchPublishEvents
+   */
+  batchPublishEvents: {
+    methodKind: "unary";
+    input: typeof BatchPublishEventsRequestSchema;
+    output: typeof BatchPublishEventsResponseSchema;
+  },
+  /**
+   * Publishes events as they come, and acknowledges each once it is stored durably, in the order of the requests. What is
+   * wrong with one event is told in its acknowledgement, and the stream goes on.
+   *
+   * Read acknowledgements while you write: of what you sent, 1,024 events or 8 MiB at most are unacknowledged at the
+   * server. Beyond that, and while its queue is full, it reads no further, and flow control holds your writes up; nothing
+   * is refused for want of room. When you close your side, what was read is acknowledged, and then the stream ends with
+   * OK. If it ends otherwise, send again what was not acknowledged, under the same event ids: it may have been stored, and
+   * is told as a duplicate then.
+   *
+   * Ends with UNAVAILABLE (SHUTTING_DOWN) when the server stops, after acknowledging what it had taken; with ABORTED
+   * (SLOW_CONSUMER) when acknowledgements are not read for ten minutes. A message that cannot be decoded, or is longer
+   * than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more gets RESOURCE_EXHAUSTED
+   * (TOO_MANY_STREAMS).
+   *
+   * @generated from rpc tidings.v1.WebhookService.PublishEventStream
+   */
+  publishEventStream: {
+    methodKind: "bidi_streaming";
+    input: typeof PublishEventStreamRequestSchema;
+    output: typeof PublishEventStreamResponseSchema;
+  },
+  /**
    * Returns an event, and for each endpoint whether it got the event and why.
    *
    * @generated from rpc tidings.v1.WebhookService.GetEvent
@@ -204,6 +270,37 @@ export const WebhookService: GenService<{
     methodKind: "unary";
     input: typeof GetEventRequestSchema;
     output: typeof GetEventResponseSchema;
+  },
+  /**
+   * Lists events, newest first, without their payloads.
+   *
+   * @generated from rpc tidings.v1.WebhookService.ListEvents
+   */
+  listEvents: {
+    methodKind: "unary";
+    input: typeof ListEventsRequestSchema;
+    output: typeof ListEventsResponseSchema;
+  },
+  /**
+   * Cancels all deliveries of an event that have not ended.
+   *
+   * @generated from rpc tidings.v1.WebhookService.CancelEvent
+   */
+  cancelEvent: {
+    methodKind: "unary";
+    input: typeof CancelEventRequestSchema;
+    output: typeof CancelEventResponseSchema;
+  },
+  /**
+   * Erases the payload and the labels of an event for good, and what endpoints answered to it. The record of the event and
+   * its deliveries stays. What has not ended is cancelled.
+   *
+   * @generated from rpc tidings.v1.WebhookService.ExpungeEvent
+   */
+  expungeEvent: {
+    methodKind: "unary";
+    input: typeof ExpungeEventRequestSchema;
+    output: typeof ExpungeEventResponseSchema;
   },
   /**
    * Returns a delivery.
