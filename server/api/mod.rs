@@ -16,6 +16,7 @@ mod header;
 mod imports;
 mod json;
 mod jwks;
+mod labels;
 mod listing;
 mod loopback;
 mod mask;

@@ -56,7 +56,7 @@ impl WebhookApi {
             payload: event.content.payload,
             content_type: event.content.content_type.to_string(),
             event_time: Some(timestamp(event.content.time)),
-            labels: event.labels.into_iter().collect(),
+            labels: event.labels,
             create_time: Some(timestamp(event.content.created)),
         }
     }
