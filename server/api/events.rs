@@ -117,8 +117,8 @@ fn read_event(tenant: TenantKey, event: proto::Event, limits: Limits, violations
     })
 }
 
-/// What is wrong with an event's id, which may be its publisher's own.
-fn check_id(id: &str) -> Result<(), String> {
+/// What is wrong with an id that callers choose: an event's, or a request's.
+pub(super) fn check_id(id: &str) -> Result<(), String> {
     let rule = format!("must be 1 to {ID_BYTES_MAX} characters of A-Z, a-z, 0-9, `_` and `-`");
     if id.is_empty() || id.len() > ID_BYTES_MAX {
         return Err(format!("{rule}; it has {} bytes", id.len()));

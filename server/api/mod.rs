@@ -13,6 +13,7 @@ mod events;
 mod filter;
 mod grpc_only;
 mod header;
+mod idempotent;
 mod imports;
 mod json;
 mod jwks;

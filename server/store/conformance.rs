@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 17] = [
     ("attempt", include_str!("attempt.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
@@ -32,6 +32,7 @@ const SOURCES: [(&str, &str); 16] = [
     ("log", include_str!("log.rs")),
     ("meta", include_str!("meta.rs")),
     ("replica", include_str!("replica.rs")),
+    ("request", include_str!("request.rs")),
     ("secret", include_str!("secret.rs")),
     ("tenant", include_str!("tenant.rs")),
 ];

@@ -26,6 +26,7 @@ pub(crate) mod name;
 mod policy;
 mod postgres;
 pub(crate) mod replica;
+pub(crate) mod request;
 mod seal;
 pub(crate) mod secret;
 mod sql;
@@ -57,6 +58,7 @@ pub use self::{
     log::LogRow,
     meta::DatabaseKeys,
     postgres::Postgres,
+    request::{AnsweredRequest, RequestKey},
     seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::Sqlite,
     tx::Tx,
