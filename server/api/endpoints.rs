@@ -1,7 +1,10 @@
 //! Endpoints: create, get, list, update, delete, disable, activate, ping.
 
+use prost::Message as _;
+
 use super::{
     WebhookApi, attempts,
+    endpoint_listing::{EndpointFilter, Query},
     error::{Error, Resource},
     header::take_headers,
     idempotent::Once,
@@ -63,19 +66,19 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let size = read_size(request.page_size, &mut violations);
-        let scope = Scope { key: &self.shared.keys.tokens, list: List::Endpoints, tenant: tenant.key, filter: &[] };
+        let filter = EndpointFilter::read(request.filter.as_ref(), &mut violations);
+        let filter_bytes = request.filter.unwrap_or_default().encode_to_vec();
+        let scope =
+            Scope { key: &self.shared.keys.tokens, list: List::Endpoints, tenant: tenant.key, filter: &filter_bytes };
         let Place(after, _) = scope.read(&request.page_token, &mut violations).unwrap_or_default();
         violations.check()?;
 
-        let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
-        let list = self.shared.db.read(move |conn| Box::pin(store::endpoint::list(conn, tenant.key, after, limit)));
-        let mut endpoints = list.await?;
-        let more = endpoints.len() > size;
-        endpoints.truncate(size);
-        let last = endpoints.last().filter(|_| more).map(|endpoint| Place(endpoint.key.0, 0));
+        let query = Query { tenant: tenant.key, filter, after, size };
+        let read = self.shared.db.read(move |conn| Box::pin(async move { query.run(conn).await }));
+        let page = read.await?;
         Ok(ListEndpointsResponse {
-            endpoints: endpoints.iter().map(|endpoint| self.show_endpoint(&tenant, endpoint)).collect(),
-            next_page_token: last.map(|last| scope.write(last)).unwrap_or_default(),
+            endpoints: page.endpoints.iter().map(|endpoint| self.show_endpoint(&tenant, endpoint)).collect(),
+            next_page_token: page.next.map(|last| scope.write(Place(last.0, 0))).unwrap_or_default(),
         })
     }
 

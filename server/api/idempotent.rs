@@ -1,8 +1,9 @@
 //! Request ids: every call that changes something bears one if its caller wants to be able to repeat it.
 //!
-//! A handler of such a call is run by [`WebhookApi::once`], which gives a repeat its first answer before the handler looks at
-//! anything that may have changed since. What the handler does with its [`Once`]: it begins its violations with it, and makes
-//! of it the [`Call`] that it hands on. What does both is listed in [`mutations`], which a test compares with the protocol.
+//! A handler of such a call is run by [`WebhookApi::once`], which gives a repeat its first answer before the handler
+//! looks at anything that may have changed since. What the handler does with its [`Once`]: it begins its violations
+//! with it, and makes of it the [`Call`] that it hands on. What does both is listed in `mutations!`, which a test
+//! compares with the protocol.
 
 use std::future::Future;
 
@@ -127,8 +128,8 @@ impl<Q: Mutation> Once<Q> {
     }
 }
 
-/// 128 bits of HMAC-SHA256 over the method and the request as protobuf, without its id: fields in the order of their numbers,
-/// the entries of maps by their keys. What this version of the protocol does not know is not in it.
+/// 128 bits of HMAC-SHA256 over the method and the request as protobuf, without its id: fields in the order of their
+/// numbers, the entries of maps by their keys. What this version of the protocol does not know is not in it.
 fn fingerprint<Q: Mutation>(key: &[u8; 32], request: &Q) -> [u8; 16] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in [b"request".as_slice(), Q::METHOD.as_bytes(), &repeat::encode(request)] {

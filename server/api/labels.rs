@@ -9,7 +9,8 @@ const LABELS_MAX: usize = 64;
 const KEY_BYTES_MAX: usize = 128;
 const VALUE_BYTES_MAX: usize = 1_024;
 
-/// Notes what is wrong with the labels at `field`. They come sorted, so that the same request is refused in the same words.
+/// Notes what is wrong with the labels at `field`. They come sorted, so that the same request is refused in the same
+/// words.
 pub(super) fn check_labels(labels: &BTreeMap<String, String>, field: &str, violations: &mut Violations) {
     if labels.len() > LABELS_MAX {
         violations.add(field, format!("must have at most {LABELS_MAX} entries; it has {}", labels.len()));

@@ -6,6 +6,7 @@
 mod attempts;
 mod convert;
 mod deliveries;
+mod endpoint_listing;
 mod endpoints;
 mod error;
 mod event_types;

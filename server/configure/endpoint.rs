@@ -1,6 +1,6 @@
 //! Creating, updating and deleting endpoints.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Configurator, Error, check_etag, commit, disabled_on_request, entry,
@@ -39,6 +39,8 @@ pub struct EndpointPatch {
     pub display_name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
+    /// All of its labels.
+    pub labels: Option<BTreeMap<String, String>>,
     /// Where to POST.
     pub url: Option<url::Url>,
     /// Which event types it wants.
@@ -64,10 +66,11 @@ pub struct EndpointPatch {
 impl EndpointPatch {
     /// Changes the settings; what else there is to change is given back.
     fn apply(self, settings: &mut EndpointSettings) -> (Vec<NewSecret>, Option<Vec<HeaderPatch>>) {
-        let Self { display_name, description, url, filter, style, secrets, headers, .. } = self;
+        let Self { display_name, description, labels, url, filter, style, secrets, headers, .. } = self;
         let Self { retry, timeout, max_in_flight, hold_duration, disable_after_dead, .. } = self;
         set(&mut settings.display_name, display_name);
         set(&mut settings.description, description);
+        set(&mut settings.labels, labels);
         set(&mut settings.url, url);
         set(&mut settings.filter, filter);
         set(&mut settings.style, style);

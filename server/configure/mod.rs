@@ -125,8 +125,8 @@ async fn entry(tx: &mut Tx, shared: &Shared, endpoint: Endpoint) -> Result<Endpo
     Ok(EndpointEntry { endpoint, secrets, headers })
 }
 
-/// Writes that an endpoint's secrets changed: attempts read them, so it is a new version of the endpoint. Answers with its live
-/// secrets of `scheme`, newest first.
+/// Writes that an endpoint's secrets changed: attempts read them, so it is a new version of the endpoint. Answers with
+/// its live secrets of `scheme`, newest first.
 async fn commit_secrets<R>(
     tx: &mut Tx,
     shared: &Shared,

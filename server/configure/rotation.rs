@@ -48,8 +48,9 @@ impl Configurator {
     /// expired are erased. With `expected` the endpoint's present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`] if the secret is in use, [`Error::SchemeChanged`] if the takeover does not fit
-    /// the scheme, [`Error::SecretStaged`], [`Error::TooManySecrets`], [`Error::Reused`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`] if the secret is in use, [`Error::SchemeChanged`]
+    /// if the takeover does not fit the scheme, [`Error::SecretStaged`], [`Error::TooManySecrets`], [`Error::Reused`],
+    /// [`Error::Store`].
     pub async fn rotate_secret<R: Send + Sync + 'static>(
         &self,
         call: impl Into<Call<Vec<Secret>, R>>,

@@ -58,7 +58,8 @@ impl Configurator {
     /// present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::NoSuchSecret`], [`Error::Reused`], [`Error::LastSecret`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::NoSuchSecret`], [`Error::Reused`], [`Error::LastSecret`],
+    /// [`Error::Store`].
     pub async fn revoke_secret<R: Send + Sync + 'static>(
         &self,
         call: impl Into<Call<Vec<Secret>, R>>,

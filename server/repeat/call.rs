@@ -45,8 +45,9 @@ impl<T, R> Call<T, R> {
         self.tenant
     }
 
-    /// Runs a unit of database work for the call, as [`store::Db::write_checked`] does, unless the call is a repeat: then the
-    /// unit is not run and the first answer is given. The unit's way to an answer of its own is the [`Answer`] it is handed.
+    /// Runs a unit of database work for the call, as [`store::Db::write_checked`] does, unless the call is a repeat:
+    /// then the unit is not run and the first answer is given. The unit's way to an answer of its own is the [`Answer`]
+    /// it is handed.
     pub(crate) async fn write<E, F>(self, shared: &Arc<Shared>, unit: F) -> Result<R, E>
     where
         T: 'static,
@@ -89,7 +90,8 @@ impl<T, R> Answer<T, R> {
         Ok(answer)
     }
 
-    /// Makes the answer of a call that found nothing to change. Ends the transaction: with a commit if the answer is kept.
+    /// Makes the answer of a call that found nothing to change. Ends the transaction: with a commit if the answer is
+    /// kept.
     pub(crate) async fn unchanged(self, tx: &mut Tx, given: T) -> store::Result<R> {
         let kept = self.call.request.is_some();
         let answer = self.with(tx, given).await?;

@@ -1,9 +1,10 @@
-//! Repeats: a call that changes something and bears a request id acts once, and whoever repeats it within a day gets the first
-//! answer.
+//! Repeats: a call that changes something and bears a request id acts once, and whoever repeats it within a day gets
+//! the first answer.
 //!
-//! The id is taken, the change made and its answer kept in one transaction: a call that fails leaves no trace, a commit whose
-//! outcome its caller never learned is found by the repeat, and of two calls at once the later waits for the earlier's answer.
-//! What a call asked for is compared by a keyed fingerprint; its answer, in which secrets may stand, is kept sealed.
+//! The id is taken, the change made and its answer kept in one transaction: a call that fails leaves no trace, a commit
+//! whose outcome its caller never learned is found by the repeat, and of two calls at once the later waits for the
+//! earlier's answer. What a call asked for is compared by a keyed fingerprint; its answer, in which secrets may stand,
+//! is kept sealed.
 
 mod call;
 mod erase;
@@ -104,8 +105,8 @@ impl<R> Request<R> {
     }
 }
 
-/// A message as it is kept, or compared. Of its full length from the start: growing would leave copies behind that nobody
-/// wipes.
+/// A message as it is kept, or compared. Of its full length from the start: growing would leave copies behind that
+/// nobody wipes.
 pub(crate) fn encode<M: Message>(message: &M) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(message.encoded_len()));
     message.encode(&mut *bytes).expect("a vector grows as needed");

@@ -46,7 +46,7 @@ pub(crate) use self::attempt::micros;
 pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
 pub use self::{
     delivery::{DeliveryRow, Position},
-    endpoint::EndpointVersion,
+    endpoint::{EndpointVersion, ListedEndpoint},
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_type::Upserted,

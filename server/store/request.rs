@@ -28,7 +28,8 @@ pub struct AnsweredRequest {
 }
 
 /// Takes a request's id for this transaction, which has to [`answer`] it before its commit. An id that was taken at
-/// `expired` or before is free again. Returns whether it was free; another transaction that is about to take it is waited for.
+/// `expired` or before is free again. Returns whether it was free; another transaction that is about to take it is
+/// waited for.
 pub(crate) async fn claim(
     tx: &mut Tx,
     request: &RequestKey,

@@ -57,6 +57,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
         settings: EndpointSettings {
             display_name: text.to_owned(),
             description: text.repeat(3),
+            labels: TEXTS[..4].iter().map(|key| ((*key).to_owned(), text.to_owned())).collect(),
             url: "https://example.com/h?x=%00&y=ä".parse().unwrap(),
             filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
             style: Style::default(),
@@ -87,8 +88,14 @@ async fn endpoints(house: &mut House) {
     for number in 1..=7 {
         reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(number)).await?);
     }
-    reads!(house, conn, endpoint::list(conn, TENANT, 0, 2).await?);
-    reads!(house, conn, endpoint::list(conn, TENANT, 2, 100).await?);
+    for (after, limit) in [(0, 2), (2, 100)] {
+        reads!(house, conn, {
+            let listed = endpoint::list(conn, TENANT, after, limit).await?;
+            let told: Vec<_> = listed.iter().map(|one| (one.key(), one.text_bytes(), one.url().to_owned())).collect();
+            let read = |one: endpoint::ListedEndpoint| Ok((one.status()?, one.labels()?, one.filter()?, one.read()?));
+            (told, listed.into_iter().map(read).collect::<super::Result<Vec<_>>>()?)
+        });
+    }
     reads!(house, conn, endpoint::load(conn, 0, 100).await?);
     for cfg in [0, 12, 29, 30, 31] {
         reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, 100).await?);
