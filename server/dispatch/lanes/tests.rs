@@ -136,3 +136,21 @@ fn backlog_that_did_not_fit_is_told_of_the_next_slot() {
     assert!(lanes.release(B, 50, Origin::Fresh, Pace::Success));
     assert!(!lanes.release(B, 900, Origin::Fresh, Pace::Success), "once");
 }
+
+#[test]
+fn slow_lanes_of_endpoints_that_are_gone_are_forgotten() {
+    let mut lanes = lanes(100);
+    for endpoint in [A, B] {
+        assert!(lanes.reserve_fresh(endpoint, 8, 1) && lanes.reserve_fresh(endpoint, 8, 1));
+        lanes.release(endpoint, 1, Origin::Fresh, Pace::Timeout);
+    }
+    assert_eq!(lanes.slow_slots, 2);
+    lanes.forget_slow(|endpoint| endpoint == A);
+    assert_eq!(lanes.slow_slots, 1, "the other is slow still");
+    assert!(!lanes.reserve_fresh(B, 8, 1));
+    for endpoint in [A, B] {
+        lanes.release(endpoint, 1, Origin::Fresh, Pace::Other);
+    }
+    assert_eq!(lanes.lanes.keys().collect::<Vec<_>>(), [&B]);
+    assert_eq!(lanes.slow_slots, 0);
+}
