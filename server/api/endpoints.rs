@@ -1,4 +1,4 @@
-//! Endpoints: create, get, list, update, delete, disable, activate, ping.
+//! Endpoints: create, get, list, update, delete, ping.
 
 use super::{
     WebhookApi, attempts,
@@ -15,8 +15,7 @@ use crate::{
     configure::NewEndpoint,
     model::{Endpoint, EndpointKey, EndpointStatus, TenantKey},
     proto::{
-        ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
-        DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse,
+        CreateEndpointRequest, CreateEndpointResponse, DeleteEndpointRequest, DeleteEndpointResponse,
         GetEndpointRequest, GetEndpointResponse, ListEndpointsRequest, ListEndpointsResponse, PingEndpointRequest,
         PingEndpointResponse, UpdateEndpointRequest, UpdateEndpointResponse,
     },
@@ -120,26 +119,6 @@ impl WebhookApi {
         Ok(DeleteEndpointResponse {})
     }
 
-    pub(super) async fn disable_endpoint(
-        &self,
-        request: DisableEndpointRequest,
-    ) -> Result<DisableEndpointResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
-        let endpoint = self.configurator.disable_endpoint(tenant.key, key).await?;
-        Ok(DisableEndpointResponse { endpoint: Some(self.show_endpoint(&tenant, &endpoint)) })
-    }
-
-    pub(super) async fn activate_endpoint(
-        &self,
-        request: ActivateEndpointRequest,
-    ) -> Result<ActivateEndpointResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
-        let endpoint = self.configurator.activate_endpoint(tenant.key, key).await?;
-        Ok(ActivateEndpointResponse { endpoint: Some(self.show_endpoint(&tenant, &endpoint)) })
-    }
-
     pub(super) async fn ping_endpoint(&self, request: PingEndpointRequest) -> Result<PingEndpointResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         let key = self.endpoint_key(&request.endpoint_id)?;
@@ -156,7 +135,7 @@ impl WebhookApi {
             })
         });
         let (row, attempt) = read.await?.ok_or(Error::NotFound(Resource::Delivery))?;
-        let shown = row.shown(self.shared.routes.status(key));
+        let shown = row.shown(self.shared.routes.standing(key));
         Ok(PingEndpointResponse {
             delivery: Some(self.show_delivery(&tenant, &shown)),
             attempt: attempt.map(|attempt| self.show_attempt(attempt)),

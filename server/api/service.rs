@@ -57,6 +57,13 @@ impl WebhookService for WebhookApi {
         answer(self.delete_endpoint(request.into_inner())).await
     }
 
+    async fn pause_endpoint(
+        &self,
+        request: Request<PauseEndpointRequest>,
+    ) -> Result<Response<PauseEndpointResponse>, Status> {
+        answer(self.pause_endpoint(request.into_inner())).await
+    }
+
     async fn disable_endpoint(
         &self,
         request: Request<DisableEndpointRequest>,

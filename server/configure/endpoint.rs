@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Configurator, Error, commit, disabled_on_request, entry, etag,
+    Configurator, Error, commit, disabled_on_request, entry, expect,
     header::{self, HeaderPatch},
     live,
     scheme::{self, NewSecret, Owner},
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::{
-        CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style, TenantKey,
-        TransitionKind, TypeFilter,
+        Backlog, CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style,
+        TenantKey, TransitionKind, TypeFilter,
     },
     publish::EndpointEntry,
     store,
@@ -95,11 +95,13 @@ impl Configurator {
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
                 let now = shared.clock.now();
+                let backlog = Backlog { held_since: new.disabled.then_some(now), ..Backlog::default() };
                 let endpoint = Endpoint {
                     key: EndpointKey(store::meta::next_key(tx, "endpoint").await?),
                     tenant,
                     settings: new.settings,
                     status: if new.disabled { disabled_on_request(now) } else { EndpointStatus::Enabled },
+                    backlog,
                     generation: 1,
                     version: store::meta::raise_cfg(tx).await?,
                     created: now,
@@ -134,9 +136,7 @@ impl Configurator {
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
-                if expected.is_some_and(|expected| expected != etag(&shared.keys, &endpoint)) {
-                    return Err(Error::Conflict);
-                }
+                expect(&shared, &endpoint, expected)?;
                 let before = endpoint.settings.clone();
                 let (imported, headers) = patch.apply(&mut endpoint.settings);
                 endpoint.updated = shared.clock.now();
@@ -195,9 +195,7 @@ impl Configurator {
         let unit = self.shared.db.write_checked(move |tx| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
-                if expected.is_some_and(|expected| expected != etag(&shared.keys, &endpoint)) {
-                    return Err(Error::Conflict);
-                }
+                expect(&shared, &endpoint, expected)?;
                 endpoint.status = EndpointStatus::Deleted;
                 endpoint.version = store::meta::raise_cfg(tx).await?;
                 endpoint.updated = shared.clock.now();
@@ -208,7 +206,6 @@ impl Configurator {
                 store::lane::wake(tx, key, endpoint.updated).await?;
                 let entry = EndpointEntry { endpoint, secrets: Vec::new(), headers: Vec::new() };
                 commit(tx, &shared, entry, TransitionKind::EndpointDeleted).await?;
-                shared.routes.set_failing(key, None);
                 shared.wake.now();
                 Ok(())
             })

@@ -102,6 +102,14 @@ async fn live(tx: &mut Tx, tenant: TenantKey, key: EndpointKey) -> Result<Endpoi
     }
 }
 
+/// Refuses a change of an endpoint whose etag is not the one that the caller has read.
+fn expect(shared: &Shared, endpoint: &Endpoint, expected: Option<String>) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != etag(&shared.keys, endpoint) => Err(Error::Conflict),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The secrets of one endpoint, newest first, expired ones included.
 async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<Secret>, Error> {
     let loaded = store::secret::load(tx.conn(), &shared.keyring, key, key).await?;
@@ -146,7 +154,10 @@ async fn commit(tx: &mut Tx, shared: &Shared, entry: EndpointEntry, kind: Transi
 fn transition(endpoint: &Endpoint, kind: TransitionKind) -> LogBody {
     let disable_reason = match endpoint.status {
         EndpointStatus::Disabled { reason, .. } if kind == TransitionKind::EndpointDisabled => reason as i32,
-        EndpointStatus::Disabled { .. } | EndpointStatus::Enabled | EndpointStatus::Deleted => 0,
+        EndpointStatus::Disabled { .. }
+        | EndpointStatus::Paused { .. }
+        | EndpointStatus::Enabled
+        | EndpointStatus::Deleted => 0,
     };
     let entry = LogEntry {
         tenant: endpoint.tenant.0,

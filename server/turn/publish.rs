@@ -9,7 +9,8 @@ use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
     dispatch::{Job, Origin},
     model::{
-        DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, ShownState, TenantKey, TransitionKind,
+        DEFAULT_CONTENT_TYPE, DeliveryKey, DeliveryState, EndpointKey, EndpointStatus, EventContent, EventKey,
+        TenantKey, TransitionKind,
     },
     publish::{PublishError, Published, fingerprint},
     store::{self, DeliveryInsert, EventInsert, LaneRow, Result},
@@ -161,13 +162,10 @@ impl Turn<'_> {
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
             store::lease::insert_handoff(self.tx, first.0, owner, first, last).await?;
         }
-        if !waiting.is_empty() {
-            self.note_due(self.now);
-            let lane = |endpoint| LaneRow { endpoint, next_at: self.now };
-            let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
-            store::lane::lower(self.tx, &lanes).await?;
-        }
-        Ok(())
+        let lane = |endpoint| LaneRow { endpoint, next_at: self.looks_at(endpoint, self.now) };
+        let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
+        lanes.iter().for_each(|lane| self.note_due(lane.next_at));
+        store::lane::lower(self.tx, &lanes).await
     }
 
     /// Takes a slot for a fresh delivery, if there is room. A ping gets one in any case.
@@ -179,20 +177,23 @@ impl Turn<'_> {
             return true;
         }
         let entry = self.engine.shared.routes.endpoint(endpoint);
+        let entry = entry.filter(|entry| entry.endpoint.status == EndpointStatus::Enabled);
         entry.is_some_and(|entry| lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes))
     }
 
     fn log_queued(&mut self, event: &EventContent, key: DeliveryKey, handed_over: bool) {
+        let state = if handed_over { DeliveryState::InFlight } else { DeliveryState::Pending };
+        let status = self.engine.shared.routes.status(key.endpoint);
         self.log.delivery(Transition {
             tenant: event.tenant,
             key,
             event_id: &event.id,
             event_type: &event.event_type,
             kind: TransitionKind::Queued,
-            state: if handed_over { ShownState::InFlight } else { ShownState::Pending },
+            state: state.shown(status),
             attempt: u32::from(handed_over),
             ended: None,
-            next_attempt: (!handed_over).then_some(self.now),
+            next_attempt: (!handed_over && !status.holds()).then_some(self.now),
         });
     }
 

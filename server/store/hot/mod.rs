@@ -7,7 +7,7 @@ mod settle;
 
 pub use self::{
     publish::{DeliveryInsert, EventInsert},
-    settle::{Settled, Settlement},
+    settle::{Ending, Settled, Settlement},
 };
 pub(crate) use self::{
     publish::{insert_chosen_events, insert_deliveries, insert_own_events},

@@ -68,7 +68,7 @@ async fn held_deliveries_wait_and_end_dead_at_their_age_limit() {
     let jobs = fixture.publish(events(3)).await.jobs;
     fixture.settle(&jobs[0], delivered()).await;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     let end = fixture.now().plus(hold);
     let done = fixture.claim().await;
     assert!(done.jobs.is_empty());
@@ -88,13 +88,13 @@ async fn activation_drains_what_was_held() {
     let endpoint = fixture.endpoint(policy(3, 2)).await;
     let jobs = fixture.publish(events(4)).await.jobs;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     // An attempt that had not begun is given back without counting.
     fixture.settle(&jobs[0], None).await;
     let row = fixture.row(jobs[0].key).await;
     assert_eq!((row.state, row.attempt, row.base), (DeliveryState::Pending, 1, 1));
     assert!(fixture.claim().await.jobs.is_empty());
-    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     let drained = fixture.claim().await.jobs;
     assert_eq!(drained.len(), 1, "one of two slots is still taken");
     fixture.settle(&jobs[1], delivered()).await;
@@ -172,9 +172,9 @@ async fn activation_makes_due_what_was_to_be_retried_much_later() {
     let tomorrow = fixture.now().plus(Duration::from_secs(24 * 3_600));
     fixture.settle(&jobs[0], failed(Decision::RetryAt(tomorrow))).await;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     assert!(fixture.claim().await.jobs.is_empty());
-    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     assert_eq!(fixture.claim().await.jobs.len(), 1);
 }
 

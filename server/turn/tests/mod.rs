@@ -1,6 +1,8 @@
 //! The engine over a real database and a clock that the tests move: what turns write, and what they never do.
 
 mod claiming;
+mod draining;
+mod holding;
 mod publishing;
 mod releasing;
 mod settling;
