@@ -11,6 +11,7 @@ mod events;
 mod jwks;
 mod reflection;
 mod secrets;
+mod states;
 mod styles;
 mod watch;
 mod wire;
