@@ -26,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".tidings.v1.Event.payload")
         .bytes(".tidings.v1.Attempt.response_body")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        // Sorted, so that a message has one encoding: requests are compared by it, and answers are repeated by it.
+        .btree_map(".")
         .build_transport(false)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -17,6 +17,6 @@ impl AdminService for WebhookApi {
         &self,
         request: Request<UpdateTenantRequest>,
     ) -> Result<Response<UpdateTenantResponse>, Status> {
-        answer(self.update_tenant(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.update_tenant(request, once))).await
     }
 }

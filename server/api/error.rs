@@ -16,7 +16,9 @@ use crate::{
     model::{EndpointStatus, ShownState},
     proto::{DeliveryState, ErrorReason},
     publish::{PublishError, StreamEnd},
-    redrive, store,
+    redrive,
+    repeat::Reused,
+    store,
     watch::WatchError,
 };
 
@@ -49,6 +51,8 @@ pub(super) enum Error {
     PublishStream(StreamEnd<Status>),
     /// A stream is not opened, or ends.
     Watch(WatchError),
+    /// The request id was used for another call.
+    Reused(Reused),
     /// Reading failed.
     Store(store::Error),
 }
@@ -107,6 +111,12 @@ impl From<WatchError> for Error {
     }
 }
 
+impl From<Reused> for Error {
+    fn from(error: Reused) -> Self {
+        Self::Reused(error)
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         Self::Store(error)
@@ -123,6 +133,7 @@ impl From<Error> for Status {
             Error::Publish(error) => publish_status(error),
             Error::PublishStream(end) => publish_stream_status(end),
             Error::Watch(error) => watch_status(error),
+            Error::Reused(error) => reused(error),
             Error::Store(error) => store_status(&error),
         }
     }
@@ -223,6 +234,7 @@ fn configure_status(error: configure::Error) -> Status {
         ),
         configure::Error::NoSuchEventType => not_found(Resource::EventType),
         configure::Error::NoSuchTenant => not_found(Resource::Tenant),
+        configure::Error::Reused(error) => reused(error),
         configure::Error::Store(error) => store_status(&error),
     }
 }
@@ -247,12 +259,14 @@ fn redrive_status(error: redrive::Error) -> Status {
         redrive::Error::EndpointState(state) => {
             let (name, remedy) = match state {
                 EndpointStatus::Enabled => ("ENABLED", ""),
+                EndpointStatus::Paused { .. } => ("PAUSED", "; activate it first"),
                 EndpointStatus::Disabled { .. } => ("DISABLED", "; activate it first"),
                 EndpointStatus::Deleted => ("DELETED", ""),
             };
             let message = format!("the delivery's endpoint is {name}, which does not allow this call{remedy}");
             precondition(ErrorReason::EndpointState, "endpoint", message, Some(name))
         }
+        redrive::Error::Reused(error) => reused(error),
         redrive::Error::Store(error) => store_status(&error),
     }
 }
@@ -368,6 +382,14 @@ fn not_found(resource: Resource) -> Status {
     let name = resource.name();
     let metadata = HashMap::from([("resource".to_owned(), name.to_owned())]);
     Status::with_error_details(Code::NotFound, format!("no such {name}"), details(ErrorReason::NotFound, metadata))
+}
+
+fn reused(Reused: Reused) -> Status {
+    status(
+        Code::AlreadyExists,
+        ErrorReason::RequestIdReused,
+        "the request id was used within 24 h for another call, or for this one with other content; use a new id",
+    )
 }
 
 fn precondition(reason: ErrorReason, subject: &str, message: String, state: Option<&str>) -> Status {

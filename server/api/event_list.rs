@@ -6,8 +6,9 @@ use super::{
     WebhookApi,
     error::Error,
     event_listing::{Page, Query},
-    events::{read_labels, read_time},
+    events::read_time,
     filter::read_types,
+    labels::check_labels,
     page::{List, Place, Scope, read_size},
     violation::Violations,
 };
@@ -43,7 +44,8 @@ impl WebhookApi {
 /// Reads the field `filter`.
 fn read_event_filter(filter: proto::EventFilter, violations: &mut Violations) -> EventFilter {
     let event_types = read_types(&filter.event_types, "filter.event_types", violations);
-    let labels = read_labels(filter.labels, "filter.labels", violations);
+    check_labels(&filter.labels, "filter.labels", violations);
+    let labels = filter.labels;
     let start = read_time(filter.start_time.as_ref(), "filter.start_time", violations);
     let end = read_time(filter.end_time.as_ref(), "filter.end_time", violations);
     if let (Some(start), Some(end)) = (start, end)

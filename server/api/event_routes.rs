@@ -10,7 +10,7 @@ use super::{
     violation::Violations,
 };
 use crate::{
-    model::{DeliveryKey, EndpointKey, EndpointStatus, Event, TenantKey},
+    model::{DeliveryKey, EndpointKey, Event, TenantKey},
     proto::{EventRoute, GetEventRequest, GetEventResponse, RouteReason},
     store::{self, Conn, EndpointRange, EndpointVersion},
 };
@@ -88,8 +88,8 @@ fn route_reason(event: &Event, endpoint: &EndpointVersion) -> RouteReason {
     match (event.content.ping_of, endpoint.status) {
         (Some(pinged), _) if pinged == endpoint.endpoint => RouteReason::Ping,
         (Some(_), _) => RouteReason::PingOfAnother,
-        (None, EndpointStatus::Disabled { .. } | EndpointStatus::Deleted) => RouteReason::EndpointDisabled,
-        (None, EndpointStatus::Enabled) if endpoint.filter.matches(&event.content.event_type) => RouteReason::Matched,
-        (None, EndpointStatus::Enabled) => RouteReason::TypeNotWanted,
+        (None, status) if !status.is_routed() => RouteReason::EndpointDisabled,
+        (None, _) if endpoint.filter.matches(&event.content.event_type) => RouteReason::Matched,
+        (None, _) => RouteReason::TypeNotWanted,
     }
 }

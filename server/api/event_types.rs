@@ -6,11 +6,13 @@ use super::{
     error::{Error, Resource},
     event_type_fields::{filter_bytes, read_event_type_filter},
     events::check_type,
+    idempotent::Once,
     mask::EventTypeMask,
     page::{List, Scope, read_size},
     violation::Violations,
 };
 use crate::{
+    configure::Imported,
     model::EventType,
     proto::{
         self, CreateEventTypeRequest, CreateEventTypeResponse, DeleteEventTypeRequest, DeleteEventTypeResponse,
@@ -30,39 +32,43 @@ impl WebhookApi {
     pub(super) async fn create_event_type(
         &self,
         request: CreateEventTypeRequest,
+        once: Once<CreateEventTypeRequest>,
     ) -> Result<CreateEventTypeResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let Some(given) = request.event_type else {
             violations.add("event_type", "is required");
             return Err(Error::Invalid(violations));
         };
         let field = |_| "event_type".to_owned();
-        let settings = self.read_event_types(tenant.key, vec![given], field, &mut violations).await?.pop();
+        let settings = self.read_event_types(once.tenant.key, vec![given], field, &mut violations).await?.pop();
         violations.check()?;
-        let created = self.configurator.create_event_type(tenant.key, settings.ok_or_else(unreported)?).await?;
-        Ok(CreateEventTypeResponse { event_type: Some(self.show_event_type(&tenant, created)) })
+        let call = once.call(|api, tenant, created| CreateEventTypeResponse {
+            event_type: Some(api.show_event_type(tenant, created)),
+        })?;
+        Ok(self.configurator.create_event_type(call, settings.ok_or_else(unreported)?).await?)
     }
 
     pub(super) async fn import_event_types(
         &self,
         request: ImportEventTypesRequest,
+        once: Once<ImportEventTypesRequest>,
     ) -> Result<ImportEventTypesResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let mut given = request.event_types;
         check_list(&given, &mut violations);
         given.truncate(IMPORT_MAX);
         let field = |index| format!("event_types[{index}]");
-        let types = self.read_event_types(tenant.key, given, field, &mut violations).await?;
+        let types = self.read_event_types(once.tenant.key, given, field, &mut violations).await?;
         violations.check()?;
-        let imported = self.configurator.import_event_types(tenant.key, types).await?;
-        let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
-        Ok(ImportEventTypesResponse {
-            created_count: count(imported.created),
-            updated_count: count(imported.updated),
-            unchanged_count: count(imported.unchanged),
-        })
+        let call = once.call(|_, _, imported: Imported| {
+            let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
+            ImportEventTypesResponse {
+                created_count: count(imported.created),
+                updated_count: count(imported.updated),
+                unchanged_count: count(imported.unchanged),
+            }
+        })?;
+        Ok(self.configurator.import_event_types(call, types).await?)
     }
 
     pub(super) async fn get_event_type(&self, request: GetEventTypeRequest) -> Result<GetEventTypeResponse, Error> {
@@ -111,33 +117,35 @@ impl WebhookApi {
     pub(super) async fn update_event_type(
         &self,
         request: UpdateEventTypeRequest,
+        once: Once<UpdateEventTypeRequest>,
     ) -> Result<UpdateEventTypeResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let mask = EventTypeMask::read(request.update_mask.as_ref(), &mut violations);
         let Some(given) = request.event_type else {
             violations.add("event_type", "is required");
             return Err(Error::Invalid(violations));
         };
         violations.take("event_type.name", check_type(&given.name));
-        let patch = self.read_event_type_patch(tenant.key, &given, mask, &mut violations).await?;
+        let patch = self.read_event_type_patch(once.tenant.key, &given, mask, &mut violations).await?;
         violations.check()?;
         let expected = (!given.etag.is_empty()).then_some(given.etag);
-        let updated = self.configurator.update_event_type(tenant.key, given.name, expected, patch).await?;
-        Ok(UpdateEventTypeResponse { event_type: Some(self.show_event_type(&tenant, updated)) })
+        let call = once.call(|api, tenant, updated| UpdateEventTypeResponse {
+            event_type: Some(api.show_event_type(tenant, updated)),
+        })?;
+        Ok(self.configurator.update_event_type(call, given.name, expected, patch).await?)
     }
 
     pub(super) async fn delete_event_type(
         &self,
         request: DeleteEventTypeRequest,
+        once: Once<DeleteEventTypeRequest>,
     ) -> Result<DeleteEventTypeResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         violations.take("name", check_type(&request.name));
         violations.check()?;
         let expected = (!request.etag.is_empty()).then_some(request.etag);
-        self.configurator.delete_event_type(tenant.key, request.name, expected).await?;
-        Ok(DeleteEventTypeResponse {})
+        let call = once.call(|_, _, ()| DeleteEventTypeResponse {})?;
+        Ok(self.configurator.delete_event_type(call, request.name, expected).await?)
     }
 }
 

@@ -1,10 +1,6 @@
 //! Events: publishing, cancelling and expunging them. (Getting one and listing them stand by themselves.)
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Limits, WebhookApi,
@@ -12,8 +8,9 @@ use super::{
     endpoints::unreported,
     error::Error,
     json,
+    labels::check_labels,
     published::show_published,
-    violation::{Violations, check_text, echo},
+    violation::{Violations, echo},
 };
 use crate::{
     model::{
@@ -28,9 +25,6 @@ use crate::{
 
 const ID_BYTES_MAX: usize = 128;
 const CONTENT_TYPE_BYTES_MAX: usize = 255;
-const LABELS_MAX: usize = 64;
-const LABEL_KEY_BYTES_MAX: usize = 128;
-const LABEL_VALUE_BYTES_MAX: usize = 1_024;
 
 /// How far ahead an event may be scheduled.
 const DELIVER_AHEAD_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -119,7 +113,7 @@ pub(super) fn read_event(
     violations.take("event.payload", check_payload(&event.payload, &event.content_type, limits));
     let time = read_time(event.event_time.as_ref(), "event.event_time", violations);
     let (deliver_at, expires) = read_delivery_times(&event, now, violations);
-    let labels = read_labels(event.labels, "event.labels", violations);
+    check_labels(&event.labels, "event.labels", violations);
     Some(NewEvent {
         tenant,
         id: (!event.id.is_empty()).then_some(event.id),
@@ -129,7 +123,7 @@ pub(super) fn read_event(
         time,
         deliver_at,
         expires,
-        labels,
+        labels: event.labels,
     })
 }
 
@@ -168,7 +162,7 @@ fn read_delivery_times(
     (deliver_at, expires)
 }
 
-/// What is wrong with an event's id, which may be its publisher's own.
+/// What is wrong with an id that callers choose: an event's, or a request's.
 pub(super) fn check_id(id: &str) -> Result<(), String> {
     let rule = format!("must be 1 to {ID_BYTES_MAX} characters of A-Z, a-z, 0-9, `_` and `-`");
     if id.is_empty() || id.len() > ID_BYTES_MAX {
@@ -227,27 +221,4 @@ fn check_payload(payload: &[u8], content_type: &str, limits: Limits) -> Result<(
     }
     let content_type = if content_type.is_empty() { DEFAULT_CONTENT_TYPE } else { content_type };
     if is_json_media_type(content_type) { json::check(payload) } else { Ok(()) }
-}
-
-/// Reads labels at `field`.
-pub(super) fn read_labels(
-    labels: HashMap<String, String>,
-    field: &str,
-    violations: &mut Violations,
-) -> BTreeMap<String, String> {
-    if labels.len() > LABELS_MAX {
-        violations.add(field, format!("must have at most {LABELS_MAX} entries; it has {}", labels.len()));
-    }
-    // Sorted, so that the same request is refused in the same words.
-    let labels: BTreeMap<String, String> = labels.into_iter().collect();
-    for (key, value) in labels.iter().take(LABELS_MAX) {
-        let field = format!("{field}[\"{}\"]", echo(key));
-        if key.is_empty() {
-            violations.add(field.as_str(), format!("has an empty key; keys have 1 to {LABEL_KEY_BYTES_MAX} bytes"));
-        }
-        let problem = check_text(key, LABEL_KEY_BYTES_MAX).map_err(|problem| format!("has a key that {problem}"));
-        violations.take(&field, problem);
-        violations.take(&field, check_text(value, LABEL_VALUE_BYTES_MAX));
-    }
-    labels
 }

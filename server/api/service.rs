@@ -50,7 +50,7 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<CreateEndpointRequest>,
     ) -> Result<Response<CreateEndpointResponse>, Status> {
-        answer(self.create_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.create_endpoint(request, once))).await
     }
 
     async fn get_endpoint(
@@ -71,28 +71,35 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<UpdateEndpointRequest>,
     ) -> Result<Response<UpdateEndpointResponse>, Status> {
-        answer(self.update_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.update_endpoint(request, once))).await
     }
 
     async fn delete_endpoint(
         &self,
         request: Request<DeleteEndpointRequest>,
     ) -> Result<Response<DeleteEndpointResponse>, Status> {
-        answer(self.delete_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.delete_endpoint(request, once))).await
+    }
+
+    async fn pause_endpoint(
+        &self,
+        request: Request<PauseEndpointRequest>,
+    ) -> Result<Response<PauseEndpointResponse>, Status> {
+        answer(self.once(request.into_inner(), |request, once| self.pause_endpoint(request, once))).await
     }
 
     async fn disable_endpoint(
         &self,
         request: Request<DisableEndpointRequest>,
     ) -> Result<Response<DisableEndpointResponse>, Status> {
-        answer(self.disable_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.disable_endpoint(request, once))).await
     }
 
     async fn activate_endpoint(
         &self,
         request: Request<ActivateEndpointRequest>,
     ) -> Result<Response<ActivateEndpointResponse>, Status> {
-        answer(self.activate_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.activate_endpoint(request, once))).await
     }
 
     async fn ping_endpoint(
@@ -106,14 +113,14 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<RotateEndpointSecretRequest>,
     ) -> Result<Response<RotateEndpointSecretResponse>, Status> {
-        answer(self.rotate_endpoint_secret(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.rotate_endpoint_secret(request, once))).await
     }
 
     async fn activate_endpoint_secret(
         &self,
         request: Request<ActivateEndpointSecretRequest>,
     ) -> Result<Response<ActivateEndpointSecretResponse>, Status> {
-        answer(self.activate_endpoint_secret(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.activate_endpoint_secret(request, once))).await
     }
 
     async fn list_endpoint_secrets(
@@ -127,21 +134,21 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<RevokeEndpointSecretRequest>,
     ) -> Result<Response<RevokeEndpointSecretResponse>, Status> {
-        answer(self.revoke_endpoint_secret(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.revoke_endpoint_secret(request, once))).await
     }
 
     async fn create_event_type(
         &self,
         request: Request<CreateEventTypeRequest>,
     ) -> Result<Response<CreateEventTypeResponse>, Status> {
-        answer(self.create_event_type(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.create_event_type(request, once))).await
     }
 
     async fn import_event_types(
         &self,
         request: Request<ImportEventTypesRequest>,
     ) -> Result<Response<ImportEventTypesResponse>, Status> {
-        answer(self.import_event_types(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.import_event_types(request, once))).await
     }
 
     async fn get_event_type(
@@ -162,14 +169,14 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<UpdateEventTypeRequest>,
     ) -> Result<Response<UpdateEventTypeResponse>, Status> {
-        answer(self.update_event_type(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.update_event_type(request, once))).await
     }
 
     async fn delete_event_type(
         &self,
         request: Request<DeleteEventTypeRequest>,
     ) -> Result<Response<DeleteEventTypeResponse>, Status> {
-        answer(self.delete_event_type(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.delete_event_type(request, once))).await
     }
 
     async fn publish_event(
@@ -242,14 +249,14 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<RetryDeliveryRequest>,
     ) -> Result<Response<RetryDeliveryResponse>, Status> {
-        answer(self.retry_delivery(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.retry_delivery(request, once))).await
     }
 
     async fn cancel_delivery(
         &self,
         request: Request<CancelDeliveryRequest>,
     ) -> Result<Response<CancelDeliveryResponse>, Status> {
-        answer(self.cancel_delivery(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.cancel_delivery(request, once))).await
     }
 
     type WatchDeliveriesStream = WatchStream;

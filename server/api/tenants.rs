@@ -4,8 +4,8 @@ use super::{
     WebhookApi,
     convert::timestamp,
     error::{Error, Resource},
+    idempotent::Once,
     mask::TenantMask,
-    violation::Violations,
 };
 use crate::{
     configure::{TenantPatch, tenant_etag},
@@ -22,22 +22,25 @@ impl WebhookApi {
         Ok(GetTenantResponse { tenant: Some(self.show_tenant(tenant)) })
     }
 
-    pub(super) async fn update_tenant(&self, request: UpdateTenantRequest) -> Result<UpdateTenantResponse, Error> {
-        let mut violations = Violations::default();
+    pub(super) async fn update_tenant(
+        &self,
+        request: UpdateTenantRequest,
+        once: Once<UpdateTenantRequest>,
+    ) -> Result<UpdateTenantResponse, Error> {
+        let mut violations = once.violations();
         let mask = TenantMask::read(request.update_mask.as_ref(), &mut violations);
         let Some(given) = request.tenant else {
             violations.add("tenant", "is required");
             return Err(Error::Invalid(violations));
         };
-        let key = self.tenant(&given.id)?.key;
         let mut patch = TenantPatch::default();
         if mask.schema_check {
             patch.schema_check = violations.take("tenant.schema_check", read_check(given.schema_check));
         }
         violations.check()?;
         let expected = (!given.etag.is_empty()).then_some(given.etag);
-        let updated = self.configurator.update_tenant(key, expected, patch).await?;
-        Ok(UpdateTenantResponse { tenant: Some(self.show_tenant(updated)) })
+        let call = once.call(|api, _, updated| UpdateTenantResponse { tenant: Some(api.show_tenant(updated)) })?;
+        Ok(self.configurator.update_tenant(call, expected, patch).await?)
     }
 
     fn show_tenant(&self, tenant: Tenant) -> proto::Tenant {

@@ -6,6 +6,7 @@ use super::{Configurator, Error, etag::event_type_etag};
 use crate::{
     model::{EventType, EventTypeSettings, TenantKey, Timestamp, schema::Schema},
     publish::TypeRule,
+    repeat::Call,
     shared::Shared,
     store::{self, Tx, Upserted},
 };
@@ -42,29 +43,35 @@ impl Configurator {
     /// Adds `types`, no two of one name, to a tenant's catalogue, and describes those anew that it has. Removes nothing.
     ///
     /// # Errors
-    /// [`Error::TooManyEventTypes`], [`Error::CatalogueTooLarge`], [`Error::Store`].
-    pub async fn import_event_types(
+    /// [`Error::TooManyEventTypes`], [`Error::CatalogueTooLarge`], [`Error::Reused`], [`Error::Store`].
+    pub async fn import_event_types<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<Imported, R>>,
         types: Vec<EventTypeSettings>,
-    ) -> Result<Imported, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let version = store::meta::raise_cfg(tx).await?;
                 let now = shared.clock.now();
                 let Upserted { created, updated } = store::event_type::upsert(tx, tenant, version, now, &types).await?;
                 let imported = Imported { created, updated, unchanged: types.len() - created - updated };
                 if created + updated == 0 {
-                    // An import of what is there already leaves the configuration at its version.
-                    tx.abandon().await;
-                    return Ok(imported);
+                    // An import of what is there already leaves the configuration at its version, unless its answer is kept.
+                    let kept = answer.is_kept();
+                    let answer = answer.unchanged(tx, imported).await?;
+                    if kept {
+                        shared.routes.advance(version);
+                    }
+                    return Ok(answer);
                 }
                 check_size(tx, tenant).await?;
+                let answer = answer.with(tx, imported).await?;
                 tx.commit().await?;
                 shared.routes.advance(version);
                 types.into_iter().for_each(|settings| apply(&shared, tenant, settings));
-                Ok(imported)
+                Ok(answer)
             })
         });
         unit.await
@@ -73,10 +80,15 @@ impl Configurator {
     /// Adds an event type to a tenant's catalogue.
     ///
     /// # Errors
-    /// [`Error::EventTypeExists`], [`Error::TooManyEventTypes`], [`Error::CatalogueTooLarge`], [`Error::Store`].
-    pub async fn create_event_type(&self, tenant: TenantKey, settings: EventTypeSettings) -> Result<EventType, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    /// [`Error::Reused`], [`Error::EventTypeExists`], [`Error::TooManyEventTypes`], [`Error::CatalogueTooLarge`], [`Error::Store`].
+    pub async fn create_event_type<R: Send + Sync + 'static>(
+        &self,
+        call: impl Into<Call<EventType, R>>,
+        settings: EventTypeSettings,
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 if store::event_type::get(tx.conn(), tenant, &settings.name).await?.is_some() {
                     return Err(Error::EventTypeExists);
@@ -87,10 +99,11 @@ impl Configurator {
                 check_size(tx, tenant).await?;
                 let [settings] = types;
                 let created = stored(tx, tenant, &settings.name).await?;
+                let answer = answer.with(tx, created).await?;
                 tx.commit().await?;
                 shared.routes.advance(version);
                 apply(&shared, tenant, settings);
-                Ok(created)
+                Ok(answer)
             })
         });
         unit.await
@@ -100,16 +113,17 @@ impl Configurator {
     /// [`event_type_etag`] must be that.
     ///
     /// # Errors
-    /// [`Error::NoSuchEventType`], [`Error::Conflict`], [`Error::CatalogueTooLarge`], [`Error::Store`].
-    pub async fn update_event_type(
+    /// [`Error::Reused`], [`Error::NoSuchEventType`], [`Error::Conflict`], [`Error::CatalogueTooLarge`], [`Error::Store`].
+    pub async fn update_event_type<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<EventType, R>>,
         name: String,
         expected: Option<String>,
         patch: EventTypePatch,
-    ) -> Result<EventType, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let mut event_type = expected_type(tx, &shared, tenant, &name, expected).await?;
                 let mut rule = shared.catalogue.rule(tenant, &name).1;
@@ -128,10 +142,12 @@ impl Configurator {
                 event_type.updated = shared.clock.now().max(after_creation);
                 store::event_type::update(tx, tenant, &event_type).await?;
                 check_size(tx, tenant).await?;
+                let version = event_type.version;
+                let answer = answer.with(tx, event_type).await?;
                 tx.commit().await?;
-                shared.routes.advance(event_type.version);
+                shared.routes.advance(version);
                 shared.catalogue.apply(tenant, &name, rule);
-                Ok(event_type)
+                Ok(answer)
             })
         });
         unit.await
@@ -140,23 +156,25 @@ impl Configurator {
     /// Takes an event type out of a tenant's catalogue. With `expected` its present [`event_type_etag`] must be that.
     ///
     /// # Errors
-    /// [`Error::NoSuchEventType`], [`Error::Conflict`], [`Error::Store`].
-    pub async fn delete_event_type(
+    /// [`Error::Reused`], [`Error::NoSuchEventType`], [`Error::Conflict`], [`Error::Store`].
+    pub async fn delete_event_type<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<(), R>>,
         name: String,
         expected: Option<String>,
-    ) -> Result<(), Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 expected_type(tx, &shared, tenant, &name, expected).await?;
                 let version = store::meta::raise_cfg(tx).await?;
                 store::event_type::delete(tx, tenant, &name).await?;
+                let answer = answer.with(tx, ()).await?;
                 tx.commit().await?;
                 shared.routes.advance(version);
                 shared.catalogue.apply(tenant, &name, TypeRule::default());
-                Ok(())
+                Ok(answer)
             })
         });
         unit.await

@@ -2,7 +2,8 @@
 
 use super::{Configurator, Error, etag::tenant_etag};
 use crate::{
-    model::{SchemaCheck, Tenant, TenantKey},
+    model::{SchemaCheck, Tenant},
+    repeat::Call,
     store,
 };
 
@@ -18,15 +19,16 @@ impl Configurator {
     /// be that.
     ///
     /// # Errors
-    /// [`Error::NoSuchTenant`], [`Error::Conflict`], [`Error::Store`].
-    pub async fn update_tenant(
+    /// [`Error::NoSuchTenant`], [`Error::Conflict`], [`Error::Reused`], [`Error::Store`].
+    pub async fn update_tenant<R: Send + Sync + 'static>(
         &self,
-        key: TenantKey,
+        call: impl Into<Call<Tenant, R>>,
         expected: Option<String>,
         patch: TenantPatch,
-    ) -> Result<Tenant, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let key = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let mut tenant = store::tenant::get(tx.conn(), key).await?.ok_or(Error::NoSuchTenant)?;
                 if expected.is_some_and(|expected| expected != tenant_etag(&shared.keys, &tenant)) {
@@ -36,10 +38,12 @@ impl Configurator {
                 tenant.version = store::meta::raise_cfg(tx).await?;
                 tenant.updated = Some(shared.clock.now());
                 store::tenant::update(tx, &tenant).await?;
+                let (version, schema_check) = (tenant.version, tenant.schema_check);
+                let answer = answer.with(tx, tenant).await?;
                 tx.commit().await?;
-                shared.routes.advance(tenant.version);
-                shared.catalogue.set_check(key, tenant.schema_check);
-                Ok(tenant)
+                shared.routes.advance(version);
+                shared.catalogue.set_check(key, schema_check);
+                Ok(answer)
             })
         });
         unit.await

@@ -10,9 +10,10 @@ use std::sync::Arc;
 pub use self::event::{EventCancelled, cancel_event, expunge_event};
 use crate::{
     model::{
-        Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, TenantKey,
-        Timestamp, TransitionKind,
+        Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, Standing,
+        TenantKey, Timestamp, TransitionKind,
     },
+    repeat::{Call, Reused},
     shared::Shared,
     store::{self, DeliveryRow, LaneRow, Tx},
 };
@@ -38,6 +39,9 @@ pub enum Error {
     /// The state of the delivery's endpoint does not allow it.
     #[error("the endpoint's state does not allow it")]
     EndpointState(EndpointStatus),
+    /// The call's request id was used for another.
+    #[error(transparent)]
+    Reused(#[from] Reused),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -57,10 +61,15 @@ pub enum Cancelled {
 ///
 /// # Errors
 /// [`Error::EventExpunged`], [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is
-/// disabled or deleted, [`Error::EventExpired`], [`Error::NotFound`], [`Error::Store`].
-pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<Delivery, Error> {
-    let at = shared.clone();
-    let unit = shared.db.write_checked(move |tx| {
+/// paused, disabled or deleted, [`Error::EventExpired`], [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+pub async fn retry<R: Send + Sync + 'static>(
+    shared: &Arc<Shared>,
+    call: impl Into<Call<Delivery, R>>,
+    key: DeliveryKey,
+) -> Result<R, Error> {
+    let (call, at) = (call.into(), shared.clone());
+    let tenant = call.tenant();
+    let unit = call.write(shared, move |tx, answer| {
         Box::pin(async move {
             let (row, endpoint) = read(tx, tenant, key).await?;
             let times = store::event_time::get(tx.conn(), key.event).await?;
@@ -70,16 +79,18 @@ pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) ->
             match row.state {
                 DeliveryState::Pending | DeliveryState::Dead | DeliveryState::Cancelled => {}
                 DeliveryState::InFlight | DeliveryState::Delivered => {
-                    return Err(Error::State(row.state.shown(endpoint)));
+                    return Err(Error::State(row.shown_state(endpoint)));
                 }
             }
-            match endpoint {
-                EndpointStatus::Enabled => {}
-                EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => {
-                    return Err(Error::EndpointState(endpoint));
-                }
+            if endpoint.status != EndpointStatus::Enabled {
+                return Err(Error::EndpointState(endpoint.status));
             }
-            let now = at.clock.now();
+            let mut now = at.clock.now();
+            if row.is_skipped(endpoint) {
+                // It has ended, whether that is written yet or not, and must not read as skipped again.
+                store::delivery::cancel(tx, key, now).await?;
+                now = endpoint.skipped.map_or(now, |skipped| now.max(skipped.at));
+            }
             let due = times.deliver_at.map_or(now, |deliver_at| deliver_at.max(now));
             if times.expires.is_some_and(|expires| expires <= due) {
                 return Err(Error::EventExpired);
@@ -87,9 +98,10 @@ pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) ->
             store::delivery::make_due(tx, key, due, now).await?;
             store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: due }]).await?;
             let (row, _) = read(tx, tenant, key).await?;
+            let answer = answer.with(tx, row.shown(endpoint)).await?;
             commit(tx, &at, now, &row, ShownState::Pending, TransitionKind::Resent).await?;
             at.wake.due(due);
-            Ok(row.shown(endpoint))
+            Ok(answer)
         })
     });
     unit.await
@@ -99,38 +111,48 @@ pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) ->
 /// stays as it is.
 ///
 /// # Errors
-/// [`Error::State`] if it is delivered or dead, [`Error::NotFound`], [`Error::Store`].
-pub async fn cancel(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<(Cancelled, Delivery), Error> {
-    let at = shared.clone();
-    let unit = shared.db.write_checked(move |tx| {
+/// [`Error::State`] if it is delivered or dead, [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+pub async fn cancel<R: Send + Sync + 'static>(
+    shared: &Arc<Shared>,
+    call: impl Into<Call<(Cancelled, Delivery), R>>,
+    key: DeliveryKey,
+) -> Result<R, Error> {
+    let (call, at) = (call.into(), shared.clone());
+    let tenant = call.tenant();
+    let unit = call.write(shared, move |tx, answer| {
         Box::pin(async move {
             let (row, endpoint) = read(tx, tenant, key).await?;
-            let shown = row.state.shown(endpoint);
+            let shown = row.shown_state(endpoint);
             let (result, state, kind) = match shown {
                 ShownState::Pending | ShownState::Held => {
                     (Cancelled::Now, ShownState::Cancelled, TransitionKind::Cancelled)
                 }
-                ShownState::InFlight if row.cancel => return Ok((Cancelled::WithAttempt, row.shown(endpoint))),
+                ShownState::InFlight if row.cancel => {
+                    return Ok(answer.unchanged(tx, (Cancelled::WithAttempt, row.shown(endpoint))).await?);
+                }
                 ShownState::InFlight => (Cancelled::WithAttempt, ShownState::InFlight, TransitionKind::CancelRequested),
-                ShownState::Cancelled => return Ok((Cancelled::Now, row.shown(endpoint))),
+                ShownState::Cancelled => {
+                    return Ok(answer.unchanged(tx, (Cancelled::Now, row.shown(endpoint))).await?);
+                }
                 ShownState::Delivered | ShownState::Dead => return Err(Error::State(shown)),
             };
             let now = at.clock.now();
             store::delivery::cancel(tx, key, now).await?;
             let (row, _) = read(tx, tenant, key).await?;
+            let answer = answer.with(tx, (result, row.shown(endpoint))).await?;
             commit(tx, &at, now, &row, state, kind).await?;
             at.wake.now();
-            Ok((result, row.shown(endpoint)))
+            Ok(answer)
         })
     });
     unit.await
 }
 
-/// A delivery of the tenant's and its endpoint's status; an endpoint without a row is deleted.
-async fn read(tx: &mut Tx, tenant: TenantKey, key: DeliveryKey) -> Result<(DeliveryRow, EndpointStatus), Error> {
+/// A delivery of the tenant's and where its endpoint stands; an endpoint without a row is deleted.
+async fn read(tx: &mut Tx, tenant: TenantKey, key: DeliveryKey) -> Result<(DeliveryRow, Standing), Error> {
     let row = store::delivery::get(tx.conn(), tenant, key).await?.ok_or(Error::NotFound)?;
     let endpoint = store::endpoint::get(tx.conn(), tenant, key.endpoint).await?;
-    Ok((row, endpoint.map_or(EndpointStatus::Deleted, |endpoint| endpoint.status)))
+    Ok((row, endpoint.map_or(Standing::DELETED, |endpoint| endpoint.standing())))
 }
 
 async fn commit(

@@ -18,8 +18,9 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 21] = [
+const SOURCES: [(&str, &str); 23] = [
     ("attempt", include_str!("attempt.rs")),
+    ("backlog", include_str!("backlog.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
     ("event", include_str!("event.rs")),
@@ -38,6 +39,7 @@ const SOURCES: [(&str, &str); 21] = [
     ("log", include_str!("log.rs")),
     ("meta", include_str!("meta.rs")),
     ("replica", include_str!("replica.rs")),
+    ("request", include_str!("request.rs")),
     ("secret", include_str!("secret.rs")),
     ("tenant", include_str!("tenant.rs")),
 ];

@@ -48,6 +48,8 @@ const STEPS: &[Step] = &[
     step!("styles", "0003_styles.sql"),
     step!("event type schemas", "0004_event_type_schemas.sql"),
     step!("event times", "0005_event_times.sql"),
+    step!("endpoint states", "0006_endpoint_states.sql"),
+    step!("requests and labels", "0007_requests_and_labels.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

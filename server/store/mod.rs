@@ -5,6 +5,7 @@
 //! There is one writer at a time. A unit that returns without [`Tx::commit`] or [`log::commit`] changes nothing.
 
 pub(crate) mod attempt;
+pub(crate) mod backlog;
 #[cfg(test)]
 mod conformance;
 pub mod copy;
@@ -29,6 +30,7 @@ pub(crate) mod name;
 mod policy;
 mod postgres;
 pub(crate) mod replica;
+pub(crate) mod request;
 mod seal;
 pub(crate) mod secret;
 mod sql;
@@ -48,19 +50,20 @@ pub(crate) use self::attempt::micros;
 pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
 pub use self::{
     delivery::{DeliveryRow, Position},
-    endpoint::EndpointVersion,
+    endpoint::{EndpointVersion, ListedEndpoint},
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_delivery::{CancelledRow, EndpointRange},
     event_type::{CatalogueSize, PublishRule, Upserted},
-    health::Health,
-    hot::{DeliveryInsert, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},
+    health::{Health, Warning},
+    hot::{DeliveryInsert, Ending, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},
     log::LogRow,
     meta::DatabaseKeys,
     postgres::Postgres,
+    request::{AnsweredRequest, RequestKey},
     seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::Sqlite,
     tx::Tx,

@@ -9,8 +9,8 @@ use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
     dispatch::{Job, Origin, Place},
     model::{
-        DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, EventTimes, ShownState, TenantKey,
-        Timestamp, TransitionKind,
+        DEFAULT_CONTENT_TYPE, DeliveryKey, DeliveryState, EndpointKey, EndpointStatus, EventContent, EventKey,
+        EventTimes, TenantKey, Timestamp, TransitionKind,
     },
     publish::{PublishError, Published, fingerprint},
     store::{self, DeliveryInsert, EventInsert, Handoff, LaneRow, Result},
@@ -185,13 +185,10 @@ impl Turn<'_> {
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
             self.end.handoff = Some(Handoff { owner, first, last });
         }
-        if let Some(earliest) = waiting.values().min() {
-            self.note_due(*earliest);
-            let lanes: Vec<LaneRow> =
-                waiting.into_iter().map(|(endpoint, next_at)| LaneRow { endpoint, next_at }).collect();
-            store::lane::lower(self.tx, &lanes).await?;
-        }
-        Ok(())
+        let lane = |(endpoint, due)| LaneRow { endpoint, next_at: self.looks_at(endpoint, due) };
+        let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
+        lanes.iter().for_each(|lane| self.note_due(lane.next_at));
+        store::lane::lower(self.tx, &lanes).await
     }
 
     /// Takes a place for a fresh delivery, if there is room. A ping gets a slot in any case.
@@ -202,21 +199,26 @@ impl Turn<'_> {
             return Some(lanes.reserve_forced(endpoint, bytes));
         }
         let entry = self.engine.shared.routes.endpoint(endpoint)?;
+        if entry.endpoint.status != EndpointStatus::Enabled {
+            return None;
+        }
         lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
     }
 
     fn log_queued(&mut self, routed: &Routed, key: DeliveryKey, handed_over: bool) {
         let event = &routed.content;
+        let state = if handed_over { DeliveryState::InFlight } else { DeliveryState::Pending };
+        let status = self.engine.shared.routes.status(key.endpoint);
         self.log.delivery(Transition {
             tenant: event.tenant,
             key,
             event_id: &event.id,
             event_type: &event.event_type,
             kind: TransitionKind::Queued,
-            state: if handed_over { ShownState::InFlight } else { ShownState::Pending },
+            state: state.shown(status),
             attempt: u32::from(handed_over),
             ended: None,
-            next_attempt: (!handed_over).then_some(routed.deliver_at.unwrap_or(self.now)),
+            next_attempt: (!handed_over && !status.holds()).then_some(routed.deliver_at.unwrap_or(self.now)),
         });
     }
 

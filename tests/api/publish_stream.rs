@@ -281,7 +281,7 @@ async fn publisher_that_never_reads_is_held_up_and_then_left() {
 }
 
 /// Labels with much that is wrong, so that an acknowledgement that says so is long.
-fn bad_labels() -> std::collections::HashMap<String, String> {
+fn bad_labels() -> std::collections::BTreeMap<String, String> {
     (0..64).map(|number| (format!("key{number}\0"), "\0".to_owned())).collect()
 }
 

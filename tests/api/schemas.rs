@@ -107,7 +107,11 @@ async fn types_without_a_schema_or_outside_of_the_catalogue_pass() {
     assert_eq!(told(&api.publishes(publish("[]")).await), []);
     api.with_type(described("")).await;
     assert_eq!(told(&api.publishes(publish("[]")).await), []);
-    let theirs = CreateEventTypeRequest { tenant_id: OTHER_TENANT.to_owned(), event_type: Some(described("false")) };
+    let theirs = CreateEventTypeRequest {
+        tenant_id: OTHER_TENANT.to_owned(),
+        event_type: Some(described("false")),
+        ..Default::default()
+    };
     api.client.clone().create_event_type(theirs).await.unwrap();
     assert_eq!(told(&api.publishes(publish("[]")).await), []);
 }

@@ -9,7 +9,7 @@ use crate::support::{Api, OTHER_TENANT};
 /// What has payloads of the tenant checked in this way.
 pub(crate) fn checking(id: &str, check: SchemaCheck) -> UpdateTenantRequest {
     let tenant = Tenant { id: id.to_owned(), schema_check: check as i32, ..Default::default() };
-    UpdateTenantRequest { tenant: Some(tenant), update_mask: Some(mask(&["schema_check"])) }
+    UpdateTenantRequest { tenant: Some(tenant), update_mask: Some(mask(&["schema_check"])), ..Default::default() }
 }
 
 fn mask(paths: &[&str]) -> FieldMask {
@@ -72,18 +72,33 @@ async fn bad_updates_are_refused_field_by_field() {
     let tenant = |check: i32| Some(Tenant { schema_check: check, ..Default::default() });
     let cases: Vec<(UpdateTenantRequest, &[&str])> = vec![
         (UpdateTenantRequest::default(), &["update_mask", "tenant"]),
-        (UpdateTenantRequest { tenant: tenant(1), update_mask: None }, &["update_mask"]),
-        (UpdateTenantRequest { tenant: tenant(1), update_mask: Some(mask(&[])) }, &["update_mask"]),
+        (UpdateTenantRequest { tenant: tenant(1), update_mask: None, ..Default::default() }, &["update_mask"]),
         (
-            UpdateTenantRequest { tenant: tenant(1), update_mask: Some(mask(&["schema_check", "name", "id", "etag"])) },
+            UpdateTenantRequest { tenant: tenant(1), update_mask: Some(mask(&[])), ..Default::default() },
+            &["update_mask"],
+        ),
+        (
+            UpdateTenantRequest {
+                tenant: tenant(1),
+                update_mask: Some(mask(&["schema_check", "name", "id", "etag"])),
+                ..Default::default()
+            },
             &["update_mask.paths[1]", "update_mask.paths[2]", "update_mask.paths[3]"],
         ),
         (
-            UpdateTenantRequest { tenant: tenant(999), update_mask: Some(mask(&["schema_check", "*"])) },
+            UpdateTenantRequest {
+                tenant: tenant(999),
+                update_mask: Some(mask(&["schema_check", "*"])),
+                ..Default::default()
+            },
             &["update_mask.paths[1]", "tenant.schema_check"],
         ),
         (
-            UpdateTenantRequest { tenant: tenant(-1), update_mask: Some(mask(&["schema_check"])) },
+            UpdateTenantRequest {
+                tenant: tenant(-1),
+                update_mask: Some(mask(&["schema_check"])),
+                ..Default::default()
+            },
             &["tenant.schema_check"],
         ),
     ];

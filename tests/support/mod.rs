@@ -34,6 +34,7 @@ const ADD_TENANT: &str = "INSERT INTO tenant (key, id, created) VALUES (2, 'othe
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
                        (SELECT count(*) FROM event_type), (SELECT count(*) FROM endpoint_header), \
+                       (SELECT count(*) FROM request), \
                        (SELECT CAST(sum(value) AS BIGINT) FROM counter)";
 
 /// What only calls write, of that.
@@ -52,31 +53,58 @@ pub(crate) struct Api {
     database: Database,
 }
 
+/// What is particular to a server.
+struct Given {
+    ports: Vec<u16>,
+    addresses: AddressPolicy,
+    watch: watch::Config,
+    limits: Limits,
+    clock: Clock,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self {
+            ports: vec![443, 8443],
+            addresses: AddressPolicy::default(),
+            watch: watch::Config::default(),
+            limits: Limits::default(),
+            clock: Clock::system(),
+        }
+    }
+}
+
 impl Api {
     /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), Limits::default()).await
+        Self::start_with(Given::default()).await
     }
 
     /// A server like that of [`Api::start`] with these limits.
     pub(crate) async fn start_limited(limits: Limits) -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), limits).await
+        Self::start_with(Given { limits, ..Given::default() }).await
+    }
+
+    /// A server like that of [`Api::start`] that goes by this clock.
+    pub(crate) async fn start_by(clock: Clock) -> Self {
+        Self::start_with(Given { clock, ..Given::default() }).await
     }
 
     /// A server like that of [`Api::start`] that watches in this way.
     pub(crate) async fn start_watching(watch: watch::Config) -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch, Limits::default()).await
+        Self::start_with(Given { watch, ..Given::default() }).await
     }
 
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
-        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default(), Limits::default()).await;
+        let api = Self::start_with(Given { ports: vec![refusing.port()], addresses, ..Given::default() }).await;
         (api, format!("https://{refusing}/hook"))
     }
 
-    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config, limits: Limits) -> Self {
+    async fn start_with(given: Given) -> Self {
+        let Given { ports, addresses, watch, limits, clock } = given;
         let database = Database::create().await;
         // A life before, so that there is a database to add a tenant to.
         Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
@@ -85,15 +113,7 @@ impl Api {
         let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
         let egress =
             EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
-        let config = Config {
-            database: database.config(),
-            urls,
-            egress,
-            room: Room::default(),
-            limits,
-            watch,
-            clock: Clock::system(),
-        };
+        let config = Config { database: database.config(), urls, egress, room: Room::default(), limits, watch, clock };
         Self::run(config, database).await
     }
 

@@ -73,7 +73,7 @@ async fn everything_that_has_not_ended_is_cancelled_once() {
     claim(&fixture, keys[0]).await;
     claim(&fixture, keys[1]).await;
     settle(&fixture, keys[1], DeliveryState::Delivered, "ok").await;
-    fixture.configurator.disable_endpoint(TENANT, keys[2].endpoint).await.unwrap();
+    fixture.configurator.disable_endpoint(TENANT, keys[2].endpoint, None).await.unwrap();
     let elsewhere = fixture.event(TENANT, "user.created", &[keys[3].endpoint], DeliveryState::Pending).await[0];
     let before = kinds(&fixture).await.len();
 

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
-        Begin, CustomHeader, DeliveryPolicy, DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
-        EventType, EventTypeFilter, EventTypeSettings, RetrySchedule, SchemaCheck, Secret, SecretKey, Style, Tenant,
-        TypeFilter, schema::Schema,
+        Activation, Backlog, Begin, CustomHeader, DeliveryPolicy, DisableReason, Drain, DrainRate, Endpoint,
+        EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventType, EventTypeFilter, EventTypeSettings,
+        RetrySchedule, SchemaCheck, Secret, SecretKey, Style, Tenant, TypeFilter, schema::Schema,
     },
     signing::{self, KeyForm},
-    store::{Health, endpoint, event_type, header, health, meta, replica, secret, tenant},
+    store::{
+        Health, RequestKey, Warning, endpoint, event_type, header, health, meta, replica, request, secret, tenant,
+    },
 };
 
 pub(super) async fn run(house: &mut House) {
@@ -19,6 +21,7 @@ pub(super) async fn run(house: &mut House) {
     secrets(house).await;
     headers(house).await;
     catalogue(house).await;
+    requests(house).await;
 }
 
 async fn counters(house: &mut House) {
@@ -66,6 +69,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
         settings: EndpointSettings {
             display_name: text.to_owned(),
             description: text.repeat(3),
+            labels: TEXTS[..4].iter().map(|key| ((*key).to_owned(), text.to_owned())).collect(),
             url: "https://example.com/h?x=%00&y=ä".parse().unwrap(),
             filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
             style: Style::default(),
@@ -73,6 +77,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
             policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() },
         },
         status,
+        backlog: Backlog::default(),
         generation: number,
         version: 10 + number,
         created: at(number),
@@ -91,22 +96,42 @@ async fn endpoints(house: &mut House) {
     writes!(house, tx, endpoint::insert(tx, &again).await?);
     let changed = Endpoint { version: 30, ..an_endpoint(3, "changed", disabled) };
     writes!(house, tx, endpoint::update(tx, &changed, true).await?);
+    let activation = |time| Activation { at: at(time), last_event: EventKey(time * 10) };
+    let backlog = Backlog {
+        held_since: Some(at(5)),
+        drain: Some(Drain { rate: DrainRate::per_second(0.5).unwrap(), activation: activation(6) }),
+        skipped: Some(activation(7)),
+        skipping: true,
+    };
+    let paused = EndpointStatus::Paused { since: at(78) };
+    let paused = Endpoint { version: 30, backlog, ..an_endpoint(1, "paused", paused) };
+    writes!(house, tx, endpoint::update(tx, &paused, true).await?);
+    reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(1)).await?);
+    let after = Backlog { skipping: false, held_since: None, ..backlog };
+    writes!(house, tx, endpoint::set_backlog(tx, EndpointKey(1), &after).await?);
     let renamed = Endpoint { version: 31, ..an_endpoint(4, "renamed", EndpointStatus::Deleted) };
     writes!(house, tx, endpoint::update(tx, &renamed, false).await?);
     for number in 1..=7 {
         reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(number)).await?);
     }
-    reads!(house, conn, endpoint::list(conn, TENANT, 0, 2).await?);
-    reads!(house, conn, endpoint::list(conn, TENANT, 2, 100).await?);
+    for (after, limit) in [(0, 2), (2, 100)] {
+        reads!(house, conn, {
+            let listed = endpoint::list(conn, TENANT, after, limit).await?;
+            let told: Vec<_> = listed.iter().map(|one| (one.key(), one.text_bytes(), one.url().to_owned())).collect();
+            let read = |one: endpoint::ListedEndpoint| Ok((one.status()?, one.labels()?, one.filter()?, one.read()?));
+            (told, listed.into_iter().map(read).collect::<super::Result<Vec<_>>>()?)
+        });
+    }
     reads!(house, conn, endpoint::load(conn, 0, 100).await?);
     for cfg in [0, 12, 29, 30, 31] {
         reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, EndpointKey(0), 100).await?);
     }
     reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, EndpointKey(1), 2).await?);
 
-    let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0 };
+    let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0, warning: None };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), failing).await?);
-    let again = Health { generation: 2, failing_since: at(6), dead_in_row: 7 };
+    let warning = Some(Warning { reason: DisableReason::DeadInARow, at: at(9) });
+    let again = Health { generation: 2, failing_since: at(6), dead_in_row: 7, warning };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), again).await?);
     writes!(house, tx, health::set_failing(tx, EndpointKey(2), failing).await?);
     writes!(house, tx, health::clear(tx, EndpointKey(2)).await?);
@@ -194,4 +219,33 @@ async fn catalogue(house: &mut House) {
         writes!(house, tx, event_type::delete(tx, TENANT, name).await?);
     }
     reads!(house, conn, event_type::size(conn, TENANT).await?);
+}
+
+async fn requests(house: &mut House) {
+    let key = |tenant, id: &str| RequestKey { tenant, id: id.to_owned() };
+    let taken = [(TENANT, "a", 10), (TENANT, "A", 20), (OTHER, "a", 30), (TENANT, "a", 40), (TENANT, "b", 40)];
+    for (tenant, id, now) in taken {
+        let (keyring, request) = (house.shared.keyring.clone(), key(tenant, id));
+        // The second "a" of the tenant's comes too early; the third, below, does not.
+        writes!(house, tx, {
+            let free = request::claim(tx, &request, &[now], at(now.into()), at(9)).await?;
+            if free {
+                request::answer(tx, &keyring, &request, &[now; 3]).await?;
+            }
+            free
+        });
+    }
+    let again = key(TENANT, "a");
+    writes!(house, tx, request::claim(tx, &again, b"again", at(50), at(10)).await?);
+    let keyring = house.shared.keyring.clone();
+    writes!(house, tx, request::answer(tx, &keyring, &key(TENANT, "a"), b"").await?);
+    for (tenant, id, expired) in
+        [(TENANT, "a", 49), (TENANT, "a", 50), (TENANT, "A", 0), (OTHER, "a", 0), (OTHER, "b", 0)]
+    {
+        let (keyring, request) = (house.shared.keyring.clone(), key(tenant, id));
+        reads!(house, conn, request::find(conn, &keyring, &request, at(expired)).await?);
+    }
+    writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
+    writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
+    writes!(house, tx, request::delete_expired(tx, at(50), 2).await?);
 }

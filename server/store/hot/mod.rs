@@ -17,5 +17,5 @@ pub use self::{
     end::{Handoff, TurnEnd},
     overdue::Overdue,
     publish::{DeliveryInsert, EventInsert},
-    settle::{Settled, Settlement},
+    settle::{Ending, Settled, Settlement},
 };

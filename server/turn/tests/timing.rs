@@ -72,9 +72,9 @@ async fn activation_does_not_send_what_is_scheduled_early() {
     let done = fixture.publish(vec![scheduled(at), event(None, "{}")]).await;
     fixture.settle(&done.jobs[0], failed(Decision::RetryAt(at))).await;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     fixture.claim().await;
-    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     let claimed = fixture.claim().await;
     assert_eq!(claimed.jobs.iter().map(|job| job.key).collect::<Vec<_>>(), [done.jobs[0].key]);
     assert_eq!(fixture.claim().await.next_due, Some(at));
@@ -146,12 +146,12 @@ async fn what_was_held_beyond_its_end_is_dead_after_the_activation() {
     let endpoint = fixture.endpoint(policy(3, 8)).await;
     let configurator = Configurator::new(fixture.shared.clone());
     let jobs = fixture.publish(vec![expiring(fixture.now().plus(MINUTE))]).await.jobs;
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     fixture.settle(&jobs[0], None).await;
     fixture.shared.clock.advance(MINUTE);
     assert!(fixture.claim().await.jobs.is_empty());
     assert_eq!(fixture.row(jobs[0].key).await.state, DeliveryState::Pending, "held");
-    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     assert!(fixture.claim().await.jobs.is_empty());
     let row = fixture.row(jobs[0].key).await;
     assert_eq!((row.state, row.kind), (DeliveryState::Dead, Some(FailureKind::Expired)));

@@ -10,6 +10,7 @@ const ROWS: i64 = 20_000;
 
 /// Runs the statements of a turn's parts once, so that they are prepared.
 async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
+    let shared_ = shared.clone();
     let unit = shared.db.write(move |tx| {
         Box::pin(async move {
             let key = |event| DeliveryKey { event: EventKey(event), endpoint: EndpointKey(1) };
@@ -24,12 +25,16 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
             store::hot::settle_delivered(tx, owner, NOW, &[(settlement, "ok".into())]).await?;
             let retried = store::Settlement { key: key(2), to: DeliveryState::Pending, ..settlement };
             store::hot::settle_others(tx, owner, NOW, &[retried]).await?;
-            store::hot::end_pending(tx, EndpointKey(1), DeliveryState::Dead, None, NOW, 1).await?;
+            let ending = store::Ending::all(DeliveryState::Dead);
+            store::hot::end_pending(tx, EndpointKey(1), &ending, NOW, 1).await?;
+            store::endpoint::set_backlog(tx, EndpointKey(1), &Default::default()).await?;
             store::lane::adopt_due(tx, owner, NOW, 2).await?;
             store::lane::next_due(tx.conn()).await?;
             store::lane::earliest_work(tx.conn(), EndpointKey(1)).await?;
             store::lane::lower(tx, &[store::LaneRow { endpoint: EndpointKey(1), next_at: NOW }]).await?;
             store::lease::due(tx.conn(), EndpointKey(1), NOW, 8).await?;
+            store::backlog::due_after(tx.conn(), EndpointKey(1), NOW, NOW, 8).await?;
+            store::backlog::earliest_after(tx.conn(), EndpointKey(1), NOW).await?;
             store::lease::claim(tx, owner, NOW, NOW, &[key(3)]).await?;
             store::hot::end_overdue(tx, NOW, &[key(4)]).await?;
             let range = store::EndpointRange { event: EventKey(1), after: EndpointKey(0), last: EndpointKey(9) };
@@ -45,6 +50,11 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
             store::attempt::was_begun(tx.conn(), key(1), 1).await?;
             store::meta::next_key(tx, "event").await?;
             store::delivery::get(tx.conn(), TENANT, key(1)).await?;
+            let request = store::RequestKey { tenant: TENANT, id: "x".to_owned() };
+            store::request::claim(tx, &request, b"", NOW, NOW).await?;
+            store::request::find(tx.conn(), &shared_.keyring, &request, NOW).await?;
+            store::request::answer(tx, &shared_.keyring, &request, b"").await?;
+            store::request::delete_expired(tx, NOW, 2).await?;
             Ok(())
         })
     });
@@ -87,8 +97,13 @@ fn assert_frugal(plans: &[(String, String)]) {
         &found.unwrap_or_else(|| panic!("{part} was not prepared")).1
     };
     assert!(plan_of("SKIP LOCKED").contains("Index Scan using lane_due"));
-    assert!(plan_of("ORDER BY d.ready_at").contains(" Scan using delivery_ready"));
-    assert!(!plan_of("ORDER BY d.ready_at").contains("Sort"));
+    for lane in ["d.ready_at <= $2", "d.ready_at > $2"] {
+        assert!(plan_of(lane).contains(" Scan using delivery_ready"), "{}", plan_of(lane));
+        assert!(!plan_of(lane).contains("Sort"), "{}", plan_of(lane));
+    }
+    // What is ended is sorted by key, but only as much of it as one turn ends.
+    assert!(plan_of("updated < $7").contains("Index Scan using delivery_ready"), "{}", plan_of("updated < $7"));
+    assert!(plan_of("DELETE FROM request").contains("Index Scan using request_created"));
     for settling in ["uncounted", "ELSE v.response END", "attempt = delivery.attempt + 1"] {
         assert!(plan_of(settling).contains("Index Scan using delivery_"), "{}", plan_of(settling));
     }
@@ -108,7 +123,8 @@ async fn no_statement_of_a_turn_reads_a_whole_table() {
              INSERT INTO event SELECT n, 1, 'e' || n, 1, n, n, 1, 1, 0, 1, '', '', '{{}}' FROM generate_series(1, {ROWS}) n; \
              INSERT INTO delivery (event, endpoint, state, owner, attempt, base, ready_at, updated) \
              SELECT n, n % 100, 1, 0, 0, 0, n, n FROM generate_series(1, {ROWS}) n; \
-             INSERT INTO lane SELECT n, n FROM generate_series(1, {ROWS}) n; ANALYZE"
+             INSERT INTO lane SELECT n, n FROM generate_series(1, {ROWS}) n; \
+             INSERT INTO request SELECT 1, 'r' || n, '', n, '' FROM generate_series(1, {ROWS}) n; ANALYZE"
         ))
         .await;
     run_hot_statements(&shared, shared.incarnation).await;
