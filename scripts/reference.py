@@ -17,7 +17,9 @@ COLUMNS_MAX = 120
 FILE_MESSAGES, FILE_ENUMS, FILE_SERVICES, FILE_SYNTAX = 4, 5, 6, 12
 MESSAGE_FIELDS, MESSAGE_NESTED, MESSAGE_ENUMS, MESSAGE_ONEOFS = 2, 3, 4, 8
 MEMBERS = 2
+# Where the types of others are described.
 WELL_KNOWN = "https://protobuf.dev/reference/protobuf/google.protobuf/#"
+GOOGLE_RPC = "https://github.com/googleapis/googleapis/blob/master/google/rpc/"
 # What would begin a list, a heading or a quotation if it came to stand at the beginning of a line.
 BEGINS_BLOCK = re.compile(r"([-+*>=~]|#+|\d+[.)])\S*$")
 HEAD = """\
@@ -40,7 +42,7 @@ def image(log):
 
 
 def render(descriptors):
-    """The reference as Markdown. Raises Failed where a comment is missing, or two headings would share one anchor."""
+    """The reference as Markdown. Raises Failed where a comment is missing, a link has no heading, or has two."""
     files = [File(each) for each in descriptors["file"] if not each["name"].startswith("google/")]
     # Services first: they are what a reader looks for. Files stay in the order of their names.
     files.sort(key=lambda file: file.name)
@@ -51,6 +53,9 @@ def render(descriptors):
     twice = sorted({each for each in anchors if anchors.count(each) > 1})
     if twice:
         raise Failed(f"{DOCUMENT} would have several headings of the name {', '.join(twice)}")
+    nowhere = sorted(set(re.findall(r"\]\(#([^)]*)\)", text)) - set(anchors))
+    if nowhere:
+        raise Failed(f"{DOCUMENT} would have links to nowhere: {', '.join(nowhere)}")
     return text
 
 
@@ -164,10 +169,12 @@ def field_type(field, map_entries):
 
 def type_link(full_name):
     """A link to a type, by its full name with a dot before it: `.tidings.v1.Endpoint`."""
-    google = full_name.removeprefix(".google.protobuf.")
-    if google != full_name:
-        return f"[{google}]({WELL_KNOWN}{google.lower()})"
-    return link(re.sub(r"^\.([a-z0-9_]+\.)*", "", full_name))
+    package, name = re.fullmatch(r"\.((?:[a-z0-9_]+\.)*)(.+)", full_name).groups()
+    if package == "google.protobuf.":
+        return f"[{name}]({WELL_KNOWN}{name.lower()})"
+    if package == "google.rpc.":
+        return f"[{package}{name}]({GOOGLE_RPC}{name.lower()}.proto)"
+    return link(name)
 
 
 def link(heading):
