@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".tidings.v1.Event.payload")
         .bytes(".tidings.v1.Attempt.response_body")
+        // Sorted, so that a message has one encoding: requests are compared by it, and answers are repeated by it.
+        .btree_map(".")
         .build_transport(false)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -148,6 +148,7 @@ pub(crate) fn settings() -> EndpointSettings {
     EndpointSettings {
         display_name: "name".to_owned(),
         description: String::new(),
+        labels: std::collections::BTreeMap::new(),
         url: "https://example.com/hook".parse().unwrap(),
         filter: TypeFilter::default(),
         style: Style::default(),

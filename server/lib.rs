@@ -25,6 +25,7 @@ pub mod proto;
 pub mod publish;
 pub mod receiver;
 pub mod redrive;
+pub mod repeat;
 pub mod server;
 pub mod shared;
 pub mod signal;

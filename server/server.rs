@@ -16,7 +16,7 @@ use crate::{
     egress::{Egress, EgressConfig, EgressError},
     heartbeat,
     model::{Clock, UrlPolicy},
-    publish,
+    publish, repeat,
     shared::{SKEW_MAX, Shared},
     store,
     turn::{self, Checkpoints, CommitterTask, Engine},
@@ -151,6 +151,8 @@ impl Server {
         keep_up("tail", &stop, move || tail.clone().run(stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
         keep_up("drift", &stop, move || warn_of_drift(shared_.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
+        keep_up("repeats", &stop, move || repeat::erase(shared_.clone(), stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
         if shared.db.is_shared() {
             keep_up("heartbeat", &stop, move || heartbeat::beat(shared_.clone(), engine.clone(), stop_.clone()));

@@ -6,6 +6,7 @@ use super::{
     WebhookApi,
     endpoints::unreported,
     error::{Error, Resource},
+    idempotent::Once,
     listing::{Page, Query},
     page::{List, Place, Scope, read_size},
     violation::Violations,
@@ -23,7 +24,7 @@ use crate::{
 impl WebhookApi {
     pub(super) async fn get_delivery(&self, request: GetDeliveryRequest) -> Result<GetDeliveryResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.delivery_key(&request.delivery_id)?;
+        let key = self.delivery_key(&request.delivery_id, Violations::default())?;
         let read = self.shared.db.read(move |conn| Box::pin(store::delivery::get(conn, tenant.key, key)));
         let row = read.await?.ok_or(Error::NotFound(Resource::Delivery))?;
         let shown = row.shown(self.shared.routes.status(key.endpoint));
@@ -62,25 +63,32 @@ impl WebhookApi {
         })
     }
 
-    pub(super) async fn retry_delivery(&self, request: RetryDeliveryRequest) -> Result<RetryDeliveryResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.delivery_key(&request.delivery_id)?;
-        let delivery = redrive::retry(&self.shared, tenant.key, key).await?;
-        Ok(RetryDeliveryResponse { delivery: Some(self.show_delivery(&tenant, &delivery)) })
+    pub(super) async fn retry_delivery(
+        &self,
+        request: RetryDeliveryRequest,
+        once: Once<RetryDeliveryRequest>,
+    ) -> Result<RetryDeliveryResponse, Error> {
+        let key = self.delivery_key(&request.delivery_id, once.violations())?;
+        let call = once.call(|api, tenant, delivery| RetryDeliveryResponse {
+            delivery: Some(api.show_delivery(tenant, &delivery)),
+        })?;
+        Ok(redrive::retry(&self.shared, call, key).await?)
     }
 
     pub(super) async fn cancel_delivery(
         &self,
         request: CancelDeliveryRequest,
+        once: Once<CancelDeliveryRequest>,
     ) -> Result<CancelDeliveryResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.delivery_key(&request.delivery_id)?;
-        let (cancelled, delivery) = redrive::cancel(&self.shared, tenant.key, key).await?;
-        let result = match cancelled {
-            Cancelled::Now => CancelResult::Cancelled,
-            Cancelled::WithAttempt => CancelResult::CancelRequested,
-        };
-        Ok(CancelDeliveryResponse { result: result as i32, delivery: Some(self.show_delivery(&tenant, &delivery)) })
+        let key = self.delivery_key(&request.delivery_id, once.violations())?;
+        let call = once.call(|api, tenant, (cancelled, delivery)| {
+            let result = match cancelled {
+                Cancelled::Now => CancelResult::Cancelled,
+                Cancelled::WithAttempt => CancelResult::CancelRequested,
+            };
+            CancelDeliveryResponse { result: result as i32, delivery: Some(api.show_delivery(tenant, &delivery)) }
+        })?;
+        Ok(redrive::cancel(&self.shared, call, key).await?)
     }
 
     /// Reads the field `delivery_id`.
@@ -92,9 +100,8 @@ impl WebhookApi {
         violations.take("delivery_id", self.shared.ids.parse_delivery(id).map_err(|error| error.to_string()))
     }
 
-    /// Reads the field `delivery_id` of a request that can have nothing else wrong.
-    fn delivery_key(&self, id: &str) -> Result<DeliveryKey, Error> {
-        let mut violations = Violations::default();
+    /// Reads the field `delivery_id` of a request that can have nothing else wrong than `violations`.
+    fn delivery_key(&self, id: &str, mut violations: Violations) -> Result<DeliveryKey, Error> {
         let key = self.read_delivery_id(id, &mut violations);
         violations.check()?;
         key.ok_or_else(unreported)

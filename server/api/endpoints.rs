@@ -1,9 +1,13 @@
 //! Endpoints: create, get, list, update, delete, disable, activate, ping.
 
+use prost::Message as _;
+
 use super::{
     WebhookApi, attempts,
+    endpoint_listing::{EndpointFilter, Query},
     error::{Error, Resource},
     header::take_headers,
+    idempotent::Once,
     imports::Imports,
     mask::EndpointMask,
     page::{List, Place, Scope, read_size},
@@ -13,7 +17,7 @@ use super::{
 };
 use crate::{
     configure::NewEndpoint,
-    model::{Endpoint, EndpointKey, EndpointStatus, TenantKey},
+    model::{Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey},
     proto::{
         ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
         DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse,
@@ -27,10 +31,10 @@ impl WebhookApi {
     pub(super) async fn create_endpoint(
         &self,
         mut request: CreateEndpointRequest,
+        once: Once<CreateEndpointRequest>,
     ) -> Result<CreateEndpointResponse, Error> {
         let given = Imports::take(request.secret.take(), &mut request.secrets);
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let Some(endpoint) = &mut request.endpoint else {
             violations.add("endpoint", "is required");
             return Err(Error::Invalid(violations));
@@ -43,17 +47,17 @@ impl WebhookApi {
         let Some((settings, headers)) = settings else { return Err(unreported()) };
 
         let new = NewEndpoint { settings, disabled: request.disabled, secrets, headers };
-        let (endpoint, issued) = self.configurator.create_endpoint(tenant.key, new).await?;
-        Ok(CreateEndpointResponse {
-            endpoint: Some(self.show_endpoint(&tenant, &endpoint)),
+        let call = once.call(|api, tenant, (endpoint, issued): (Endpoint, Vec<Secret>)| CreateEndpointResponse {
+            endpoint: Some(api.show_endpoint(tenant, &endpoint)),
             secret: issued.first().map(shown_text).unwrap_or_default(),
-            issued_secrets: issued.iter().map(|secret| self.issue(secret)).collect(),
-        })
+            issued_secrets: issued.iter().map(|secret| api.issue(secret)).collect(),
+        })?;
+        Ok(self.configurator.create_endpoint(call, new).await?)
     }
 
     pub(super) async fn get_endpoint(&self, request: GetEndpointRequest) -> Result<GetEndpointResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
+        let key = self.endpoint_key(&request.endpoint_id, Violations::default())?;
         let endpoint = self.stored_endpoint(tenant.key, key).await?;
         Ok(GetEndpointResponse { endpoint: Some(self.show_endpoint(&tenant, &endpoint)) })
     }
@@ -62,29 +66,29 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let size = read_size(request.page_size, &mut violations);
-        let scope = Scope { key: &self.shared.keys.tokens, list: List::Endpoints, tenant: tenant.key, filter: &[] };
+        let filter = EndpointFilter::read(request.filter.as_ref(), &mut violations);
+        let filter_bytes = request.filter.unwrap_or_default().encode_to_vec();
+        let scope =
+            Scope { key: &self.shared.keys.tokens, list: List::Endpoints, tenant: tenant.key, filter: &filter_bytes };
         let Place(after, _) = scope.read(&request.page_token, &mut violations).unwrap_or_default();
         violations.check()?;
 
-        let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
-        let list = self.shared.db.read(move |conn| Box::pin(store::endpoint::list(conn, tenant.key, after, limit)));
-        let mut endpoints = list.await?;
-        let more = endpoints.len() > size;
-        endpoints.truncate(size);
-        let last = endpoints.last().filter(|_| more).map(|endpoint| Place(endpoint.key.0, 0));
+        let query = Query { tenant: tenant.key, filter, after, size };
+        let read = self.shared.db.read(move |conn| Box::pin(async move { query.run(conn).await }));
+        let page = read.await?;
         Ok(ListEndpointsResponse {
-            endpoints: endpoints.iter().map(|endpoint| self.show_endpoint(&tenant, endpoint)).collect(),
-            next_page_token: last.map(|last| scope.write(last)).unwrap_or_default(),
+            endpoints: page.endpoints.iter().map(|endpoint| self.show_endpoint(&tenant, endpoint)).collect(),
+            next_page_token: page.next.map(|last| scope.write(Place(last.0, 0))).unwrap_or_default(),
         })
     }
 
     pub(super) async fn update_endpoint(
         &self,
         mut request: UpdateEndpointRequest,
+        once: Once<UpdateEndpointRequest>,
     ) -> Result<UpdateEndpointResponse, Error> {
         let imports = Imports::take(None, &mut request.secrets);
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let mask = EndpointMask::read(request.update_mask.as_ref(), &mut violations);
         let Some(mut given) = request.endpoint else {
             violations.add("endpoint", "is required");
@@ -102,47 +106,51 @@ impl WebhookApi {
         let key = key.ok_or_else(unreported)?;
 
         let expected = (!given.etag.is_empty()).then_some(given.etag);
-        let (endpoint, issued) = self.configurator.update_endpoint(tenant.key, key, expected, patch).await?;
-        Ok(UpdateEndpointResponse {
-            endpoint: Some(self.show_endpoint(&tenant, &endpoint)),
-            issued_secrets: issued.iter().map(|secret| self.issue(secret)).collect(),
-        })
+        let call = once.call(|api, tenant, (endpoint, issued): (Endpoint, Vec<Secret>)| UpdateEndpointResponse {
+            endpoint: Some(api.show_endpoint(tenant, &endpoint)),
+            issued_secrets: issued.iter().map(|secret| api.issue(secret)).collect(),
+        })?;
+        Ok(self.configurator.update_endpoint(call, key, expected, patch).await?)
     }
 
     pub(super) async fn delete_endpoint(
         &self,
         request: DeleteEndpointRequest,
+        once: Once<DeleteEndpointRequest>,
     ) -> Result<DeleteEndpointResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
+        let key = self.endpoint_key(&request.endpoint_id, once.violations())?;
         let expected = (!request.etag.is_empty()).then_some(request.etag);
-        self.configurator.delete_endpoint(tenant.key, key, expected).await?;
-        Ok(DeleteEndpointResponse {})
+        let call = once.call(|_, _, ()| DeleteEndpointResponse {})?;
+        Ok(self.configurator.delete_endpoint(call, key, expected).await?)
     }
 
     pub(super) async fn disable_endpoint(
         &self,
         request: DisableEndpointRequest,
+        once: Once<DisableEndpointRequest>,
     ) -> Result<DisableEndpointResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
-        let endpoint = self.configurator.disable_endpoint(tenant.key, key).await?;
-        Ok(DisableEndpointResponse { endpoint: Some(self.show_endpoint(&tenant, &endpoint)) })
+        let key = self.endpoint_key(&request.endpoint_id, once.violations())?;
+        let call = once.call(|api, tenant, endpoint| DisableEndpointResponse {
+            endpoint: Some(api.show_endpoint(tenant, &endpoint)),
+        })?;
+        Ok(self.configurator.disable_endpoint(call, key).await?)
     }
 
     pub(super) async fn activate_endpoint(
         &self,
         request: ActivateEndpointRequest,
+        once: Once<ActivateEndpointRequest>,
     ) -> Result<ActivateEndpointResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
-        let endpoint = self.configurator.activate_endpoint(tenant.key, key).await?;
-        Ok(ActivateEndpointResponse { endpoint: Some(self.show_endpoint(&tenant, &endpoint)) })
+        let key = self.endpoint_key(&request.endpoint_id, once.violations())?;
+        let call = once.call(|api, tenant, endpoint| ActivateEndpointResponse {
+            endpoint: Some(api.show_endpoint(tenant, &endpoint)),
+        })?;
+        Ok(self.configurator.activate_endpoint(call, key).await?)
     }
 
     pub(super) async fn ping_endpoint(&self, request: PingEndpointRequest) -> Result<PingEndpointResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
-        let key = self.endpoint_key(&request.endpoint_id)?;
+        let key = self.endpoint_key(&request.endpoint_id, Violations::default())?;
         self.stored_endpoint(tenant.key, key).await?;
         let delivery = self.publisher.ping(tenant.key, key).await?;
 
@@ -173,10 +181,11 @@ impl WebhookApi {
         violations.take(field, read)
     }
 
-    /// Reads the field `endpoint_id` of a request that can have nothing else wrong.
-    pub(super) fn endpoint_key(&self, id: &str) -> Result<EndpointKey, Error> {
-        let mut violations = Violations::default();
-        self.read_endpoint_id(id, "endpoint_id", &mut violations).ok_or(Error::Invalid(violations))
+    /// Reads the field `endpoint_id` of a request that can have nothing else wrong than `violations`.
+    pub(super) fn endpoint_key(&self, id: &str, mut violations: Violations) -> Result<EndpointKey, Error> {
+        let key = self.read_endpoint_id(id, "endpoint_id", &mut violations);
+        violations.check()?;
+        key.ok_or_else(unreported)
     }
 
     async fn stored_endpoint(&self, tenant: TenantKey, key: EndpointKey) -> Result<Endpoint, Error> {

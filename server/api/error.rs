@@ -15,7 +15,9 @@ use crate::{
     model::{EndpointStatus, ShownState},
     proto::{DeliveryState, ErrorReason},
     publish::PublishError,
-    redrive, store,
+    redrive,
+    repeat::Reused,
+    store,
     watch::WatchError,
 };
 
@@ -46,6 +48,8 @@ pub(super) enum Error {
     Publish(PublishError),
     /// A stream is not opened, or ends.
     Watch(WatchError),
+    /// The request id was used for another call.
+    Reused(Reused),
     /// Reading failed.
     Store(store::Error),
 }
@@ -98,6 +102,12 @@ impl From<WatchError> for Error {
     }
 }
 
+impl From<Reused> for Error {
+    fn from(error: Reused) -> Self {
+        Self::Reused(error)
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         Self::Store(error)
@@ -113,6 +123,7 @@ impl From<Error> for Status {
             Error::Redrive(error) => redrive_status(error),
             Error::Publish(error) => publish_status(error),
             Error::Watch(error) => watch_status(error),
+            Error::Reused(error) => reused(error),
             Error::Store(error) => store_status(&error),
         }
     }
@@ -167,6 +178,7 @@ fn configure_status(error: configure::Error) -> Status {
             );
             precondition(ErrorReason::TooManyEventTypes, "catalogue", message, None)
         }
+        configure::Error::Reused(error) => reused(error),
         configure::Error::Store(error) => store_status(&error),
     }
 }
@@ -188,6 +200,7 @@ fn redrive_status(error: redrive::Error) -> Status {
             let message = format!("the delivery's endpoint is {name}, which does not allow this call{remedy}");
             precondition(ErrorReason::EndpointState, "endpoint", message, Some(name))
         }
+        redrive::Error::Reused(error) => reused(error),
         redrive::Error::Store(error) => store_status(&error),
     }
 }
@@ -282,6 +295,14 @@ fn not_found(resource: Resource) -> Status {
     let name = resource.name();
     let metadata = HashMap::from([("resource".to_owned(), name.to_owned())]);
     Status::with_error_details(Code::NotFound, format!("no such {name}"), details(ErrorReason::NotFound, metadata))
+}
+
+fn reused(Reused: Reused) -> Status {
+    status(
+        Code::AlreadyExists,
+        ErrorReason::RequestIdReused,
+        "the request id was used within 24 h for another call, or for this one with other content; use a new id",
+    )
 }
 
 fn precondition(reason: ErrorReason, subject: &str, message: String, state: Option<&str>) -> Status {

@@ -7,12 +7,14 @@ use super::{
     convert::timestamp,
     error::{Error, Resource},
     events::check_type,
+    idempotent::Once,
     page::{List, Scope, read_size},
     settings::TEXT_BYTES_MAX,
     tenant::Tenant,
     violation::{Violations, check_text},
 };
 use crate::{
+    configure::Imported,
     model::{EventType, EventTypeSettings},
     proto::{
         self, GetEventTypeRequest, GetEventTypeResponse, ImportEventTypesRequest, ImportEventTypesResponse,
@@ -28,18 +30,20 @@ impl WebhookApi {
     pub(super) async fn import_event_types(
         &self,
         request: ImportEventTypesRequest,
+        once: Once<ImportEventTypesRequest>,
     ) -> Result<ImportEventTypesResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let types = read_event_types(request.event_types, &mut violations);
         violations.check()?;
-        let imported = self.configurator.import_event_types(tenant.key, types).await?;
-        let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
-        Ok(ImportEventTypesResponse {
-            created_count: count(imported.created),
-            updated_count: count(imported.updated),
-            unchanged_count: count(imported.unchanged),
-        })
+        let call = once.call(|_, _, imported: Imported| {
+            let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
+            ImportEventTypesResponse {
+                created_count: count(imported.created),
+                updated_count: count(imported.updated),
+                unchanged_count: count(imported.unchanged),
+            }
+        })?;
+        Ok(self.configurator.import_event_types(call, types).await?)
     }
 
     pub(super) async fn get_event_type(&self, request: GetEventTypeRequest) -> Result<GetEventTypeResponse, Error> {

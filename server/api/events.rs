@@ -1,9 +1,6 @@
 //! Events: publish, and get with what became of it at every endpoint.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Limits, WebhookApi,
@@ -11,7 +8,8 @@ use super::{
     endpoints::unreported,
     error::{Error, Resource},
     json,
-    violation::{Violations, check_text, echo},
+    labels::check_labels,
+    violation::{Violations, echo},
 };
 use crate::{
     model::{
@@ -26,9 +24,6 @@ use crate::{
 
 const ID_BYTES_MAX: usize = 128;
 const CONTENT_TYPE_BYTES_MAX: usize = 255;
-const LABELS_MAX: usize = 64;
-const LABEL_KEY_BYTES_MAX: usize = 128;
-const LABEL_VALUE_BYTES_MAX: usize = 1_024;
 /// Routes that GetEvent returns at most.
 const ROUTES_MAX: i64 = 1_000;
 
@@ -108,7 +103,7 @@ fn read_event(tenant: TenantKey, event: proto::Event, limits: Limits, violations
     violations.take("event.type", check_type(&event.r#type));
     violations.take("event.content_type", check_content_type(&event.content_type));
     violations.take("event.payload", check_payload(&event.payload, &event.content_type, limits));
-    let labels = read_labels(event.labels, violations);
+    check_labels(&event.labels, "event.labels", violations);
     let time = event.event_time.as_ref().map(read_timestamp).transpose();
     let time = violations.take("event.event_time", time)?;
     Some(NewEvent {
@@ -118,12 +113,12 @@ fn read_event(tenant: TenantKey, event: proto::Event, limits: Limits, violations
         content_type: (!event.content_type.is_empty()).then(|| Arc::from(event.content_type)),
         payload: event.payload,
         time,
-        labels,
+        labels: event.labels,
     })
 }
 
-/// What is wrong with an event's id, which may be its publisher's own.
-fn check_id(id: &str) -> Result<(), String> {
+/// What is wrong with an id that callers choose: an event's, or a request's.
+pub(super) fn check_id(id: &str) -> Result<(), String> {
     let rule = format!("must be 1 to {ID_BYTES_MAX} characters of A-Z, a-z, 0-9, `_` and `-`");
     if id.is_empty() || id.len() > ID_BYTES_MAX {
         return Err(format!("{rule}; it has {} bytes", id.len()));
@@ -181,22 +176,4 @@ fn check_payload(payload: &[u8], content_type: &str, limits: Limits) -> Result<(
     }
     let content_type = if content_type.is_empty() { DEFAULT_CONTENT_TYPE } else { content_type };
     if is_json_media_type(content_type) { json::check(payload) } else { Ok(()) }
-}
-
-fn read_labels(labels: HashMap<String, String>, violations: &mut Violations) -> BTreeMap<String, String> {
-    if labels.len() > LABELS_MAX {
-        violations.add("event.labels", format!("must have at most {LABELS_MAX} entries; it has {}", labels.len()));
-    }
-    // Sorted, so that the same request is refused in the same words.
-    let labels: BTreeMap<String, String> = labels.into_iter().collect();
-    for (key, value) in labels.iter().take(LABELS_MAX) {
-        let field = format!("event.labels[\"{}\"]", echo(key));
-        if key.is_empty() {
-            violations.add(field.as_str(), format!("has an empty key; keys have 1 to {LABEL_KEY_BYTES_MAX} bytes"));
-        }
-        let problem = check_text(key, LABEL_KEY_BYTES_MAX).map_err(|problem| format!("has a key that {problem}"));
-        violations.take(&field, problem);
-        violations.take(&field, check_text(value, LABEL_VALUE_BYTES_MAX));
-    }
-    labels
 }

@@ -25,6 +25,7 @@ const FIELD: &str = "update_mask";
 pub(super) struct EndpointMask {
     pub(super) display_name: bool,
     pub(super) description: bool,
+    pub(super) labels: bool,
     pub(super) url: bool,
     pub(super) event_types: bool,
     pub(super) style: bool,
@@ -56,6 +57,7 @@ impl EndpointMask {
         match path {
             "display_name" => self.display_name = true,
             "description" => self.description = true,
+            "labels" => self.labels = true,
             "url" => self.url = true,
             "event_types" => self.event_types = true,
             "style" => self.style = true,
@@ -74,9 +76,9 @@ impl EndpointMask {
             }
             unknown => {
                 return Err(format!(
-                    "`{}` is not among `display_name`, `description`, `url`, `event_types`, `style`, `headers`, \
-                     `policy`, `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, \
-                     `policy.disable_after_dead`",
+                    "`{}` is not among `display_name`, `description`, `labels`, `url`, `event_types`, `style`, \
+                     `headers`, `policy`, `policy.retry`, `policy.timeout`, `policy.max_in_flight`, \
+                     `policy.hold_duration`, `policy.disable_after_dead`",
                     echo(unknown)
                 ));
             }

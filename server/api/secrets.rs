@@ -9,13 +9,14 @@ use super::{
     convert::{read_duration_in, read_timestamp, timestamp},
     endpoints::unreported,
     error::{Error, Resource},
+    idempotent::Once,
     imports::read_secret,
     page::{List, Place, Scope, read_size},
     violation::Violations,
 };
 use crate::{
     configure::{OVERLAP_DEFAULT, OVERLAP_MAX, Rotation, Takeover},
-    model::{Begin, EndpointKey, EndpointScheme, EndpointStatus, Secret, SecretKey, TenantKey, Timestamp},
+    model::{self, Begin, EndpointKey, EndpointScheme, EndpointStatus, Secret, SecretKey, Style, TenantKey, Timestamp},
     proto::{
         self, ActivateEndpointSecretRequest, ActivateEndpointSecretResponse, ListEndpointSecretsRequest,
         ListEndpointSecretsResponse, RevokeEndpointSecretRequest, RevokeEndpointSecretResponse,
@@ -32,15 +33,15 @@ impl WebhookApi {
     pub(super) async fn rotate_endpoint_secret(
         &self,
         mut request: RotateEndpointSecretRequest,
+        once: Once<RotateEndpointSecretRequest>,
     ) -> Result<RotateEndpointSecretResponse, Error> {
         let given = request.secret.take().map(Zeroizing::new);
-        let tenant = self.tenant(&request.tenant_id)?;
-        let mut violations = Violations::default();
+        let mut violations = once.violations();
         let key = self.read_endpoint_id(&request.endpoint_id, "endpoint_id", &mut violations);
         let overlap = read_overlap(request.overlap.as_ref(), &mut violations);
         let activate = read_activate(request.activate_time.as_ref(), self.shared.clock.now(), &mut violations);
         let Some(key) = key else { return Err(Error::Invalid(violations)) };
-        let entry = self.configured(tenant.key, key)?;
+        let entry = self.configured(once.tenant.key, key)?;
         let scheme = chosen_scheme(&entry, &request.scheme, &mut violations);
         let rotation = scheme.and_then(|scheme| {
             let takeover = takeover(scheme, overlap, activate, &mut violations);
@@ -54,23 +55,29 @@ impl WebhookApi {
         violations.check()?;
         let rotation = rotation.ok_or_else(unreported)?;
 
-        let secrets = self.configurator.rotate_secret(tenant.key, key, rotation).await?;
-        let new = secrets.first();
-        Ok(RotateEndpointSecretResponse {
-            secret: new.map(shown_text).unwrap_or_default(),
-            secrets: self.show_secrets(key, &secrets),
-            issued_secret: new.map(|secret| self.issue(secret)),
-        })
+        let expected = (!request.etag.is_empty()).then_some(request.etag);
+        let call = once.call(move |api, _, secrets: Vec<Secret>| {
+            let new = secrets.first();
+            RotateEndpointSecretResponse {
+                secret: new.map(shown_text).unwrap_or_default(),
+                secrets: api.show_live(key, &secrets),
+                issued_secret: new.map(|secret| api.issue(secret)),
+            }
+        })?;
+        Ok(self.configurator.rotate_secret(call, key, expected, rotation).await?)
     }
 
     pub(super) async fn activate_endpoint_secret(
         &self,
         request: ActivateEndpointSecretRequest,
+        once: Once<ActivateEndpointSecretRequest>,
     ) -> Result<ActivateEndpointSecretResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let (endpoint, secret) = self.secret_key(&request.endpoint_id, &request.secret_id)?;
-        let secrets = self.configurator.activate_secret(tenant.key, endpoint, secret).await?;
-        Ok(ActivateEndpointSecretResponse { secrets: self.show_secrets(endpoint, &secrets) })
+        let (endpoint, secret) = self.secret_key(&request.endpoint_id, &request.secret_id, once.violations())?;
+        let expected = (!request.etag.is_empty()).then_some(request.etag);
+        let call = once.call(move |api, _, secrets: Vec<Secret>| ActivateEndpointSecretResponse {
+            secrets: api.show_live(endpoint, &secrets),
+        })?;
+        Ok(self.configurator.activate_secret(call, endpoint, expected, secret).await?)
     }
 
     pub(super) async fn list_endpoint_secrets(
@@ -94,7 +101,12 @@ impl WebhookApi {
         let page: Vec<Secret> = live.by_ref().take(size).cloned().collect();
         let last = page.last().filter(|_| live.next().is_some()).map(|secret| Place(secret.key.0, 0));
         Ok(ListEndpointSecretsResponse {
-            secrets: self.show_secrets(entry.endpoint.key, &page),
+            secrets: page
+                .iter()
+                .map(|secret| {
+                    self.show_secret(secret, signs(&entry.endpoint.settings.style, &entry.secrets, secret, now))
+                })
+                .collect(),
             next_page_token: last.map(|last| scope.write(last)).unwrap_or_default(),
         })
     }
@@ -102,16 +114,23 @@ impl WebhookApi {
     pub(super) async fn revoke_endpoint_secret(
         &self,
         request: RevokeEndpointSecretRequest,
+        once: Once<RevokeEndpointSecretRequest>,
     ) -> Result<RevokeEndpointSecretResponse, Error> {
-        let tenant = self.tenant(&request.tenant_id)?;
-        let (endpoint, secret) = self.secret_key(&request.endpoint_id, &request.secret_id)?;
-        let secrets = self.configurator.revoke_secret(tenant.key, endpoint, secret).await?;
-        Ok(RevokeEndpointSecretResponse { secrets: self.show_secrets(endpoint, &secrets) })
+        let (endpoint, secret) = self.secret_key(&request.endpoint_id, &request.secret_id, once.violations())?;
+        let expected = (!request.etag.is_empty()).then_some(request.etag);
+        let call = once.call(move |api, _, secrets: Vec<Secret>| RevokeEndpointSecretResponse {
+            secrets: api.show_live(endpoint, &secrets),
+        })?;
+        Ok(self.configurator.revoke_secret(call, endpoint, expected, secret).await?)
     }
 
-    /// Reads the ids of a request that can have nothing else wrong.
-    fn secret_key(&self, endpoint: &str, secret: &str) -> Result<(EndpointKey, SecretKey), Error> {
-        let mut violations = Violations::default();
+    /// Reads the ids of a request that can have nothing else wrong than `violations`.
+    fn secret_key(
+        &self,
+        endpoint: &str,
+        secret: &str,
+        mut violations: Violations,
+    ) -> Result<(EndpointKey, SecretKey), Error> {
         let endpoint = self.read_endpoint_id(endpoint, "endpoint_id", &mut violations);
         let secret = if secret.is_empty() {
             violations.add("secret_id", "is required");
@@ -119,10 +138,8 @@ impl WebhookApi {
         } else {
             violations.take("secret_id", self.shared.ids.parse_secret(secret).map_err(|error| error.to_string()))
         };
-        match (endpoint, secret) {
-            (Some(endpoint), Some(secret)) => Ok((endpoint, secret)),
-            _ => Err(Error::Invalid(violations)),
-        }
+        violations.check()?;
+        endpoint.zip(secret).ok_or_else(unreported)
     }
 
     /// A tenant's endpoint as attempts see it, if there is one.
@@ -144,14 +161,14 @@ impl WebhookApi {
         }
     }
 
-    fn show_secrets(&self, endpoint: EndpointKey, secrets: &[Secret]) -> Vec<proto::EndpointSecret> {
+    /// All live secrets of a scheme of an endpoint's, as they are after a change of them that changes no scheme.
+    fn show_live(&self, endpoint: EndpointKey, live: &[Secret]) -> Vec<proto::EndpointSecret> {
         let now = self.shared.clock.now();
         let entry = self.shared.routes.endpoint(endpoint);
         let signs = |secret: &Secret| {
-            let signing = entry.as_ref().map(|entry| entry.signing_secrets(&secret.scheme, now)).unwrap_or_default();
-            signing.iter().any(|one| one.key == secret.key)
+            entry.as_ref().is_some_and(|entry| signs(&entry.endpoint.settings.style, live, secret, now))
         };
-        secrets.iter().map(|secret| self.show_secret(secret, signs(secret))).collect()
+        live.iter().map(|secret| self.show_secret(secret, signs(secret))).collect()
     }
 
     /// A signing secret: everything but the secret.
@@ -171,6 +188,13 @@ impl WebhookApi {
             public_key: public_key(secret),
         }
     }
+}
+
+/// Whether a secret, one of `all` that its endpoint has, signs at `now`.
+fn signs(style: &Style, all: &[Secret], secret: &Secret, now: Timestamp) -> bool {
+    let joins = style.scheme(&secret.scheme).is_some_and(|scheme| scheme.scheme().joins_signatures());
+    let own = all.iter().filter(|other| other.scheme == secret.scheme);
+    model::signing(own, joins, now).iter().any(|other| other.key == secret.key)
 }
 
 /// The text of a secret as its owner is shown it: nothing of a private key that only this server needs.

@@ -26,7 +26,7 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<CreateEndpointRequest>,
     ) -> Result<Response<CreateEndpointResponse>, Status> {
-        answer(self.create_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.create_endpoint(request, once))).await
     }
 
     async fn get_endpoint(
@@ -47,28 +47,28 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<UpdateEndpointRequest>,
     ) -> Result<Response<UpdateEndpointResponse>, Status> {
-        answer(self.update_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.update_endpoint(request, once))).await
     }
 
     async fn delete_endpoint(
         &self,
         request: Request<DeleteEndpointRequest>,
     ) -> Result<Response<DeleteEndpointResponse>, Status> {
-        answer(self.delete_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.delete_endpoint(request, once))).await
     }
 
     async fn disable_endpoint(
         &self,
         request: Request<DisableEndpointRequest>,
     ) -> Result<Response<DisableEndpointResponse>, Status> {
-        answer(self.disable_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.disable_endpoint(request, once))).await
     }
 
     async fn activate_endpoint(
         &self,
         request: Request<ActivateEndpointRequest>,
     ) -> Result<Response<ActivateEndpointResponse>, Status> {
-        answer(self.activate_endpoint(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.activate_endpoint(request, once))).await
     }
 
     async fn ping_endpoint(
@@ -82,14 +82,14 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<RotateEndpointSecretRequest>,
     ) -> Result<Response<RotateEndpointSecretResponse>, Status> {
-        answer(self.rotate_endpoint_secret(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.rotate_endpoint_secret(request, once))).await
     }
 
     async fn activate_endpoint_secret(
         &self,
         request: Request<ActivateEndpointSecretRequest>,
     ) -> Result<Response<ActivateEndpointSecretResponse>, Status> {
-        answer(self.activate_endpoint_secret(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.activate_endpoint_secret(request, once))).await
     }
 
     async fn list_endpoint_secrets(
@@ -103,14 +103,14 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<RevokeEndpointSecretRequest>,
     ) -> Result<Response<RevokeEndpointSecretResponse>, Status> {
-        answer(self.revoke_endpoint_secret(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.revoke_endpoint_secret(request, once))).await
     }
 
     async fn import_event_types(
         &self,
         request: Request<ImportEventTypesRequest>,
     ) -> Result<Response<ImportEventTypesResponse>, Status> {
-        answer(self.import_event_types(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.import_event_types(request, once))).await
     }
 
     async fn get_event_type(
@@ -163,14 +163,14 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<RetryDeliveryRequest>,
     ) -> Result<Response<RetryDeliveryResponse>, Status> {
-        answer(self.retry_delivery(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.retry_delivery(request, once))).await
     }
 
     async fn cancel_delivery(
         &self,
         request: Request<CancelDeliveryRequest>,
     ) -> Result<Response<CancelDeliveryResponse>, Status> {
-        answer(self.cancel_delivery(request.into_inner())).await
+        answer(self.once(request.into_inner(), |request, once| self.cancel_delivery(request, once))).await
     }
 
     type WatchDeliveriesStream = WatchStream;

@@ -4,6 +4,7 @@ use super::{
     WebhookApi,
     filter::read_types,
     header::{check_headers, read_new_headers},
+    labels::check_labels,
     mask::EndpointMask,
     policy::{read_dead, read_hold, read_max_in_flight, read_policy, read_retry, read_timeout},
     style::read_style,
@@ -18,6 +19,8 @@ use crate::{
 /// The longest display name and description, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 1_024;
 
+const LABELS: &str = "endpoint.labels";
+
 /// Ranges of allowed ports that a refusal names at most.
 const PORT_RANGES_SHOWN_MAX: usize = 16;
 
@@ -31,6 +34,7 @@ impl WebhookApi {
         violations: &mut Violations,
     ) -> Option<(EndpointSettings, Vec<CustomHeader>)> {
         check_texts(endpoint, violations);
+        check_labels(&endpoint.labels, LABELS, violations);
         let filter = read_types(&endpoint.event_types, "endpoint.event_types", violations);
         let policy = read_policy(endpoint.policy.as_ref(), "endpoint.policy", violations);
         let headers = read_new_headers(headers, style.as_ref(), violations);
@@ -38,6 +42,7 @@ impl WebhookApi {
         let settings = EndpointSettings {
             display_name: endpoint.display_name.clone(),
             description: endpoint.description.clone(),
+            labels: endpoint.labels.clone(),
             url: url?,
             filter,
             style: style?,
@@ -71,6 +76,10 @@ impl WebhookApi {
         EndpointPatch {
             display_name: mask.display_name.then_some(named.display_name),
             description: mask.description.then_some(named.description),
+            labels: mask.labels.then(|| {
+                check_labels(&given.labels, LABELS, violations);
+                given.labels.clone()
+            }),
             url: if mask.url { self.read_url(&given.url, violations) } else { None },
             filter: mask.event_types.then(|| read_types(&given.event_types, "endpoint.event_types", violations)),
             style: if mask.style { read_style(given.style.as_ref(), "endpoint.style", violations) } else { None },

@@ -19,10 +19,9 @@ use crate::{
 impl WebhookApi {
     /// An endpoint.
     pub(super) fn show_endpoint(&self, tenant: &Tenant, endpoint: &Endpoint) -> proto::Endpoint {
-        let (state, reason, since) = match endpoint.status {
-            EndpointStatus::Enabled => (proto::EndpointState::Enabled, None, None),
-            EndpointStatus::Disabled { reason, since } => (proto::EndpointState::Disabled, Some(reason), Some(since)),
-            EndpointStatus::Deleted => (proto::EndpointState::Unspecified, None, None),
+        let (reason, since) = match endpoint.status {
+            EndpointStatus::Disabled { reason, since } => (Some(reason), Some(since)),
+            EndpointStatus::Enabled | EndpointStatus::Deleted => (None, None),
         };
         let failing = self.shared.routes.failing(endpoint.key);
         let failing = failing.filter(|health| health.generation == endpoint.generation);
@@ -31,11 +30,12 @@ impl WebhookApi {
             tenant_id: tenant.id.clone(),
             display_name: endpoint.settings.display_name.clone(),
             description: endpoint.settings.description.clone(),
+            labels: endpoint.settings.labels.clone(),
             url: endpoint.settings.url.to_string(),
             event_types: endpoint.settings.filter.patterns().to_vec(),
             policy: Some(write_policy(&endpoint.settings.policy)),
             effective_policy: Some(write_effective_policy(&endpoint.settings)),
-            state: state as i32,
+            state: endpoint_state(endpoint.status) as i32,
             disable_reason: disable_reason(reason) as i32,
             disable_time: since.map(timestamp),
             failing_since_time: failing.map(|health| timestamp(health.failing_since)),
@@ -56,7 +56,7 @@ impl WebhookApi {
             payload: event.content.payload,
             content_type: event.content.content_type.to_string(),
             event_time: Some(timestamp(event.content.time)),
-            labels: event.labels.into_iter().collect(),
+            labels: event.labels,
             create_time: Some(timestamp(event.content.created)),
         }
     }
@@ -109,6 +109,15 @@ impl WebhookApi {
 /// A header of an endpoint's own: its name alone, for the value may be a credential.
 fn show_header(name: &str) -> proto::EndpointHeader {
     proto::EndpointHeader { name: name.to_owned(), value: None }
+}
+
+/// A status as the protocol has it; of what is deleted nothing is shown.
+pub(super) fn endpoint_state(status: EndpointStatus) -> proto::EndpointState {
+    match status {
+        EndpointStatus::Enabled => proto::EndpointState::Enabled,
+        EndpointStatus::Disabled { .. } => proto::EndpointState::Disabled,
+        EndpointStatus::Deleted => proto::EndpointState::Unspecified,
+    }
 }
 
 fn count(number: u32) -> i32 {

@@ -2,7 +2,8 @@
 
 use super::{Configurator, Error};
 use crate::{
-    model::{EventTypeSettings, TenantKey},
+    model::EventTypeSettings,
+    repeat::Call,
     store::{self, Upserted},
 };
 
@@ -24,14 +25,15 @@ impl Configurator {
     /// Adds `types`, no two of one name, to a tenant's catalogue, and describes those anew that it has. Removes nothing.
     ///
     /// # Errors
-    /// [`Error::TooManyEventTypes`], [`Error::Store`].
-    pub async fn import_event_types(
+    /// [`Error::TooManyEventTypes`], [`Error::Reused`], [`Error::Store`].
+    pub async fn import_event_types<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<Imported, R>>,
         types: Vec<EventTypeSettings>,
-    ) -> Result<Imported, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let now = shared.clock.now();
                 let Upserted { created, updated } = store::event_type::upsert(tx, tenant, now, &types).await?;
@@ -39,8 +41,10 @@ impl Configurator {
                 if count > EVENT_TYPES_MAX {
                     return Err(Error::TooManyEventTypes { count });
                 }
+                let imported = Imported { created, updated, unchanged: types.len() - created - updated };
+                let answer = answer.with(tx, imported).await?;
                 tx.commit().await?;
-                Ok(Imported { created, updated, unchanged: types.len() - created - updated })
+                Ok(answer)
             })
         });
         unit.await

@@ -1,9 +1,9 @@
 //! Creating, updating and deleting endpoints.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Configurator, Error, commit, disabled_on_request, entry, etag,
+    Configurator, Error, check_etag, commit, disabled_on_request, entry,
     header::{self, HeaderPatch},
     live,
     scheme::{self, NewSecret, Owner},
@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     model::{
-        CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style, TenantKey,
+        CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style,
         TransitionKind, TypeFilter,
     },
     publish::EndpointEntry,
+    repeat::Call,
     store,
 };
 
@@ -38,6 +39,8 @@ pub struct EndpointPatch {
     pub display_name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
+    /// All of its labels.
+    pub labels: Option<BTreeMap<String, String>>,
     /// Where to POST.
     pub url: Option<url::Url>,
     /// Which event types it wants.
@@ -63,10 +66,11 @@ pub struct EndpointPatch {
 impl EndpointPatch {
     /// Changes the settings; what else there is to change is given back.
     fn apply(self, settings: &mut EndpointSettings) -> (Vec<NewSecret>, Option<Vec<HeaderPatch>>) {
-        let Self { display_name, description, url, filter, style, secrets, headers, .. } = self;
+        let Self { display_name, description, labels, url, filter, style, secrets, headers, .. } = self;
         let Self { retry, timeout, max_in_flight, hold_duration, disable_after_dead, .. } = self;
         set(&mut settings.display_name, display_name);
         set(&mut settings.description, description);
+        set(&mut settings.labels, labels);
         set(&mut settings.url, url);
         set(&mut settings.filter, filter);
         set(&mut settings.style, style);
@@ -89,10 +93,15 @@ impl Configurator {
     /// Creates an endpoint, and returns it and the first secret of each of its schemes, in their order.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Store`].
-    pub async fn create_endpoint(&self, tenant: TenantKey, new: NewEndpoint) -> Result<(Endpoint, Vec<Secret>), Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    /// [`Error::Refused`], [`Error::Reused`], [`Error::Store`].
+    pub async fn create_endpoint<R: Send + Sync + 'static>(
+        &self,
+        call: impl Into<Call<(Endpoint, Vec<Secret>), R>>,
+        new: NewEndpoint,
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let now = shared.clock.now();
                 let endpoint = Endpoint {
@@ -111,32 +120,32 @@ impl Configurator {
                 let issued = scheme::settle(tx, &shared, owner, style, &[], &new.secrets).await?;
                 store::header::replace(tx, &shared.keyring, tenant, endpoint.key, &new.headers).await?;
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
+                let answer = answer.with(tx, (endpoint, issued)).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointCreated).await?;
-                Ok((endpoint, issued))
+                Ok(answer)
             })
         });
         unit.await
     }
 
     /// Changes what `patch` names of an endpoint, and returns it as it is then and the secrets that schemes got by the change.
-    /// With `expected` the endpoint's present [`etag`] must be that.
+    /// With `expected` the endpoint's present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`], [`Error::Store`].
-    pub async fn update_endpoint(
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`], [`Error::Reused`], [`Error::Store`].
+    pub async fn update_endpoint<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<(Endpoint, Vec<Secret>), R>>,
         key: EndpointKey,
         expected: Option<String>,
         patch: EndpointPatch,
-    ) -> Result<(Endpoint, Vec<Secret>), Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
-                if expected.is_some_and(|expected| expected != etag(&shared.keys, &endpoint)) {
-                    return Err(Error::Conflict);
-                }
+                check_etag(&shared, &endpoint, expected)?;
                 let before = endpoint.settings.clone();
                 let (imported, headers) = patch.apply(&mut endpoint.settings);
                 endpoint.updated = shared.clock.now();
@@ -172,32 +181,32 @@ impl Configurator {
                 }
                 store::secret::delete_expired(tx, key, endpoint.updated).await?;
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
+                let answer = answer.with(tx, (endpoint, issued)).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointUpdated).await?;
                 shared.wake.now();
-                Ok((endpoint, issued))
+                Ok(answer)
             })
         });
         unit.await
     }
 
     /// Deletes an endpoint: its secrets are erased, and its row stays as a tombstone while deliveries refer to it. The
-    /// dispatcher cancels what is pending. With `expected` the endpoint's present [`etag`] must be that.
+    /// dispatcher cancels what is pending. With `expected` the endpoint's present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Store`].
-    pub async fn delete_endpoint(
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Reused`], [`Error::Store`].
+    pub async fn delete_endpoint<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<(), R>>,
         key: EndpointKey,
         expected: Option<String>,
-    ) -> Result<(), Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
-                if expected.is_some_and(|expected| expected != etag(&shared.keys, &endpoint)) {
-                    return Err(Error::Conflict);
-                }
+                check_etag(&shared, &endpoint, expected)?;
                 endpoint.status = EndpointStatus::Deleted;
                 endpoint.version = store::meta::raise_cfg(tx).await?;
                 endpoint.updated = shared.clock.now();
@@ -207,10 +216,11 @@ impl Configurator {
                 store::health::clear(tx, key).await?;
                 store::lane::wake(tx, key, endpoint.updated).await?;
                 let entry = EndpointEntry { endpoint, secrets: Vec::new(), headers: Vec::new() };
+                let answer = answer.with(tx, ()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointDeleted).await?;
                 shared.routes.set_failing(key, None);
                 shared.wake.now();
-                Ok(())
+                Ok(answer)
             })
         });
         unit.await

@@ -30,6 +30,7 @@ use crate::{
         TransitionKind,
     },
     publish::EndpointEntry,
+    repeat::{Answer, Reused},
     shared::Shared,
     store::{self, Tx},
 };
@@ -67,6 +68,9 @@ pub enum Error {
         /// So many it would hold.
         count: usize,
     },
+    /// The call's request id was used for another.
+    #[error(transparent)]
+    Reused(#[from] Reused),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -102,6 +106,12 @@ async fn live(tx: &mut Tx, tenant: TenantKey, key: EndpointKey) -> Result<Endpoi
     }
 }
 
+/// Whether the endpoint is still the one that the caller looked at, if it said which that was.
+fn check_etag(shared: &Shared, endpoint: &Endpoint, expected: Option<String>) -> Result<(), Error> {
+    let conflicts = expected.is_some_and(|expected| expected != etag(&shared.keys, endpoint));
+    if conflicts { Err(Error::Conflict) } else { Ok(()) }
+}
+
 /// The secrets of one endpoint, newest first, expired ones included.
 async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<Secret>, Error> {
     let loaded = store::secret::load(tx.conn(), &shared.keyring, key, key).await?;
@@ -115,15 +125,16 @@ async fn entry(tx: &mut Tx, shared: &Shared, endpoint: Endpoint) -> Result<Endpo
     Ok(EndpointEntry { endpoint, secrets, headers })
 }
 
-/// Writes that an endpoint's secrets changed: attempts read them, so it is a new version of the endpoint. Returns its live
-/// secrets of `scheme`, newest first.
-async fn commit_secrets(
+/// Writes that an endpoint's secrets changed: attempts read them, so it is a new version of the endpoint. Answers with
+/// its live secrets of `scheme`, newest first.
+async fn commit_secrets<R>(
     tx: &mut Tx,
     shared: &Shared,
     mut endpoint: Endpoint,
     scheme: &str,
     kind: TransitionKind,
-) -> Result<Vec<Secret>, Error> {
+    answer: Answer<Vec<Secret>, R>,
+) -> Result<R, Error> {
     endpoint.version = store::meta::raise_cfg(tx).await?;
     endpoint.updated = shared.clock.now();
     store::endpoint::update(tx, &endpoint, false).await?;
@@ -131,8 +142,9 @@ async fn commit_secrets(
     let entry = entry(tx, shared, endpoint).await?;
     let now = entry.endpoint.updated;
     let live = entry.secrets.iter().filter(|secret| &*secret.scheme == scheme && secret.lives(now)).cloned().collect();
+    let answer = answer.with(tx, live).await?;
     commit(tx, shared, entry, kind).await?;
-    Ok(live)
+    Ok(answer)
 }
 
 /// Appends the transition, commits, and applies what was committed while the write lock is still held.

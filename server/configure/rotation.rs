@@ -5,9 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Configurator, Error, Refusal, commit_secrets, live, secrets};
+use super::{Configurator, Error, Refusal, check_etag, commit_secrets, live, secrets};
 use crate::{
-    model::{Begin, EndpointKey, Secret, SecretKey, Style, TenantKey, Timestamp, TransitionKind, signing},
+    model::{Begin, EndpointKey, Secret, SecretKey, Style, Timestamp, TransitionKind, signing},
+    repeat::Call,
     store::{self, Tx},
 };
 
@@ -44,21 +45,25 @@ pub enum Takeover {
 
 impl Configurator {
     /// Gives a scheme of an endpoint a new secret and returns the scheme's live secrets, newest first. Secrets that have
-    /// expired are erased.
+    /// expired are erased. With `expected` the endpoint's present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Refused`] if the secret is in use, [`Error::SchemeChanged`] if the takeover does not fit
-    /// the scheme, [`Error::SecretStaged`], [`Error::TooManySecrets`], [`Error::Store`].
-    pub async fn rotate_secret(
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`] if the secret is in use, [`Error::SchemeChanged`]
+    /// if the takeover does not fit the scheme, [`Error::SecretStaged`], [`Error::TooManySecrets`], [`Error::Reused`],
+    /// [`Error::Store`].
+    pub async fn rotate_secret<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<Vec<Secret>, R>>,
         key: EndpointKey,
+        expected: Option<String>,
         rotation: Rotation,
-    ) -> Result<Vec<Secret>, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let endpoint = live(tx, tenant, key).await?;
+                check_etag(&shared, &endpoint, expected)?;
                 let now = shared.clock.now();
                 check_fit(&endpoint.settings.style, &rotation)?;
                 let mut present = secrets(tx, &shared, key).await?;
@@ -77,7 +82,7 @@ impl Configurator {
                     expires: None,
                 };
                 store::secret::insert(tx, &shared.keyring, tenant, key, &secret).await?;
-                commit_secrets(tx, &shared, endpoint, &rotation.scheme, TransitionKind::SecretRotated).await
+                commit_secrets(tx, &shared, endpoint, &rotation.scheme, TransitionKind::SecretRotated, answer).await
             })
         });
         unit.await

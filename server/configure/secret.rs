@@ -1,8 +1,9 @@
 //! Activating and revoking secrets.
 
-use super::{Configurator, Error, OVERLAP_DEFAULT, commit_secrets, live, secrets};
+use super::{Configurator, Error, OVERLAP_DEFAULT, check_etag, commit_secrets, live, secrets};
 use crate::{
-    model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp, TransitionKind, signing},
+    model::{Begin, EndpointKey, Secret, SecretKey, Timestamp, TransitionKind, signing},
+    repeat::Call,
     shared::Shared,
     store::{self, Tx},
 };
@@ -10,27 +11,31 @@ use crate::{
 impl Configurator {
     /// Has a secret sign from now on and returns the scheme's live secrets, newest first. Where a message carries one
     /// signature it takes the place of the one before, which is erased; where several may stand side by side the others sign
-    /// on for [`OVERLAP_DEFAULT`]. One that signs already changes nothing.
+    /// on for [`OVERLAP_DEFAULT`]. One that signs already changes nothing. With
+    /// `expected` the endpoint's present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::Store`].
-    pub async fn activate_secret(
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::NoSuchSecret`], [`Error::Reused`], [`Error::Store`].
+    pub async fn activate_secret<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<Vec<Secret>, R>>,
         key: EndpointKey,
+        expected: Option<String>,
         secret: SecretKey,
-    ) -> Result<Vec<Secret>, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let endpoint = live(tx, tenant, key).await?;
+                check_etag(&shared, &endpoint, expected)?;
                 let now = shared.clock.now();
                 let Present { chosen, siblings } = present(tx, &shared, key, secret).await?;
                 let joins =
                     endpoint.settings.style.scheme(&chosen.scheme).is_some_and(|it| it.scheme().joins_signatures());
                 let all = siblings.iter().chain([&chosen]);
                 if signing(all, joins, now).iter().any(|signs| signs.key == chosen.key) {
-                    return Ok(in_order(chosen, siblings, now));
+                    return Ok(answer.unchanged(tx, in_order(chosen, siblings, now)).await?);
                 }
                 store::secret::set_begin(tx, chosen.key, Begin::At(now)).await?;
                 store::secret::clear_expiry(tx, chosen.key).await?;
@@ -42,27 +47,32 @@ impl Configurator {
                         Some(_) | None => store::secret::set_expiry(tx, other.key, end).await?,
                     }
                 }
-                commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretActivated).await
+                commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretActivated, answer).await
             })
         });
         unit.await
     }
 
     /// Erases a secret, even one that has stopped signing, and returns the live ones of its scheme that are left, newest
-    /// first. If all that sign were to make room for it, the newest of them goes on.
+    /// first. If all that sign were to make room for it, the newest of them goes on. With `expected` the endpoint's
+    /// present etag must be that.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NoSuchSecret`], [`Error::LastSecret`], [`Error::Store`].
-    pub async fn revoke_secret(
+    /// [`Error::NotFound`], [`Error::Conflict`], [`Error::NoSuchSecret`], [`Error::Reused`], [`Error::LastSecret`],
+    /// [`Error::Store`].
+    pub async fn revoke_secret<R: Send + Sync + 'static>(
         &self,
-        tenant: TenantKey,
+        call: impl Into<Call<Vec<Secret>, R>>,
         key: EndpointKey,
+        expected: Option<String>,
         secret: SecretKey,
-    ) -> Result<Vec<Secret>, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let endpoint = live(tx, tenant, key).await?;
+                check_etag(&shared, &endpoint, expected)?;
                 let now = shared.clock.now();
                 let Present { chosen, siblings } = present(tx, &shared, key, secret).await?;
                 let staying = signing(siblings.iter(), true, now);
@@ -73,7 +83,7 @@ impl Configurator {
                     store::secret::clear_expiry(tx, newest.key).await?;
                 }
                 store::secret::delete(tx, chosen.key).await?;
-                commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretRevoked).await
+                commit_secrets(tx, &shared, endpoint, &chosen.scheme, TransitionKind::SecretRevoked, answer).await
             })
         });
         unit.await

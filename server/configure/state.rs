@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Configurator, Error, commit, disabled_on_request, entry, live};
 use crate::{
-    model::{Endpoint, EndpointKey, EndpointStatus, TenantKey, Timestamp, TransitionKind},
+    model::{Endpoint, EndpointKey, EndpointStatus, Timestamp, TransitionKind},
+    repeat::Call,
     shared::Shared,
     store,
 };
@@ -13,14 +14,19 @@ impl Configurator {
     /// Disables an endpoint and returns it. One that is disabled already stays as it is, with its first reason and time.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn disable_endpoint(&self, tenant: TenantKey, key: EndpointKey) -> Result<Endpoint, Error> {
-        let shared = self.shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    /// [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+    pub async fn disable_endpoint<R: Send + Sync + 'static>(
+        &self,
+        call: impl Into<Call<Endpoint, R>>,
+        key: EndpointKey,
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let tenant = call.tenant();
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
                 if endpoint.status != EndpointStatus::Enabled {
-                    return Ok(endpoint);
+                    return Ok(answer.unchanged(tx, endpoint).await?);
                 }
                 endpoint.updated = shared.clock.now();
                 endpoint.status = disabled_on_request(endpoint.updated);
@@ -29,9 +35,10 @@ impl Configurator {
                 // What is held may reach its age limit before it would have been due.
                 store::lane::wake(tx, key, endpoint.updated).await?;
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
+                let answer = answer.with(tx, endpoint).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointDisabled).await?;
                 shared.wake.now();
-                Ok(endpoint)
+                Ok(answer)
             })
         });
         unit.await
@@ -41,15 +48,19 @@ impl Configurator {
     /// enabled already stays as it is.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn activate_endpoint(&self, tenant: TenantKey, key: EndpointKey) -> Result<Endpoint, Error> {
-        let shared = self.shared.clone();
-        let rest = shared.clone();
-        let unit = self.shared.db.write_checked(move |tx| {
+    /// [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+    pub async fn activate_endpoint<R: Send + Sync + 'static>(
+        &self,
+        call: impl Into<Call<Endpoint, R>>,
+        key: EndpointKey,
+    ) -> Result<R, Error> {
+        let (call, shared) = (call.into(), self.shared.clone());
+        let (tenant, rest) = (call.tenant(), shared.clone());
+        let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let mut endpoint = live(tx, tenant, key).await?;
                 if endpoint.status == EndpointStatus::Enabled {
-                    return Ok(endpoint);
+                    return Ok(answer.unchanged(tx, endpoint).await?);
                 }
                 endpoint.updated = shared.clock.now();
                 endpoint.status = EndpointStatus::Enabled;
@@ -62,12 +73,13 @@ impl Configurator {
                 let more =
                     store::delivery::make_held_due(tx, key, endpoint.updated, DUE_PER_UNIT).await? == DUE_PER_UNIT;
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
+                let answer = answer.with(tx, endpoint.clone()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointActivated).await?;
                 shared.wake.now();
                 if more {
                     tokio::spawn(make_rest_due(rest, key, endpoint.updated));
                 }
-                Ok(endpoint)
+                Ok(answer)
             })
         });
         unit.await

@@ -1,6 +1,6 @@
 //! Endpoints: where a tenant's events go, and on what terms.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{EndpointKey, RetrySchedule, Style, TenantKey, Timestamp, TypeFilter};
 
@@ -32,6 +32,8 @@ pub struct EndpointSettings {
     pub display_name: String,
     /// What it is for.
     pub description: String,
+    /// Labels of the tenant's own.
+    pub labels: BTreeMap<String, String>,
     /// Where to POST; canonical, checked when it was written.
     pub url: url::Url,
     /// Which event types it wants.

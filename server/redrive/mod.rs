@@ -10,6 +10,7 @@ use crate::{
         Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, TenantKey,
         Timestamp, TransitionKind,
     },
+    repeat::{Call, Reused},
     shared::Shared,
     store::{self, DeliveryRow, LaneRow, Tx},
 };
@@ -26,6 +27,9 @@ pub enum Error {
     /// The state of the delivery's endpoint does not allow it.
     #[error("the endpoint's state does not allow it")]
     EndpointState(EndpointStatus),
+    /// The call's request id was used for another.
+    #[error(transparent)]
+    Reused(#[from] Reused),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -45,10 +49,15 @@ pub enum Cancelled {
 ///
 /// # Errors
 /// [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is disabled or deleted,
-/// [`Error::NotFound`], [`Error::Store`].
-pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<Delivery, Error> {
-    let at = shared.clone();
-    let unit = shared.db.write_checked(move |tx| {
+/// [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+pub async fn retry<R: Send + Sync + 'static>(
+    shared: &Arc<Shared>,
+    call: impl Into<Call<Delivery, R>>,
+    key: DeliveryKey,
+) -> Result<R, Error> {
+    let (call, at) = (call.into(), shared.clone());
+    let tenant = call.tenant();
+    let unit = call.write(shared, move |tx, answer| {
         Box::pin(async move {
             let (row, endpoint) = read(tx, tenant, key).await?;
             match row.state {
@@ -67,9 +76,10 @@ pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) ->
             store::delivery::make_due(tx, key, now).await?;
             store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: now }]).await?;
             let (row, _) = read(tx, tenant, key).await?;
+            let answer = answer.with(tx, row.shown(endpoint)).await?;
             commit(tx, &at, now, &row, ShownState::Pending, TransitionKind::Resent).await?;
             at.wake.now();
-            Ok(row.shown(endpoint))
+            Ok(answer)
         })
     });
     unit.await
@@ -79,10 +89,15 @@ pub async fn retry(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) ->
 /// stays as it is.
 ///
 /// # Errors
-/// [`Error::State`] if it is delivered or dead, [`Error::NotFound`], [`Error::Store`].
-pub async fn cancel(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -> Result<(Cancelled, Delivery), Error> {
-    let at = shared.clone();
-    let unit = shared.db.write_checked(move |tx| {
+/// [`Error::State`] if it is delivered or dead, [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+pub async fn cancel<R: Send + Sync + 'static>(
+    shared: &Arc<Shared>,
+    call: impl Into<Call<(Cancelled, Delivery), R>>,
+    key: DeliveryKey,
+) -> Result<R, Error> {
+    let (call, at) = (call.into(), shared.clone());
+    let tenant = call.tenant();
+    let unit = call.write(shared, move |tx, answer| {
         Box::pin(async move {
             let (row, endpoint) = read(tx, tenant, key).await?;
             let shown = row.state.shown(endpoint);
@@ -90,17 +105,22 @@ pub async fn cancel(shared: &Arc<Shared>, tenant: TenantKey, key: DeliveryKey) -
                 ShownState::Pending | ShownState::Held => {
                     (Cancelled::Now, ShownState::Cancelled, TransitionKind::Cancelled)
                 }
-                ShownState::InFlight if row.cancel => return Ok((Cancelled::WithAttempt, row.shown(endpoint))),
+                ShownState::InFlight if row.cancel => {
+                    return Ok(answer.unchanged(tx, (Cancelled::WithAttempt, row.shown(endpoint))).await?);
+                }
                 ShownState::InFlight => (Cancelled::WithAttempt, ShownState::InFlight, TransitionKind::CancelRequested),
-                ShownState::Cancelled => return Ok((Cancelled::Now, row.shown(endpoint))),
+                ShownState::Cancelled => {
+                    return Ok(answer.unchanged(tx, (Cancelled::Now, row.shown(endpoint))).await?);
+                }
                 ShownState::Delivered | ShownState::Dead => return Err(Error::State(shown)),
             };
             let now = at.clock.now();
             store::delivery::cancel(tx, key, now).await?;
             let (row, _) = read(tx, tenant, key).await?;
+            let answer = answer.with(tx, (result, row.shown(endpoint))).await?;
             commit(tx, &at, now, &row, state, kind).await?;
             at.wake.now();
-            Ok((result, row.shown(endpoint)))
+            Ok(answer)
         })
     });
     unit.await

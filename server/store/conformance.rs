@@ -33,6 +33,7 @@ const SOURCES: [(&str, &str); 17] = [
     ("log", include_str!("log.rs")),
     ("meta", include_str!("meta.rs")),
     ("replica", include_str!("replica.rs")),
+    ("request", include_str!("request.rs")),
     ("secret", include_str!("secret.rs")),
     ("tenant", include_str!("tenant.rs")),
 ];

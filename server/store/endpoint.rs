@@ -1,6 +1,9 @@
 //! Endpoints and the history of what routing reads of them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{
     Conn, Error, Result, Tx,
@@ -15,7 +18,114 @@ const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
 
-type Row = (i64, i64, String, String, String, String, String, i64, i64, i64, i64, i64, i64, i64, String, String);
+/// What is read of an endpoint, before `$tail`.
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT key, tenant, display_name, description, url, filter, policy, style, header_names, state, reason, \
+             since, generation, version, created, updated, labels FROM endpoint ",
+            $tail
+        )
+    };
+}
+
+/// A page of a tenant's endpoints, served by their index. With `tenant = $1` Postgres would rather go by the primary
+/// key and pass over other tenants' rows, however many lie between.
+const LIST: &str = select!("WHERE (tenant, key) > ($1, $2) AND tenant <= $1 ORDER BY tenant, key LIMIT $3");
+
+/// A row of what is selected.
+#[derive(Debug)]
+struct Stored {
+    key: i64,
+    tenant: i64,
+    display_name: String,
+    description: String,
+    url: String,
+    filter: String,
+    policy: String,
+    style: String,
+    header_names: String,
+    state: i64,
+    reason: i64,
+    since: i64,
+    generation: i64,
+    version: i64,
+    created: i64,
+    updated: i64,
+    labels: String,
+}
+
+// More columns than a tuple may have.
+impl<'r, R: Row> FromRow<'r, R> for Stored
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        Ok(Self {
+            key: row.try_get(0)?,
+            tenant: row.try_get(1)?,
+            display_name: row.try_get(2)?,
+            description: row.try_get(3)?,
+            url: row.try_get(4)?,
+            filter: row.try_get(5)?,
+            policy: row.try_get(6)?,
+            style: row.try_get(7)?,
+            header_names: row.try_get(8)?,
+            state: row.try_get(9)?,
+            reason: row.try_get(10)?,
+            since: row.try_get(11)?,
+            generation: row.try_get(12)?,
+            version: row.try_get(13)?,
+            created: row.try_get(14)?,
+            updated: row.try_get(15)?,
+            labels: row.try_get(16)?,
+        })
+    }
+}
+
+/// An endpoint in a list, of which only what is asked for is read: most are passed over by a filter.
+#[derive(Debug)]
+pub struct ListedEndpoint(Stored);
+
+impl ListedEndpoint {
+    /// Its row.
+    pub fn key(&self) -> EndpointKey {
+        EndpointKey(self.0.key)
+    }
+
+    /// How long its texts are, in bytes.
+    pub fn text_bytes(&self) -> usize {
+        let Stored { display_name, description, url, filter, policy, style, header_names, labels, .. } = &self.0;
+        [display_name, description, url, filter, policy, style, header_names, labels].map(String::len).iter().sum()
+    }
+
+    /// Whether it receives events.
+    pub fn status(&self) -> Result<EndpointStatus> {
+        read_status(self.0.state, self.0.reason, self.0.since)
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> Result<BTreeMap<String, String>> {
+        read_labels(&self.0.labels)
+    }
+
+    /// Which event types it wants.
+    pub fn filter(&self) -> Result<TypeFilter> {
+        read_filter(&self.0.filter)
+    }
+
+    /// Where to POST.
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// All of it.
+    pub fn read(self) -> Result<Endpoint> {
+        read(self.0)
+    }
+}
 
 /// A version of what routing reads of an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +142,8 @@ pub struct EndpointVersion {
 pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "INSERT INTO endpoint (key, tenant, display_name, description, url, filter, policy, state, reason, since, \
-               generation, version, created, updated, style, header_names) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+               generation, version, created, updated, style, header_names, labels) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     execute!(
         &mut tx.conn,
         sql,
@@ -53,6 +163,7 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         endpoint.updated.as_micros(),
         json_text(endpoint.settings.style.choice())?,
         json_text(&endpoint.settings.header_names)?,
+        json_text(&endpoint.settings.labels)?,
     )?;
     insert_version(tx, endpoint).await
 }
@@ -61,8 +172,8 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bool) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "UPDATE endpoint SET display_name = $2, description = $3, url = $4, filter = $5, policy = $6, state = $7, \
-               reason = $8, since = $9, generation = $10, version = $11, updated = $12, style = $13, header_names = $14 \
-               WHERE key = $1";
+               reason = $8, since = $9, generation = $10, version = $11, updated = $12, style = $13, \
+               header_names = $14, labels = $15 WHERE key = $1";
     execute!(
         &mut tx.conn,
         sql,
@@ -80,6 +191,7 @@ pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bo
         endpoint.updated.as_micros(),
         json_text(endpoint.settings.style.choice())?,
         json_text(&endpoint.settings.header_names)?,
+        json_text(&endpoint.settings.labels)?,
     )?;
     if routing_changed { insert_version(tx, endpoint).await } else { Ok(()) }
 }
@@ -95,25 +207,23 @@ async fn insert_version(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 
 /// An endpoint of a tenant's, tombstones included.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: EndpointKey) -> Result<Option<Endpoint>> {
-    let sql = "SELECT key, tenant, display_name, description, url, filter, policy, state, reason, since, generation, \
-               version, created, updated, style, header_names FROM endpoint WHERE tenant = $1 AND key = $2";
+    let sql = select!("WHERE tenant = $1 AND key = $2");
     fetch_optional!(conn, sql, tenant.0, key.0)?.map(read).transpose()
 }
 
-/// A tenant's endpoints after `after`, oldest first, without tombstones.
-pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: i64) -> Result<Vec<Endpoint>> {
-    let sql = "SELECT key, tenant, display_name, description, url, filter, policy, state, reason, since, generation, \
-               version, created, updated, style, header_names FROM endpoint \
-               WHERE tenant = $1 AND key > $2 AND state <> 3 ORDER BY key LIMIT $3";
-    fetch_all!(conn, sql, tenant.0, after, limit)?.into_iter().map(read).collect()
+/// The next `limit` endpoints of a tenant's after `after`, oldest first, tombstones included: the caller passes them
+/// over, so that a tenant with many is served in bounded steps.
+pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: i64) -> Result<Vec<ListedEndpoint>> {
+    let rows: Vec<Stored> = fetch_all!(conn, LIST, tenant.0, after, limit)?;
+    Ok(rows.into_iter().map(ListedEndpoint).collect())
 }
 
 /// Endpoints of all tenants after `after`, by key, tombstones included while deliveries wait behind them.
 pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Endpoint>> {
-    let sql = "SELECT key, tenant, display_name, description, url, filter, policy, state, reason, since, generation, \
-               version, created, updated, style, header_names FROM endpoint WHERE key > $1 \
-               AND (state <> 3 OR EXISTS (SELECT 1 FROM lane WHERE lane.endpoint = endpoint.key)) \
-               ORDER BY key LIMIT $2";
+    let sql = select!(
+        "WHERE key > $1 AND (state <> 3 OR EXISTS (SELECT 1 FROM lane WHERE lane.endpoint = endpoint.key)) \
+         ORDER BY key LIMIT $2"
+    );
     fetch_all!(conn, sql, after, limit)?.into_iter().map(read).collect()
 }
 
@@ -139,32 +249,31 @@ pub(crate) async fn versions_at(
         .collect()
 }
 
-fn read(row: Row) -> Result<Endpoint> {
-    let (key, tenant, display_name, description, url, filter, policy, state, reason, since) =
-        (row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, row.9);
-    let (generation, version, created, updated, style, header_names) = (row.10, row.11, row.12, row.13, row.14, row.15);
-    let corrupt = |what: &str| Error::Corrupt(format!("{what} of endpoint {key}"));
-    let url = url::Url::parse(&url).map_err(|_| corrupt("URL"))?;
-    let style = serde_json::from_str(&style).map_err(|_| corrupt("style"))?;
+fn read(stored: Stored) -> Result<Endpoint> {
+    let corrupt = |what: &str| Error::Corrupt(format!("{what} of endpoint {}", stored.key));
+    let url = url::Url::parse(&stored.url).map_err(|_| corrupt("URL"))?;
+    let style = serde_json::from_str(&stored.style).map_err(|_| corrupt("style"))?;
     let style = Style::new(style).map_err(|_| corrupt("style"))?;
-    let header_names = serde_json::from_str(&header_names).map_err(|_| corrupt("header names"))?;
+    let header_names = serde_json::from_str(&stored.header_names).map_err(|_| corrupt("header names"))?;
+    let policy = read_policy(&stored.policy).ok_or_else(|| corrupt("policy"))?;
     Ok(Endpoint {
-        key: EndpointKey(key),
-        tenant: TenantKey(tenant),
+        key: EndpointKey(stored.key),
+        tenant: TenantKey(stored.tenant),
         settings: EndpointSettings {
-            display_name,
-            description,
+            display_name: stored.display_name,
+            description: stored.description,
+            labels: read_labels(&stored.labels)?,
             url,
-            filter: read_filter(&filter)?,
+            filter: read_filter(&stored.filter)?,
             style,
             header_names,
-            policy: read_policy(&policy).ok_or_else(|| corrupt("policy"))?,
+            policy,
         },
-        status: read_status(state, reason, since)?,
-        generation,
-        version,
-        created: Timestamp::from_micros(created),
-        updated: Timestamp::from_micros(updated),
+        status: read_status(stored.state, stored.reason, stored.since)?,
+        generation: stored.generation,
+        version: stored.version,
+        created: Timestamp::from_micros(stored.created),
+        updated: Timestamp::from_micros(stored.updated),
     })
 }
 
@@ -198,3 +307,10 @@ fn read_filter(text: &str) -> Result<TypeFilter> {
         serde_json::from_str(text).map_err(|_| Error::Corrupt("an endpoint's filter".to_owned()))?;
     TypeFilter::parse(&patterns).map_err(|_| Error::Corrupt("an endpoint's filter".to_owned()))
 }
+
+fn read_labels(text: &str) -> Result<BTreeMap<String, String>> {
+    serde_json::from_str(text).map_err(|_| Error::Corrupt("an endpoint's labels".to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

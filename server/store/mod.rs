@@ -26,6 +26,7 @@ pub(crate) mod name;
 mod policy;
 mod postgres;
 pub(crate) mod replica;
+pub(crate) mod request;
 mod seal;
 pub(crate) mod secret;
 mod sql;
@@ -45,7 +46,7 @@ pub(crate) use self::attempt::micros;
 pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
 pub use self::{
     delivery::{DeliveryRow, Position},
-    endpoint::EndpointVersion,
+    endpoint::{EndpointVersion, ListedEndpoint},
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_type::Upserted,
@@ -57,6 +58,7 @@ pub use self::{
     log::LogRow,
     meta::DatabaseKeys,
     postgres::Postgres,
+    request::{AnsweredRequest, RequestKey},
     seal::{KeyFileError, Keyring, Place, SealError},
     sqlite::Sqlite,
     tx::Tx,

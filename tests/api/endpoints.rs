@@ -1,5 +1,7 @@
 //! CreateEndpoint, UpdateEndpoint and what follows from them.
 
+use std::collections::BTreeMap;
+
 use prost_types::FieldMask;
 use tidings::proto::{retry_schedule::Schedule, *};
 use tonic::Code;
@@ -288,4 +290,90 @@ async fn lists_page_oldest_first_by_tokens_of_their_own() {
     }
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:?}");
+}
+
+/// `count` labels, the first with this key.
+fn labels(count: usize, key: &str, value: &str) -> BTreeMap<String, String> {
+    let name = |index| if index == 0 { key.to_owned() } else { format!("{key}{index}") };
+    (0..count).map(|index| (name(index), value.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn labels_are_kept_changed_and_bounded() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    for (bad, field) in [
+        (labels(65, "key", ""), "endpoint.labels"),
+        (labels(1, "", ""), "endpoint.labels[\"\"]"),
+        (labels(1, &"k".repeat(129), ""), &format!("endpoint.labels[\"{}…\"]", "k".repeat(64))),
+        (labels(1, "k", &"v".repeat(1_025)), "endpoint.labels[\"k\"]"),
+        (labels(1, "k", "\0"), "endpoint.labels[\"k\"]"),
+        (labels(1, "k\0", ""), "endpoint.labels[\"k\\0\"]"),
+    ] {
+        let mut request = create("");
+        settings(&mut request).labels = bad.clone();
+        let call = client.create_endpoint(request);
+        api.refuses(field, call, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
+    }
+    let most = labels(64, &"ä".repeat(63), &"v".repeat(1_024));
+    let mut request = create("");
+    settings(&mut request).labels = most.clone();
+    let made = client.create_endpoint(request).await.unwrap().into_inner().endpoint.unwrap();
+    assert_eq!(made.labels, most);
+
+    let bad = Endpoint { id: made.id.clone(), labels: labels(1, "", ""), ..Default::default() };
+    let call = client.update_endpoint(update(bad.clone(), &["labels"]));
+    api.refuses("update", call, Code::InvalidArgument, "INVALID_REQUEST", &["endpoint.labels[\"\"]"]).await;
+    let unnamed = client.update_endpoint(update(bad, &["description"])).await.unwrap().into_inner().endpoint.unwrap();
+    assert_eq!(unnamed.labels, most, "what is not named is not looked at");
+    let fewer = Endpoint { id: made.id.clone(), labels: labels(1, "region", "eu"), ..Default::default() };
+    let after = client.update_endpoint(update(fewer, &["labels"])).await.unwrap().into_inner().endpoint.unwrap();
+    assert_eq!(after.labels, labels(1, "region", "eu"));
+    assert_ne!(after.etag, unnamed.etag);
+
+    let api = api.restart().await;
+    let get = GetEndpointRequest { endpoint_id: made.id.clone(), ..Default::default() };
+    assert_eq!(api.client.clone().get_endpoint(get).await.unwrap().into_inner().endpoint.unwrap(), after);
+    let none = Endpoint { id: made.id, ..Default::default() };
+    let after = api.client.clone().update_endpoint(update(none, &["labels"])).await.unwrap().into_inner();
+    assert!(after.endpoint.unwrap().labels.is_empty());
+}
+
+#[tokio::test]
+async fn lists_select_and_their_tokens_belong_to_the_filter() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        let mut request = create("");
+        settings(&mut request).labels = labels(1, "region", if number % 2 == 0 { "eu" } else { "us" });
+        request.disabled = number == 0;
+        ids.push(client.create_endpoint(request).await.unwrap().into_inner().endpoint.unwrap().id);
+    }
+    let selecting = |filter| ListEndpointsRequest { filter: Some(filter), page_size: 2, ..Default::default() };
+    let in_eu = || EndpointFilter { labels: labels(1, "region", "eu"), ..Default::default() };
+    let page = client.list_endpoints(selecting(in_eu())).await.unwrap().into_inner();
+    let next = ListEndpointsRequest { page_token: page.next_page_token.clone(), ..selecting(in_eu()) };
+    let rest = client.list_endpoints(next).await.unwrap().into_inner();
+    let listed: Vec<_> = page.endpoints.iter().chain(&rest.endpoints).map(|endpoint| endpoint.id.as_str()).collect();
+    assert_eq!(listed, [&ids[0], &ids[2], &ids[4]]);
+    let enabled = EndpointFilter { states: vec![EndpointState::Enabled as i32], ..in_eu() };
+    let page_of_enabled = client.list_endpoints(selecting(enabled.clone())).await.unwrap().into_inner();
+    assert_eq!(page_of_enabled.endpoints.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), [&ids[2], &ids[4]]);
+    assert!(!page_of_enabled.next_page_token.is_empty(), "one that is not selected follows");
+
+    for filter in [enabled, EndpointFilter::default()] {
+        let stolen = ListEndpointsRequest { page_token: page.next_page_token.clone(), ..selecting(filter) };
+        let call = client.list_endpoints(stolen);
+        api.refuses("stolen", call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &["page_token"]).await;
+    }
+    let bad = EndpointFilter {
+        labels: labels(65, "key", ""),
+        states: vec![0, 999],
+        event_type: "a b".to_owned(),
+        url_host: "example.com:443".to_owned(),
+    };
+    let fields = ["filter.labels", "filter.states[0]", "filter.states[1]", "filter.event_type", "filter.url_host"];
+    let call = client.list_endpoints(selecting(bad));
+    api.refuses("bad", call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
 }

@@ -1,6 +1,6 @@
 //! PublishEvent and GetEvent.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
 use tidings::proto::*;
@@ -12,7 +12,7 @@ fn event() -> Event {
     Event { r#type: "user.created".to_owned(), payload: b"{}".as_slice().into(), ..Default::default() }
 }
 
-fn labels(count: usize, key: &str, value: &str) -> HashMap<String, String> {
+fn labels(count: usize, key: &str, value: &str) -> BTreeMap<String, String> {
     (0..count)
         .map(|index| (if index == 0 { key.to_owned() } else { format!("{key}{index}") }, value.to_owned()))
         .collect()

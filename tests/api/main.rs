@@ -10,6 +10,7 @@ mod event_types;
 mod events;
 mod jwks;
 mod reflection;
+mod requests;
 mod secrets;
 mod styles;
 mod watch;

@@ -235,3 +235,42 @@ async fn secrets_page_through() {
     let call = refusing.list_endpoint_secrets(stolen);
     api.refuses("stolen", call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &["page_token"]).await;
 }
+
+#[tokio::test]
+async fn secrets_change_only_under_the_right_etag_of_their_endpoint() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let endpoint = created(&api, "").await;
+    let etag = async || {
+        let request = GetEndpointRequest { endpoint_id: endpoint.id.clone(), ..Default::default() };
+        api.client.clone().get_endpoint(request).await.unwrap().into_inner().endpoint.unwrap().etag
+    };
+    let rotate = |etag: &str| RotateEndpointSecretRequest { etag: etag.to_owned(), ..rotate(&endpoint, None) };
+    let rotated = client.rotate_endpoint_secret(rotate(&endpoint.etag)).await.unwrap().into_inner();
+    let present = etag().await;
+    assert_ne!(present, endpoint.etag);
+    let activate = |etag: &str| ActivateEndpointSecretRequest {
+        endpoint_id: endpoint.id.clone(),
+        secret_id: rotated.secrets[0].id.clone(),
+        etag: etag.to_owned(),
+        ..Default::default()
+    };
+    let revoke = |etag: &str| RevokeEndpointSecretRequest {
+        endpoint_id: endpoint.id.clone(),
+        secret_id: rotated.secrets[1].id.clone(),
+        etag: etag.to_owned(),
+        ..Default::default()
+    };
+    for stale in [endpoint.etag.as_str(), "x"] {
+        let call = client.rotate_endpoint_secret(rotate(stale));
+        api.refuses("rotate", call, Code::Aborted, "ETAG_MISMATCH", &[]).await;
+        let call = client.activate_endpoint_secret(activate(stale));
+        api.refuses("activate", call, Code::Aborted, "ETAG_MISMATCH", &[]).await;
+        let call = client.revoke_endpoint_secret(revoke(stale));
+        api.refuses("revoke", call, Code::Aborted, "ETAG_MISMATCH", &[]).await;
+    }
+    client.activate_endpoint_secret(activate(&present)).await.unwrap();
+    assert_eq!(etag().await, present, "it signed already");
+    client.revoke_endpoint_secret(revoke(&present)).await.unwrap();
+    assert_ne!(etag().await, present);
+}

@@ -34,6 +34,7 @@ const ADD_TENANT: &str = "INSERT INTO tenant VALUES (2, 'other', 0)";
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
                        (SELECT count(*) FROM event_type), (SELECT count(*) FROM endpoint_header), \
+                       (SELECT count(*) FROM request), \
                        (SELECT CAST(sum(value) AS BIGINT) FROM counter)";
 
 /// A test that waits this long for an answer has failed.
@@ -50,23 +51,28 @@ pub(crate) struct Api {
 impl Api {
     /// A server that sends to public addresses only.
     pub(crate) async fn start() -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default()).await
+        Self::start_by(Clock::system()).await
+    }
+
+    /// A server like that of [`Api::start`] that goes by this clock.
+    pub(crate) async fn start_by(clock: Clock) -> Self {
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch::Config::default(), clock).await
     }
 
     /// A server like that of [`Api::start`] that watches in this way.
     pub(crate) async fn start_watching(watch: watch::Config) -> Self {
-        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch).await
+        Self::start_with(vec![443, 8443], AddressPolicy::default(), watch, Clock::system()).await
     }
 
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
-        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default()).await;
+        let api = Self::start_with(vec![refusing.port()], addresses, watch::Config::default(), Clock::system()).await;
         (api, format!("https://{refusing}/hook"))
     }
 
-    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config) -> Self {
+    async fn start_with(ports: Vec<u16>, addresses: AddressPolicy, watch: watch::Config, clock: Clock) -> Self {
         let database = Database::create().await;
         // A life before, so that there is a database to add a tenant to.
         Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
@@ -82,7 +88,7 @@ impl Api {
             room: Room::default(),
             limits: Limits::default(),
             watch,
-            clock: Clock::system(),
+            clock,
         };
         Self::run(config, database).await
     }

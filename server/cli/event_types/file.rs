@@ -48,6 +48,8 @@ fn parse(json: &[u8]) -> serde_json::Result<ImportEventTypesRequest> {
     Ok(ImportEventTypesRequest {
         tenant_id: tenant_id.unwrap_or_default(),
         event_types: event_types.unwrap_or_default().into_iter().map(read).collect(),
+        // An import can be repeated as it is, and a file that was changed is to be imported anew.
+        request_id: String::new(),
     })
 }
 

@@ -83,7 +83,7 @@ async fn what_another_tenant_owns_is_not_found() {
         configurator.delete_endpoint(OTHER_TENANT, key, None).await,
         configurator.disable_endpoint(OTHER_TENANT, key).await.map(drop),
         configurator.activate_endpoint(OTHER_TENANT, key).await.map(drop),
-        configurator.rotate_secret(OTHER_TENANT, key, rotation(DAY)).await.map(drop),
+        configurator.rotate_secret(OTHER_TENANT, key, None, rotation(DAY)).await.map(drop),
     ];
     for refusal in refusals {
         assert!(matches!(refusal, Err(Error::NotFound)), "{refusal:?}");
@@ -117,7 +117,7 @@ async fn only_changes_that_routing_reads_write_a_version() {
     let key = fixture.endpoint(false).await.key;
     let name = EndpointPatch { display_name: Some("other".to_owned()), ..EndpointPatch::default() };
     fixture.configurator.update_endpoint(TENANT, key, None, name).await.unwrap();
-    fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    fixture.configurator.rotate_secret(TENANT, key, None, rotation(DAY)).await.unwrap();
     assert_eq!(fixture.versions().await, 1);
     let filter = TypeFilter::parse(&["user.*".to_owned()]).unwrap();
     let filter = EndpointPatch { filter: Some(filter), ..EndpointPatch::default() };
@@ -180,7 +180,7 @@ async fn the_next_life_knows_what_this_one_configured() {
     let fixture = Fixture::new().await;
     let kept = fixture.endpoint(false).await;
     let gone = fixture.endpoint(false).await;
-    let secrets = fixture.configurator.rotate_secret(TENANT, kept.key, rotation(DAY)).await.unwrap();
+    let secrets = fixture.configurator.rotate_secret(TENANT, kept.key, None, rotation(DAY)).await.unwrap();
     fixture.configurator.delete_endpoint(TENANT, gone.key, None).await.unwrap();
     let kept = fixture.stored(kept.key).await;
     let (cfg, incarnation) = (fixture.shared.routes.cfg(), fixture.shared.incarnation);

@@ -58,7 +58,7 @@ async fn every_scheme_begins_with_the_secret_given_for_it_or_a_new_one() {
 async fn scheme_that_keeps_name_and_key_form_keeps_its_secrets() {
     let fixture = Fixture::new().await;
     let key = fixture.endpoint(false).await.key;
-    fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    fixture.configurator.rotate_secret(TENANT, key, None, rotation(DAY)).await.unwrap();
     let before = fixture.stored_secrets(key).await;
 
     let both = style(&[("standard", SchemePreset::Standard), ("old", SchemePreset::Parra)]);
@@ -105,11 +105,11 @@ async fn each_scheme_rotates_by_itself_and_as_its_header_allows() {
     let key = fixture.endpoint(false).await.key;
     let both = style(&[("standard", SchemePreset::Standard), ("old", SchemePreset::Parra)]);
     fixture.configurator.update_endpoint(TENANT, key, None, to(both)).await.unwrap();
-    let standard = fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    let standard = fixture.configurator.rotate_secret(TENANT, key, None, rotation(DAY)).await.unwrap();
     assert_eq!(schemes(&standard), ["standard", "standard"]);
     let value = Arc::new(signing::Secret::generate(KeyForm::Text));
     let old = |takeover| Rotation { scheme: "old".into(), value: value.clone(), takeover };
-    let staged = fixture.configurator.rotate_secret(TENANT, key, old(Takeover::OnActivation)).await.unwrap();
+    let staged = fixture.configurator.rotate_secret(TENANT, key, None, old(Takeover::OnActivation)).await.unwrap();
     assert_eq!(schemes(&staged), ["old", "old"]);
     let entry = fixture.shared.routes.endpoint(key).unwrap();
     let now = fixture.shared.clock.now();
@@ -123,7 +123,7 @@ async fn each_scheme_rotates_by_itself_and_as_its_header_allows() {
         Rotation { scheme: "old".into(), takeover: Takeover::OnActivation, ..rotation(DAY) },
     ];
     for rotation in unfit {
-        let refused = fixture.configurator.rotate_secret(TENANT, key, rotation).await;
+        let refused = fixture.configurator.rotate_secret(TENANT, key, None, rotation).await;
         assert!(matches!(refused, Err(Error::SchemeChanged)), "{refused:?}");
     }
 }
@@ -132,7 +132,7 @@ async fn each_scheme_rotates_by_itself_and_as_its_header_allows() {
 async fn overlap_is_kept_by_a_scheme_that_turns_to_one_signature() {
     let fixture = Fixture::new().await;
     let key = fixture.endpoint(false).await.key;
-    let both = fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    let both = fixture.configurator.rotate_secret(TENANT, key, None, rotation(DAY)).await.unwrap();
     let single = style(&[("standard", SchemePreset::ParaTimestampBodyDecoded)]);
     fixture.configurator.update_endpoint(TENANT, key, None, to(single)).await.unwrap();
     let signing = || {
@@ -152,12 +152,12 @@ async fn staged_secret_goes_on_waiting_in_a_scheme_that_turns_to_several_signatu
     let single = style(&[("standard", SchemePreset::ParaTimestampBodyDecoded)]);
     fixture.configurator.update_endpoint(TENANT, key, None, to(single)).await.unwrap();
     let staged = Rotation { takeover: Takeover::OnActivation, ..rotation(DAY) };
-    let staged = fixture.configurator.rotate_secret(TENANT, key, staged).await.unwrap();
+    let staged = fixture.configurator.rotate_secret(TENANT, key, None, staged).await.unwrap();
     let joining = style(&[("standard", SchemePreset::Standard)]);
     fixture.configurator.update_endpoint(TENANT, key, None, to(joining)).await.unwrap();
-    let rotated = fixture.configurator.rotate_secret(TENANT, key, rotation(DAY)).await.unwrap();
+    let rotated = fixture.configurator.rotate_secret(TENANT, key, None, rotation(DAY)).await.unwrap();
     assert_eq!(rotated.len(), 3);
-    let activated = fixture.configurator.activate_secret(TENANT, key, staged[0].key).await.unwrap();
+    let activated = fixture.configurator.activate_secret(TENANT, key, None, staged[0].key).await.unwrap();
     assert_eq!(texts(&activated), texts(&rotated), "all of them sign, side by side");
     let entry = fixture.shared.routes.endpoint(key).unwrap();
     assert_eq!(entry.signing_secrets("standard", fixture.shared.clock.now()).len(), 3);

@@ -162,15 +162,15 @@ async fn old_and_new_schemes_sign_together_through_the_rotation_of_both() {
     let value = |form| std::sync::Arc::new(Secret::generate(form));
     let overlap = Takeover::Overlap(Duration::from_secs(60));
     let standard = Rotation { scheme: "standard".into(), value: value(KeyForm::Base64), takeover: overlap };
-    fixture.configurator.rotate_secret(TENANT, key, standard).await.unwrap();
+    fixture.configurator.rotate_secret(TENANT, key, None, standard).await.unwrap();
     let old = Rotation { scheme: "old".into(), value: value(KeyForm::Text), takeover: Takeover::OnActivation };
-    let staged = fixture.configurator.rotate_secret(TENANT, key, old).await.unwrap();
+    let staged = fixture.configurator.rotate_secret(TENANT, key, None, old).await.unwrap();
     // A receiver that knows none of the new secrets, and one that knows all of them.
     let during = sent(&fixture, &now(), PAYLOAD);
     assert!(both(&during, &before) && both(&during, &now()));
     assert_eq!(header(&during, "webhook-signature").unwrap().split(' ').count(), 2);
 
-    fixture.configurator.activate_secret(TENANT, key, staged[0].key).await.unwrap();
+    fixture.configurator.activate_secret(TENANT, key, None, staged[0].key).await.unwrap();
     fixture.shared.clock.advance(Duration::from_secs(61));
     let after = sent(&fixture, &now(), PAYLOAD);
     assert!(both(&after, &now()));

@@ -9,7 +9,7 @@ use crate::{
         EventTypeSettings, RetrySchedule, Secret, SecretKey, Style, TypeFilter,
     },
     signing::{self, KeyForm},
-    store::{Health, endpoint, event_type, header, health, meta, replica, secret, tenant},
+    store::{Health, RequestKey, endpoint, event_type, header, health, meta, replica, request, secret, tenant},
 };
 
 pub(super) async fn run(house: &mut House) {
@@ -18,6 +18,7 @@ pub(super) async fn run(house: &mut House) {
     secrets(house).await;
     headers(house).await;
     catalogue(house).await;
+    requests(house).await;
 }
 
 async fn counters(house: &mut House) {
@@ -55,6 +56,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
         settings: EndpointSettings {
             display_name: text.to_owned(),
             description: text.repeat(3),
+            labels: TEXTS[..4].iter().map(|key| ((*key).to_owned(), text.to_owned())).collect(),
             url: "https://example.com/h?x=%00&y=ä".parse().unwrap(),
             filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
             style: Style::default(),
@@ -85,8 +87,14 @@ async fn endpoints(house: &mut House) {
     for number in 1..=7 {
         reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(number)).await?);
     }
-    reads!(house, conn, endpoint::list(conn, TENANT, 0, 2).await?);
-    reads!(house, conn, endpoint::list(conn, TENANT, 2, 100).await?);
+    for (after, limit) in [(0, 2), (2, 100)] {
+        reads!(house, conn, {
+            let listed = endpoint::list(conn, TENANT, after, limit).await?;
+            let told: Vec<_> = listed.iter().map(|one| (one.key(), one.text_bytes(), one.url().to_owned())).collect();
+            let read = |one: endpoint::ListedEndpoint| Ok((one.status()?, one.labels()?, one.filter()?, one.read()?));
+            (told, listed.into_iter().map(read).collect::<super::Result<Vec<_>>>()?)
+        });
+    }
     reads!(house, conn, endpoint::load(conn, 0, 100).await?);
     for cfg in [0, 12, 29, 30, 31] {
         reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, 100).await?);
@@ -162,4 +170,33 @@ async fn catalogue(house: &mut House) {
     reads!(house, conn, event_type::get(conn, TENANT, "b").await?);
     reads!(house, conn, event_type::get(conn, TENANT, "B").await?);
     reads!(house, conn, event_type::list(conn, TENANT, "a-b", 3).await?);
+}
+
+async fn requests(house: &mut House) {
+    let key = |tenant, id: &str| RequestKey { tenant, id: id.to_owned() };
+    let taken = [(TENANT, "a", 10), (TENANT, "A", 20), (OTHER, "a", 30), (TENANT, "a", 40), (TENANT, "b", 40)];
+    for (tenant, id, now) in taken {
+        let (keyring, request) = (house.shared.keyring.clone(), key(tenant, id));
+        // The second "a" of the tenant's comes too early; the third, below, does not.
+        writes!(house, tx, {
+            let free = request::claim(tx, &request, &[now], at(now.into()), at(9)).await?;
+            if free {
+                request::answer(tx, &keyring, &request, &[now; 3]).await?;
+            }
+            free
+        });
+    }
+    let again = key(TENANT, "a");
+    writes!(house, tx, request::claim(tx, &again, b"again", at(50), at(10)).await?);
+    let keyring = house.shared.keyring.clone();
+    writes!(house, tx, request::answer(tx, &keyring, &key(TENANT, "a"), b"").await?);
+    for (tenant, id, expired) in
+        [(TENANT, "a", 49), (TENANT, "a", 50), (TENANT, "A", 0), (OTHER, "a", 0), (OTHER, "b", 0)]
+    {
+        let (keyring, request) = (house.shared.keyring.clone(), key(tenant, id));
+        reads!(house, conn, request::find(conn, &keyring, &request, at(expired)).await?);
+    }
+    writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
+    writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
+    writes!(house, tx, request::delete_expired(tx, at(50), 2).await?);
 }

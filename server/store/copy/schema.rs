@@ -69,6 +69,7 @@ pub(super) const TABLES: &[Table] = &[
             integer("updated"),
             text("style"),
             text("header_names"),
+            text("labels"),
         ],
     ),
     table(
@@ -108,6 +109,7 @@ pub(super) const TABLES: &[Table] = &[
         2,
         &[integer("tenant"), text("name"), text("description"), integer("created"), integer("updated")],
     ),
+    table("request", 2, &[integer("tenant"), text("id"), bytes("fingerprint"), integer("created"), bytes("sealed")]),
     table("name", 1, &[integer("key"), text("text")]),
     table(
         "event",

@@ -8,6 +8,11 @@ use tokio::{
 };
 
 use super::*;
+use crate::{
+    configure::{self, Imported},
+    model::EventTypeSettings,
+    repeat::{Call, Request},
+};
 
 /// Cuts the connection instead of handing the commit on, or instead of handing the answer back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,4 +138,29 @@ async fn commit_without_a_row_in_the_log_fails_when_its_answer_is_lost() {
     assert!(matches!(raise_counter(&shared.db).await, Err(Error::Unavailable(_))));
     // It did take place; whoever relies on it has to look.
     assert_eq!(raise_counter(&shared.db).await.unwrap(), 2);
+}
+
+/// Imports one event type under a request id; answered with what the import did. The commit has no row in the log.
+async fn import(shared: &Arc<Shared>, name: &str) -> std::result::Result<String, configure::Error> {
+    let request = Request::new(format!("import-{name}"), [1; 16]);
+    let call = Call::new(TENANT, Some(request), |imported: Imported| format!("{imported:?}"));
+    let types = vec![EventTypeSettings { name: name.to_owned(), description: String::new() }];
+    Configurator::new(shared.clone()).import_event_types(call, types).await
+}
+
+#[tokio::test]
+async fn call_whose_commit_met_a_broken_connection_can_be_repeated() {
+    let database = PostgresDatabase::create().await;
+    let wire = Wire::to(&database).await;
+    let shared = server(&wire.url, "one").await;
+    let created = format!("{:?}", Imported { created: 1, updated: 0, unchanged: 0 });
+    // Whether it took place or not, the caller is told the same.
+    for (name, cut) in [("took.place", Cut::After), ("did.not", Cut::Before)] {
+        wire.cut(cut);
+        let unknown = import(&shared, name).await;
+        assert!(matches!(unknown, Err(configure::Error::Store(Error::Unavailable(_)))), "{cut:?}: {unknown:?}");
+        // Acting once more would find the type there, and say so.
+        assert_eq!(import(&shared, name).await.unwrap(), created, "{cut:?}");
+        assert_eq!(import(&shared, name).await.unwrap(), created, "{cut:?}");
+    }
 }

@@ -10,6 +10,7 @@ const ROWS: i64 = 20_000;
 
 /// Runs the statements of a turn's parts once, so that they are prepared.
 async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
+    let shared_ = shared.clone();
     let unit = shared.db.write(move |tx| {
         Box::pin(async move {
             let key = |event| DeliveryKey { event: EventKey(event), endpoint: EndpointKey(1) };
@@ -37,6 +38,11 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
             store::attempt::was_begun(tx.conn(), key(1), 1).await?;
             store::meta::next_key(tx, "event").await?;
             store::delivery::get(tx.conn(), TENANT, key(1)).await?;
+            let request = store::RequestKey { tenant: TENANT, id: "x".to_owned() };
+            store::request::claim(tx, &request, b"", NOW, NOW).await?;
+            store::request::find(tx.conn(), &shared_.keyring, &request, NOW).await?;
+            store::request::answer(tx, &shared_.keyring, &request, b"").await?;
+            store::request::delete_expired(tx, NOW, 2).await?;
             Ok(())
         })
     });
@@ -81,6 +87,7 @@ fn assert_frugal(plans: &[(String, String)]) {
     assert!(plan_of("SKIP LOCKED").contains("Index Scan using lane_due"));
     assert!(plan_of("ORDER BY d.ready_at").contains(" Scan using delivery_ready"));
     assert!(!plan_of("ORDER BY d.ready_at").contains("Sort"));
+    assert!(plan_of("DELETE FROM request").contains("Index Scan using request_created"));
     for settling in ["uncounted", "response = v.response", "attempt = delivery.attempt + 1"] {
         assert!(plan_of(settling).contains("Index Scan using delivery_"), "{}", plan_of(settling));
     }
@@ -99,7 +106,8 @@ async fn no_statement_of_a_turn_reads_a_whole_table() {
              INSERT INTO event SELECT n, 1, 'e' || n, 1, n, n, 1, 1, 0, 1, '', '', '{{}}' FROM generate_series(1, {ROWS}) n; \
              INSERT INTO delivery (event, endpoint, state, owner, attempt, base, ready_at, updated) \
              SELECT n, n % 100, 1, 0, 0, 0, n, n FROM generate_series(1, {ROWS}) n; \
-             INSERT INTO lane SELECT n, n FROM generate_series(1, {ROWS}) n; ANALYZE"
+             INSERT INTO lane SELECT n, n FROM generate_series(1, {ROWS}) n; \
+             INSERT INTO request SELECT 1, 'r' || n, '', n, '' FROM generate_series(1, {ROWS}) n; ANALYZE"
         ))
         .await;
     run_hot_statements(&shared, shared.incarnation).await;
