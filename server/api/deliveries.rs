@@ -27,7 +27,7 @@ impl WebhookApi {
         let key = self.delivery_key(&request.delivery_id, Violations::default())?;
         let read = self.shared.db.read(move |conn| Box::pin(store::delivery::get(conn, tenant.key, key)));
         let row = read.await?.ok_or(Error::NotFound(Resource::Delivery))?;
-        let shown = row.shown(self.shared.routes.status(key.endpoint));
+        let shown = row.shown(self.shared.routes.standing(key.endpoint));
         Ok(GetDeliveryResponse { delivery: Some(self.show_delivery(&tenant, &shown)) })
     }
 
@@ -54,7 +54,7 @@ impl WebhookApi {
         let read = self.shared.db.read(move |conn| Box::pin(async move { query.run(conn, &shared.routes).await }));
         let Page { rows, next } = read.await?;
         let deliveries = rows.iter().map(|row| {
-            let shown = row.shown(self.shared.routes.status(row.key.endpoint));
+            let shown = row.shown(self.shared.routes.standing(row.key.endpoint));
             self.show_delivery(&tenant, &shown)
         });
         Ok(ListDeliveriesResponse {

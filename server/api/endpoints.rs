@@ -1,4 +1,4 @@
-//! Endpoints: create, get, list, update, delete, disable, activate, ping.
+//! Endpoints: create, get, list, update, delete, ping.
 
 use prost::Message as _;
 
@@ -19,8 +19,7 @@ use crate::{
     configure::NewEndpoint,
     model::{Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey},
     proto::{
-        ActivateEndpointRequest, ActivateEndpointResponse, CreateEndpointRequest, CreateEndpointResponse,
-        DeleteEndpointRequest, DeleteEndpointResponse, DisableEndpointRequest, DisableEndpointResponse,
+        CreateEndpointRequest, CreateEndpointResponse, DeleteEndpointRequest, DeleteEndpointResponse,
         GetEndpointRequest, GetEndpointResponse, ListEndpointsRequest, ListEndpointsResponse, PingEndpointRequest,
         PingEndpointResponse, UpdateEndpointRequest, UpdateEndpointResponse,
     },
@@ -124,30 +123,6 @@ impl WebhookApi {
         Ok(self.configurator.delete_endpoint(call, key, expected).await?)
     }
 
-    pub(super) async fn disable_endpoint(
-        &self,
-        request: DisableEndpointRequest,
-        once: Once<DisableEndpointRequest>,
-    ) -> Result<DisableEndpointResponse, Error> {
-        let key = self.endpoint_key(&request.endpoint_id, once.violations())?;
-        let call = once.call(|api, tenant, endpoint| DisableEndpointResponse {
-            endpoint: Some(api.show_endpoint(tenant, &endpoint)),
-        })?;
-        Ok(self.configurator.disable_endpoint(call, key).await?)
-    }
-
-    pub(super) async fn activate_endpoint(
-        &self,
-        request: ActivateEndpointRequest,
-        once: Once<ActivateEndpointRequest>,
-    ) -> Result<ActivateEndpointResponse, Error> {
-        let key = self.endpoint_key(&request.endpoint_id, once.violations())?;
-        let call = once.call(|api, tenant, endpoint| ActivateEndpointResponse {
-            endpoint: Some(api.show_endpoint(tenant, &endpoint)),
-        })?;
-        Ok(self.configurator.activate_endpoint(call, key).await?)
-    }
-
     pub(super) async fn ping_endpoint(&self, request: PingEndpointRequest) -> Result<PingEndpointResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         let key = self.endpoint_key(&request.endpoint_id, Violations::default())?;
@@ -164,7 +139,7 @@ impl WebhookApi {
             })
         });
         let (row, attempt) = read.await?.ok_or(Error::NotFound(Resource::Delivery))?;
-        let shown = row.shown(self.shared.routes.status(key));
+        let shown = row.shown(self.shared.routes.standing(key));
         Ok(PingEndpointResponse {
             delivery: Some(self.show_delivery(&tenant, &shown)),
             attempt: attempt.map(|attempt| self.show_attempt(attempt)),

@@ -194,6 +194,7 @@ fn redrive_status(error: redrive::Error) -> Status {
         redrive::Error::EndpointState(state) => {
             let (name, remedy) = match state {
                 EndpointStatus::Enabled => ("ENABLED", ""),
+                EndpointStatus::Paused { .. } => ("PAUSED", "; activate it first"),
                 EndpointStatus::Disabled { .. } => ("DISABLED", "; activate it first"),
                 EndpointStatus::Deleted => ("DELETED", ""),
             };

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     model::{
-        DEFAULT_CONTENT_TYPE, DeliveryKey, EVENT_TYPE_BYTES_MAX, EndpointStatus, Event, NewEvent, TenantKey,
-        is_event_type, is_json_media_type,
+        DEFAULT_CONTENT_TYPE, DeliveryKey, EVENT_TYPE_BYTES_MAX, Event, NewEvent, TenantKey, is_event_type,
+        is_json_media_type,
     },
     proto::{
         self, EventRoute, GetEventRequest, GetEventResponse, PublishEventRequest, PublishEventResponse, RouteReason,
@@ -90,9 +90,9 @@ fn route_reason(event: &Event, endpoint: &EndpointVersion) -> RouteReason {
     match (event.content.ping_of, endpoint.status) {
         (Some(pinged), _) if pinged == endpoint.endpoint => RouteReason::Ping,
         (Some(_), _) => RouteReason::PingOfAnother,
-        (None, EndpointStatus::Disabled { .. } | EndpointStatus::Deleted) => RouteReason::EndpointDisabled,
-        (None, EndpointStatus::Enabled) if endpoint.filter.matches(&event.content.event_type) => RouteReason::Matched,
-        (None, EndpointStatus::Enabled) => RouteReason::TypeNotWanted,
+        (None, status) if !status.is_routed() => RouteReason::EndpointDisabled,
+        (None, _) if endpoint.filter.matches(&event.content.event_type) => RouteReason::Matched,
+        (None, _) => RouteReason::TypeNotWanted,
     }
 }
 

@@ -60,6 +60,7 @@ mutations! {
     CreateEndpointRequest -> CreateEndpointResponse,
     UpdateEndpointRequest -> UpdateEndpointResponse,
     DeleteEndpointRequest -> DeleteEndpointResponse,
+    PauseEndpointRequest -> PauseEndpointResponse,
     DisableEndpointRequest -> DisableEndpointResponse,
     ActivateEndpointRequest -> ActivateEndpointResponse,
     RotateEndpointSecretRequest -> RotateEndpointSecretResponse,
@@ -171,7 +172,7 @@ mod tests {
             }
         }
         assert_eq!(mutations, MUTATIONS.iter().copied().collect());
-        assert!(mutations.len() >= 11, "{mutations:?}");
+        assert!(mutations.len() >= 12, "{mutations:?}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Query {
         row.tenant == self.tenant
             && self.filter.event_types.matches(&row.event_type)
             && (self.filter.states.is_empty()
-                || self.filter.states.contains(&row.state.shown(routes.status(row.key.endpoint))))
+                || self.filter.states.contains(&row.shown_state(routes.standing(row.key.endpoint))))
     }
 }
 

@@ -30,6 +30,7 @@ mod serve;
 mod service;
 mod settings;
 mod show;
+mod states;
 mod style;
 mod tenant;
 mod violation;

@@ -57,6 +57,13 @@ impl WebhookService for WebhookApi {
         answer(self.once(request.into_inner(), |request, once| self.delete_endpoint(request, once))).await
     }
 
+    async fn pause_endpoint(
+        &self,
+        request: Request<PauseEndpointRequest>,
+    ) -> Result<Response<PauseEndpointResponse>, Status> {
+        answer(self.once(request.into_inner(), |request, once| self.pause_endpoint(request, once))).await
+    }
+
     async fn disable_endpoint(
         &self,
         request: Request<DisableEndpointRequest>,

@@ -10,18 +10,20 @@ use super::{
 use crate::{
     configure::etag,
     model::{
-        Attempt, AttemptId, AttemptResult, Delivery, DisableReason, Endpoint, EndpointStatus, Event, FailureKind,
-        ShownState, envelope::BodyNote,
+        Attempt, AttemptId, AttemptResult, Delivery, DisableReason, Drain, Endpoint, EndpointStatus, Event,
+        FAILING_MAX, FailureKind, ShownState, envelope::BodyNote,
     },
     proto,
+    store::Health,
 };
 
 impl WebhookApi {
     /// An endpoint.
     pub(super) fn show_endpoint(&self, tenant: &Tenant, endpoint: &Endpoint) -> proto::Endpoint {
-        let (reason, since) = match endpoint.status {
-            EndpointStatus::Disabled { reason, since } => (Some(reason), Some(since)),
-            EndpointStatus::Enabled | EndpointStatus::Deleted => (None, None),
+        let (reason, paused, disabled) = match endpoint.status {
+            EndpointStatus::Paused { since } => (None, Some(since), None),
+            EndpointStatus::Disabled { reason, since } => (Some(reason), None, Some(since)),
+            EndpointStatus::Enabled | EndpointStatus::Deleted => (None, None, None),
         };
         let failing = self.shared.routes.failing(endpoint.key);
         let failing = failing.filter(|health| health.generation == endpoint.generation);
@@ -37,13 +39,16 @@ impl WebhookApi {
             effective_policy: Some(write_effective_policy(&endpoint.settings)),
             state: endpoint_state(endpoint.status) as i32,
             disable_reason: disable_reason(reason) as i32,
-            disable_time: since.map(timestamp),
+            disable_time: disabled.map(timestamp),
+            pause_time: paused.map(timestamp),
             failing_since_time: failing.map(|health| timestamp(health.failing_since)),
             create_time: Some(timestamp(endpoint.created)),
             update_time: Some(timestamp(endpoint.updated)),
             etag: etag(&self.shared.keys, endpoint),
             style: Some(write_style(&endpoint.settings.style)),
             headers: endpoint.settings.header_names.iter().map(|name| show_header(name)).collect(),
+            disable_warning: failing.and_then(|health| show_warning(endpoint, &health)),
+            backlog_drain: endpoint.backlog.drain.map(show_drain),
         }
     }
 
@@ -106,6 +111,26 @@ impl WebhookApi {
     }
 }
 
+/// The warning that an endpoint will be disabled, unless it is already or does not fail in a way that disables it any more.
+fn show_warning(endpoint: &Endpoint, health: &Health) -> Option<proto::DisableWarning> {
+    let warning = health.warning.filter(|_| endpoint.status.is_routed())?;
+    let disable_time = match warning.reason {
+        DisableReason::Failing => Some(health.failing_since.plus(FAILING_MAX)),
+        DisableReason::DeadInARow if endpoint.settings.disable_after_dead() == 0 => return None,
+        DisableReason::DeadInARow | DisableReason::Requested | DisableReason::Gone => None,
+    };
+    Some(proto::DisableWarning {
+        reason: disable_reason(Some(warning.reason)) as i32,
+        warn_time: Some(timestamp(warning.at)),
+        disable_time: disable_time.map(timestamp),
+    })
+}
+
+fn show_drain(drain: Drain) -> proto::BacklogDrain {
+    let activate_time = Some(timestamp(drain.activation.at));
+    proto::BacklogDrain { rate_per_second: drain.rate.as_f64(), activate_time }
+}
+
 /// A header of an endpoint's own: its name alone, for the value may be a credential.
 fn show_header(name: &str) -> proto::EndpointHeader {
     proto::EndpointHeader { name: name.to_owned(), value: None }
@@ -115,6 +140,7 @@ fn show_header(name: &str) -> proto::EndpointHeader {
 pub(super) fn endpoint_state(status: EndpointStatus) -> proto::EndpointState {
     match status {
         EndpointStatus::Enabled => proto::EndpointState::Enabled,
+        EndpointStatus::Paused { .. } => proto::EndpointState::Paused,
         EndpointStatus::Disabled { .. } => proto::EndpointState::Disabled,
         EndpointStatus::Deleted => proto::EndpointState::Unspecified,
     }

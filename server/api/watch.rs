@@ -160,14 +160,14 @@ mod tests {
             let expected = format!("DELIVERYTRANSITIONKIND{}", format!("{kind:?}").to_uppercase());
             assert_eq!(name, expected);
         }
-        for number in 1..=8 {
+        for number in 1..=10 {
             let kind = TransitionKind::from_i32(ENDPOINT_KINDS + number).unwrap();
             let name = proto::EndpointTransitionKind::try_from(number).unwrap().as_str_name().replace('_', "");
             let word = format!("{kind:?}").replace("Endpoint", "").to_uppercase();
             assert_eq!(name, format!("ENDPOINTTRANSITIONKIND{word}"));
         }
         assert!(proto::DeliveryTransitionKind::try_from(9).is_err() && TransitionKind::from_i32(9).is_none());
-        assert!(proto::EndpointTransitionKind::try_from(9).is_err() && TransitionKind::from_i32(109).is_none());
+        assert!(proto::EndpointTransitionKind::try_from(11).is_err() && TransitionKind::from_i32(111).is_none());
     }
 
     #[test]

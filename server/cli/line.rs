@@ -111,11 +111,14 @@ impl<'a> Line<'a> {
         let id = printable(&transition.endpoint_id, TEXT_CHARS_MAX);
         let word = self.palette.paint(tone, word);
         write!(f, "{:<10}  {}  {word}", "endpoint", self.palette.paint(Tone::Name, id))?;
+        let warned = transition.kind() == EndpointTransitionKind::Warned;
         match transition.disable_reason() {
             DisableReason::Unspecified => Ok(()),
             DisableReason::Requested => f.write_str("  as requested"),
             DisableReason::Gone => f.write_str("  it answered 410 Gone"),
+            DisableReason::Failing if warned => f.write_str("  it has failed for long"),
             DisableReason::Failing => f.write_str("  it failed for too long"),
+            DisableReason::DeadInARow if warned => f.write_str("  many deliveries in a row have died"),
             DisableReason::DeadInARow => f.write_str("  too many deliveries in a row died"),
         }
     }
@@ -160,6 +163,8 @@ fn endpoint_word(kind: EndpointTransitionKind) -> (Tone, &'static str) {
         EndpointTransitionKind::SecretRotated => (Tone::Strong, "secret rotated"),
         EndpointTransitionKind::SecretActivated => (Tone::Strong, "secret activated"),
         EndpointTransitionKind::SecretRevoked => (Tone::Strong, "secret revoked"),
+        EndpointTransitionKind::Paused => (Tone::Warning, "paused"),
+        EndpointTransitionKind::Warned => (Tone::Warning, "will be disabled unless it recovers"),
     }
 }
 
@@ -251,6 +256,21 @@ mod tests {
             disable_reason: DisableReason::Gone as i32,
         };
         assert_eq!(plain(Message::Endpoint(gone)), "22:13:20.250Z  endpoint    ep_1  disabled  it answered 410 Gone");
+    }
+
+    #[test]
+    fn pause_and_warning_are_told_in_words() {
+        let line = |kind: EndpointTransitionKind, reason: DisableReason| {
+            let endpoint_id = "ep_1".to_owned();
+            let told = EndpointTransition { endpoint_id, kind: kind as i32, disable_reason: reason as i32 };
+            plain(Message::Endpoint(told))
+        };
+        let paused = line(EndpointTransitionKind::Paused, DisableReason::Unspecified);
+        assert_eq!(paused, "22:13:20.250Z  endpoint    ep_1  paused");
+        let warned = line(EndpointTransitionKind::Warned, DisableReason::DeadInARow);
+        let words = "will be disabled unless it recovers  many deliveries in a row have died";
+        assert_eq!(warned, format!("22:13:20.250Z  endpoint    ep_1  {words}"));
+        assert!(line(EndpointTransitionKind::Warned, DisableReason::Failing).ends_with("  it has failed for long"));
     }
 
     #[test]

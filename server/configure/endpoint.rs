@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{
-        CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style,
+        Backlog, CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style,
         TransitionKind, TypeFilter,
     },
     publish::EndpointEntry,
@@ -104,11 +104,13 @@ impl Configurator {
         let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
                 let now = shared.clock.now();
+                let backlog = Backlog { held_since: new.disabled.then_some(now), ..Backlog::default() };
                 let endpoint = Endpoint {
                     key: EndpointKey(store::meta::next_key(tx, "endpoint").await?),
                     tenant,
                     settings: new.settings,
                     status: if new.disabled { disabled_on_request(now) } else { EndpointStatus::Enabled },
+                    backlog,
                     generation: 1,
                     version: store::meta::raise_cfg(tx).await?,
                     created: now,
@@ -218,7 +220,6 @@ impl Configurator {
                 let entry = EndpointEntry { endpoint, secrets: Vec::new(), headers: Vec::new() };
                 let answer = answer.with(tx, ()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointDeleted).await?;
-                shared.routes.set_failing(key, None);
                 shared.wake.now();
                 Ok(answer)
             })

@@ -158,7 +158,10 @@ async fn commit(tx: &mut Tx, shared: &Shared, entry: EndpointEntry, kind: Transi
 fn transition(endpoint: &Endpoint, kind: TransitionKind) -> LogBody {
     let disable_reason = match endpoint.status {
         EndpointStatus::Disabled { reason, .. } if kind == TransitionKind::EndpointDisabled => reason as i32,
-        EndpointStatus::Disabled { .. } | EndpointStatus::Enabled | EndpointStatus::Deleted => 0,
+        EndpointStatus::Disabled { .. }
+        | EndpointStatus::Paused { .. }
+        | EndpointStatus::Enabled
+        | EndpointStatus::Deleted => 0,
     };
     let entry = LogEntry {
         tenant: endpoint.tenant.0,

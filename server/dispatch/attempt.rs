@@ -101,8 +101,8 @@ fn wanting(dispatcher: &Dispatcher, job: &Job) -> Option<Arc<EndpointEntry>> {
     let entry = dispatcher.shared.routes.endpoint(job.key.endpoint)?;
     match entry.endpoint.status {
         EndpointStatus::Enabled => Some(entry),
-        EndpointStatus::Disabled { .. } if job.event.ping_of.is_some() => Some(entry),
-        EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => None,
+        EndpointStatus::Paused { .. } | EndpointStatus::Disabled { .. } if job.event.ping_of.is_some() => Some(entry),
+        EndpointStatus::Paused { .. } | EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => None,
     }
 }
 

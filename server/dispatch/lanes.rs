@@ -254,6 +254,19 @@ impl Lanes {
         self.ring.retain(|endpoint| !endpoints.contains(endpoint));
     }
 
+    /// Forgets that lanes are slow whose endpoints are gone: no success will ever tell otherwise.
+    pub(crate) fn forget_slow(&mut self, is_gone: impl Fn(EndpointKey) -> bool) {
+        let slow = self.lanes.iter().filter(|(_, lane)| lane.slow).map(|(endpoint, _)| *endpoint);
+        let gone: Vec<EndpointKey> = slow.filter(|endpoint| is_gone(*endpoint)).collect();
+        for endpoint in gone {
+            if let Some(lane) = self.lanes.get_mut(&endpoint) {
+                lane.slow = false;
+                self.slow_slots = self.slow_slots.saturating_sub(lane.slots);
+            }
+            self.forget_if_idle(endpoint);
+        }
+    }
+
     /// How many lanes are adopted.
     pub(crate) fn adopted(&self) -> usize {
         self.ring.len()
@@ -298,6 +311,11 @@ impl Lanes {
             }
         }
         (plan, false)
+    }
+
+    /// How many of the `cap` requests that an endpoint allows at once are not being made.
+    pub(crate) fn free_slots(&self, endpoint: EndpointKey, cap: u32) -> u32 {
+        cap.saturating_sub(self.lanes.get(&endpoint).map_or(0, |lane| lane.slots))
     }
 
     /// Whether there is a slot left.

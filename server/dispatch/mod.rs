@@ -19,13 +19,12 @@ use std::{
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::lanes::Pace;
 pub use self::lanes::Room;
 pub(crate) use self::{
     audit::audit,
     committer::{Committer, Inbox, Order, inbox},
     held::Held,
-    lanes::{Lanes, Origin, Place},
+    lanes::{Lanes, Origin, Pace, Place},
     pacer::pace,
 };
 use crate::{
@@ -166,9 +165,10 @@ impl Dispatcher {
         released.next
     }
 
-    /// How many requests an endpoint allows at once.
+    /// How many requests an endpoint allows at once. One that is gone has one slot, through which what was leased for it
+    /// passes and turns out to be unwanted.
     fn cap(&self, endpoint: EndpointKey) -> u32 {
-        self.shared.routes.endpoint(endpoint).map_or(0, |entry| entry.endpoint.settings.policy.max_in_flight)
+        self.shared.routes.endpoint(endpoint).map_or(1, |entry| entry.endpoint.settings.policy.max_in_flight)
     }
 
     /// Leases of which no attempt was begun end without counting.

@@ -8,7 +8,7 @@ use super::{DeliveryKey, EndpointKey, EndpointStatus, TenantKey, Timestamp, Type
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum DeliveryState {
-    /// Waits for its next attempt (shown as held while its endpoint is disabled).
+    /// Waits for its next attempt (shown as held while its endpoint is paused or disabled).
     Pending = 1,
     /// Leased to a server for an attempt.
     InFlight = 2,
@@ -46,9 +46,9 @@ pub enum ShownState {
     Delivered = 3,
     /// As stored.
     Dead = 4,
-    /// As stored, or pending at a deleted endpoint.
+    /// As stored, or pending and skipped, or pending at a deleted endpoint.
     Cancelled = 5,
-    /// Pending at a disabled endpoint.
+    /// Pending at a paused or disabled endpoint.
     Held = 6,
 }
 
@@ -95,11 +95,11 @@ pub struct DeliveryFilter {
 }
 
 impl DeliveryState {
-    /// How the state is shown, seen with the endpoint's status.
+    /// How the state of a delivery that was not skipped is shown, seen with the endpoint's status.
     pub fn shown(self, endpoint: EndpointStatus) -> ShownState {
         match (self, endpoint) {
             (Self::Pending, EndpointStatus::Enabled) => ShownState::Pending,
-            (Self::Pending, EndpointStatus::Disabled { .. }) => ShownState::Held,
+            (Self::Pending, EndpointStatus::Paused { .. } | EndpointStatus::Disabled { .. }) => ShownState::Held,
             (Self::Pending, EndpointStatus::Deleted) | (Self::Cancelled, _) => ShownState::Cancelled,
             (Self::InFlight, _) => ShownState::InFlight,
             (Self::Delivered, _) => ShownState::Delivered,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{EndpointKey, RetrySchedule, Style, TenantKey, Timestamp, TypeFilter};
+use super::{Backlog, EndpointKey, RetrySchedule, Standing, Style, TenantKey, Timestamp, TypeFilter};
 
 /// An endpoint as it is configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Endpoint {
     pub settings: EndpointSettings,
     /// Whether it receives events.
     pub status: EndpointStatus,
+    /// What becomes of deliveries that wait behind it.
+    pub backlog: Backlog,
     /// Raised at each activation; outcomes of attempts begun under an earlier one do not disable the endpoint.
     pub generation: i64,
     /// The configuration version that last changed it; its etag.
@@ -23,6 +25,31 @@ pub struct Endpoint {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
+}
+
+/// An endpoint that has failed for so long without one success is disabled.
+pub const FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
+
+/// After so long its owner is warned.
+pub const FAILING_WARNED: Duration = Duration::from_secs(4 * 24 * 3600);
+
+impl Endpoint {
+    /// Takes a status in which what is pending is held: since now, or since the endpoint was last enabled. A drain ends.
+    pub fn hold(&mut self, status: EndpointStatus, now: Timestamp) {
+        self.status = status;
+        self.backlog.held_since.get_or_insert(now);
+        self.backlog.drain = None;
+    }
+
+    /// What the shown states of its deliveries depend on.
+    pub fn standing(&self) -> Standing {
+        Standing { status: self.status, skipped: self.backlog.skipped }
+    }
+
+    /// When a delivery that is due at `due` is to be looked at: then or, while it is held, when it has been for too long.
+    pub fn looks_at(&self, due: Timestamp) -> Timestamp {
+        if self.status.holds() { self.backlog.end_of_hold(due, self.settings.policy.hold_duration) } else { due }
+    }
 }
 
 /// What a tenant sets of an endpoint.
@@ -95,6 +122,11 @@ impl Default for DeliveryPolicy {
 pub enum EndpointStatus {
     /// It does.
     Enabled,
+    /// It does, but nothing is sent: its deliveries are held.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+    },
     /// It does not; what is pending is held.
     Disabled {
         /// Why.
@@ -106,7 +138,19 @@ pub enum EndpointStatus {
     Deleted,
 }
 
-/// Why an endpoint is disabled. The numbers are those of the protocol and of the database.
+impl EndpointStatus {
+    /// Whether events are routed to the endpoint.
+    pub fn is_routed(self) -> bool {
+        matches!(self, Self::Enabled | Self::Paused { .. })
+    }
+
+    /// Whether what is pending is held.
+    pub fn holds(self) -> bool {
+        matches!(self, Self::Paused { .. } | Self::Disabled { .. })
+    }
+}
+
+/// Why an endpoint is disabled, or is about to be. The numbers are those of the protocol and of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum DisableReason {

@@ -4,6 +4,7 @@
 
 mod address;
 mod attempt;
+mod backlog;
 mod custom_header;
 mod delivery;
 mod endpoint;
@@ -26,12 +27,15 @@ pub(crate) use self::event_type::operation;
 pub use self::{
     address::{AddressPolicy, Cidr},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},
+    backlog::{Activation, Backlog, Drain, DrainRate, OnBacklog, Standing},
     custom_header::{
         CustomHeader, HEADERS_BYTES_MAX, HEADERS_MAX, check_custom_header_name, check_custom_header_value,
         headers_taken,
     },
     delivery::{Delivery, DeliveryFilter, DeliveryState, ShownState},
-    endpoint::{DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus},
+    endpoint::{
+        DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, FAILING_MAX, FAILING_WARNED,
+    },
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, NewEvent},
     event_type::{EventType, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},

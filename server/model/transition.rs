@@ -61,7 +61,7 @@ pub struct LogEntry {
     /// For deliveries: when the next attempt is due, in microseconds since the epoch.
     #[prost(int64, optional, tag = "10")]
     pub next_attempt_micros: Option<i64>,
-    /// For endpoints: a [`super::DisableReason`], 0 if none.
+    /// For endpoints that are disabled, or warned of it: a [`super::DisableReason`], 0 if none.
     #[prost(int32, tag = "11")]
     pub disable_reason: i32,
 }
@@ -81,7 +81,7 @@ pub enum TransitionKind {
     Dead = 4,
     /// The delivery was cancelled.
     Cancelled = 5,
-    /// The delivery went back to waiting at a disabled endpoint.
+    /// The delivery went back to waiting at a paused or disabled endpoint.
     Held = 6,
     /// A person made the delivery due again.
     Resent = 7,
@@ -103,10 +103,14 @@ pub enum TransitionKind {
     SecretActivated = 107,
     /// A secret was revoked.
     SecretRevoked = 108,
+    /// The endpoint was paused.
+    EndpointPaused = 109,
+    /// The endpoint fails, and will be disabled if that goes on.
+    EndpointWarned = 110,
 }
 
 impl TransitionKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::Queued,
         Self::Delivered,
         Self::RetryScheduled,
@@ -123,6 +127,8 @@ impl TransitionKind {
         Self::SecretRotated,
         Self::SecretActivated,
         Self::SecretRevoked,
+        Self::EndpointPaused,
+        Self::EndpointWarned,
     ];
 
     /// Reads the number; `None` if there is no such kind.

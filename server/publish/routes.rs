@@ -9,7 +9,9 @@ use std::{
 };
 
 use crate::{
-    model::{CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, TenantKey, Timestamp, signing},
+    model::{
+        Backlog, CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, Standing, TenantKey, Timestamp, signing,
+    },
     store::Health,
 };
 
@@ -38,7 +40,7 @@ struct Inner {
     failing: HashMap<EndpointKey, Health>,
 }
 
-/// The enabled endpoints of one tenant, by what they want.
+/// The endpoints of one tenant that receive events, by what they want.
 #[derive(Debug, Default)]
 struct TenantRoutes {
     /// Those that want a list of exact types.
@@ -72,14 +74,19 @@ impl Routes {
         self.read().tenants.iter().find(|(_, tenant)| **tenant == key).map(|(id, _)| id.clone())
     }
 
-    /// An endpoint of any tenant; deleted ones are there while deliveries wait behind them.
+    /// An endpoint of any tenant that has not been deleted.
     pub fn endpoint(&self, key: EndpointKey) -> Option<Arc<EndpointEntry>> {
         self.read().endpoints.get(&key).cloned()
     }
 
     /// Whether an endpoint receives events; one that is not known is deleted.
     pub fn status(&self, key: EndpointKey) -> EndpointStatus {
-        self.read().endpoints.get(&key).map_or(EndpointStatus::Deleted, |entry| entry.endpoint.status)
+        self.standing(key).status
+    }
+
+    /// What the shown states of an endpoint's deliveries depend on; one that is not known is deleted.
+    pub fn standing(&self, key: EndpointKey) -> Standing {
+        self.read().endpoints.get(&key).map_or(Standing::DELETED, |entry| entry.endpoint.standing())
     }
 
     /// The endpoints that want an event of this type, by key, and the configuration version that says so.
@@ -101,7 +108,8 @@ impl Routes {
         self.read().cfg
     }
 
-    /// Takes a committed endpoint over. An entry older than the one that is there changes nothing.
+    /// Takes a committed endpoint over; one that was deleted is forgotten. An entry older than the one that is there changes
+    /// nothing.
     pub fn apply(&self, entry: EndpointEntry) {
         let mut inner = self.write();
         let key = entry.endpoint.key;
@@ -115,8 +123,20 @@ impl Routes {
             inner.unroute(&present.endpoint);
         }
         inner.cfg = inner.cfg.max(entry.endpoint.version);
+        if entry.endpoint.status == EndpointStatus::Deleted {
+            inner.endpoints.remove(&key);
+            inner.failing.remove(&key);
+            return;
+        }
         inner.route(&entry.endpoint);
         inner.endpoints.insert(key, Arc::new(entry));
+    }
+
+    /// Takes over what has become of an endpoint's backlog, which is no change of its configuration.
+    pub(crate) fn set_backlog(&self, key: EndpointKey, backlog: Backlog) {
+        if let Some(entry) = self.write().endpoints.get_mut(&key) {
+            Arc::make_mut(entry).endpoint.backlog = backlog;
+        }
     }
 
     /// Takes a configuration over as a whole.
@@ -149,7 +169,7 @@ impl Routes {
 
 impl Inner {
     fn route(&mut self, endpoint: &Endpoint) {
-        if endpoint.status != EndpointStatus::Enabled {
+        if !endpoint.status.is_routed() {
             return;
         }
         let routes = self.routes.entry(endpoint.tenant).or_default();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::{
     model::{
-        Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, TenantKey,
-        Timestamp, TransitionKind,
+        Delivery, DeliveryKey, DeliveryState, EndpointStatus, LogBody, LogEntry, LogEvent, ShownState, Standing,
+        TenantKey, Timestamp, TransitionKind,
     },
     repeat::{Call, Reused},
     shared::Shared,
@@ -48,8 +48,8 @@ pub enum Cancelled {
 /// with its schedule.
 ///
 /// # Errors
-/// [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is disabled or deleted,
-/// [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
+/// [`Error::State`] if it is delivered or in flight, [`Error::EndpointState`] if its endpoint is paused, disabled
+/// or deleted, [`Error::NotFound`], [`Error::Reused`], [`Error::Store`].
 pub async fn retry<R: Send + Sync + 'static>(
     shared: &Arc<Shared>,
     call: impl Into<Call<Delivery, R>>,
@@ -63,16 +63,18 @@ pub async fn retry<R: Send + Sync + 'static>(
             match row.state {
                 DeliveryState::Pending | DeliveryState::Dead | DeliveryState::Cancelled => {}
                 DeliveryState::InFlight | DeliveryState::Delivered => {
-                    return Err(Error::State(row.state.shown(endpoint)));
+                    return Err(Error::State(row.shown_state(endpoint)));
                 }
             }
-            match endpoint {
-                EndpointStatus::Enabled => {}
-                EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => {
-                    return Err(Error::EndpointState(endpoint));
-                }
+            if endpoint.status != EndpointStatus::Enabled {
+                return Err(Error::EndpointState(endpoint.status));
             }
-            let now = at.clock.now();
+            let mut now = at.clock.now();
+            if row.is_skipped(endpoint) {
+                // It has ended, whether that is written yet or not, and must not read as skipped again.
+                store::delivery::cancel(tx, key, now).await?;
+                now = endpoint.skipped.map_or(now, |skipped| now.max(skipped.at));
+            }
             store::delivery::make_due(tx, key, now).await?;
             store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: now }]).await?;
             let (row, _) = read(tx, tenant, key).await?;
@@ -100,7 +102,7 @@ pub async fn cancel<R: Send + Sync + 'static>(
     let unit = call.write(shared, move |tx, answer| {
         Box::pin(async move {
             let (row, endpoint) = read(tx, tenant, key).await?;
-            let shown = row.state.shown(endpoint);
+            let shown = row.shown_state(endpoint);
             let (result, state, kind) = match shown {
                 ShownState::Pending | ShownState::Held => {
                     (Cancelled::Now, ShownState::Cancelled, TransitionKind::Cancelled)
@@ -126,11 +128,11 @@ pub async fn cancel<R: Send + Sync + 'static>(
     unit.await
 }
 
-/// A delivery of the tenant's and its endpoint's status; an endpoint without a row is deleted.
-async fn read(tx: &mut Tx, tenant: TenantKey, key: DeliveryKey) -> Result<(DeliveryRow, EndpointStatus), Error> {
+/// A delivery of the tenant's and where its endpoint stands; an endpoint without a row is deleted.
+async fn read(tx: &mut Tx, tenant: TenantKey, key: DeliveryKey) -> Result<(DeliveryRow, Standing), Error> {
     let row = store::delivery::get(tx.conn(), tenant, key).await?.ok_or(Error::NotFound)?;
     let endpoint = store::endpoint::get(tx.conn(), tenant, key.endpoint).await?;
-    Ok((row, endpoint.map_or(EndpointStatus::Deleted, |endpoint| endpoint.status)))
+    Ok((row, endpoint.map_or(Standing::DELETED, |endpoint| endpoint.standing())))
 }
 
 async fn commit(

@@ -58,7 +58,10 @@ async fn retry_is_refused_in_other_states_and_says_which() {
 async fn retry_is_refused_while_the_endpoint_takes_nothing() {
     let fixture = Fixture::new().await;
     let key = delivery(&fixture, DeliveryState::Dead).await;
-    let disabled = fixture.configurator.disable_endpoint(TENANT, key.endpoint).await.unwrap().status;
+    let paused = fixture.configurator.pause_endpoint(TENANT, key.endpoint, None).await.unwrap().status;
+    let refused = retry(&fixture.shared, TENANT, key).await;
+    assert!(matches!(refused, Err(Error::EndpointState(state)) if state == paused), "{refused:?}");
+    let disabled = fixture.configurator.disable_endpoint(TENANT, key.endpoint, None).await.unwrap().status;
     let refused = retry(&fixture.shared, TENANT, key).await;
     assert!(matches!(refused, Err(Error::EndpointState(state)) if state == disabled), "{refused:?}");
     fixture.configurator.delete_endpoint(TENANT, key.endpoint, None).await.unwrap();
@@ -84,7 +87,7 @@ async fn cancelling_a_waiting_delivery_ends_it_once() {
     let fixture = Fixture::new().await;
     let pending = delivery(&fixture, DeliveryState::Pending).await;
     let held = delivery(&fixture, DeliveryState::Pending).await;
-    fixture.configurator.disable_endpoint(TENANT, held.endpoint).await.unwrap();
+    fixture.configurator.disable_endpoint(TENANT, held.endpoint, None).await.unwrap();
     for key in [pending, held] {
         let (result, shown) = cancel(&fixture.shared, TENANT, key).await.unwrap();
         assert_eq!((result, shown.state, shown.next_attempt), (Cancelled::Now, ShownState::Cancelled, None));

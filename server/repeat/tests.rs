@@ -33,7 +33,7 @@ impl Fixture {
     async fn disable(&self, id: &str, key: EndpointKey) -> Result<String, configure::Error> {
         let disabled = |endpoint: Endpoint| (endpoint.status != EndpointStatus::Enabled).to_string();
         let call = Call::new(TENANT, Some(request(id, 9)), disabled);
-        self.configurator.disable_endpoint(call, key).await
+        self.configurator.disable_endpoint(call, key, None).await
     }
 
     /// The sealed answers, oldest first.
@@ -93,7 +93,7 @@ async fn answer_that_nothing_had_to_change_is_kept_as_well() {
     let fixture = Fixture::new().await;
     let key = fixture.endpoint(true).await.key;
     assert_eq!(fixture.disable("a", key).await.unwrap(), "true");
-    fixture.configurator.activate_endpoint(TENANT, key).await.unwrap();
+    fixture.configurator.activate_endpoint(TENANT, key, None, None).await.unwrap();
     assert_eq!(fixture.disable("a", key).await.unwrap(), "true");
     assert_eq!(fixture.shared.routes.status(key), EndpointStatus::Enabled, "the repeat did not disable it");
     fixture.disable("b", key).await.unwrap();
@@ -180,7 +180,7 @@ async fn answer_that_is_too_long_to_be_kept_fails_its_call() {
     let key = fixture.endpoint(false).await.key;
     for (length, fits) in [(ANSWER_BYTES_MAX, false), (ANSWER_BYTES_MAX - 4, true)] {
         let call = Call::new(TENANT, Some(request("a", 1)), move |_: Endpoint| "x".repeat(length));
-        let answered = fixture.configurator.disable_endpoint(call, key).await;
+        let answered = fixture.configurator.disable_endpoint(call, key, None).await;
         assert_eq!(answered.is_ok(), fits, "{length}");
         assert_eq!(fixture.shared.routes.status(key) != EndpointStatus::Enabled, fits);
     }

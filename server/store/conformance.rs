@@ -17,8 +17,9 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 17] = [
+const SOURCES: [(&str, &str); 19] = [
     ("attempt", include_str!("attempt.rs")),
+    ("backlog", include_str!("backlog.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
     ("event", include_str!("event.rs")),

@@ -7,7 +7,8 @@ use super::{
     sql::{execute, fetch_all, fetch_optional},
 };
 use crate::model::{
-    Delivery, DeliveryKey, DeliveryState, EndpointKey, EndpointStatus, EventKey, FailureKind, TenantKey, Timestamp,
+    Delivery, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, ShownState, Standing, TenantKey,
+    Timestamp,
 };
 
 /// A delivery as it is stored, with what is shown of its event.
@@ -55,9 +56,19 @@ impl Position {
 }
 
 impl DeliveryRow {
-    /// The delivery as it is shown, seen with its endpoint's status.
-    pub fn shown(&self, endpoint: EndpointStatus) -> Delivery {
-        let state = self.state.shown(endpoint);
+    /// Whether the delivery is pending and was skipped.
+    pub fn is_skipped(&self, endpoint: Standing) -> bool {
+        self.state == DeliveryState::Pending && endpoint.skips(self.key.event, self.updated)
+    }
+
+    /// The state that is shown, seen with where its endpoint stands.
+    pub fn shown_state(&self, endpoint: Standing) -> ShownState {
+        if self.is_skipped(endpoint) { ShownState::Cancelled } else { self.state.shown(endpoint.status) }
+    }
+
+    /// The delivery as it is shown, seen with where its endpoint stands.
+    pub fn shown(&self, endpoint: Standing) -> Delivery {
+        let state = self.shown_state(endpoint);
         let tried = self.status != 0 || !self.latency.is_zero();
         Delivery {
             key: self.key,
@@ -66,7 +77,7 @@ impl DeliveryRow {
             event_type: self.event_type.clone(),
             state,
             attempt: self.attempt,
-            next_attempt: self.ready_at.filter(|_| state == crate::model::ShownState::Pending),
+            next_attempt: self.ready_at.filter(|_| state == ShownState::Pending),
             cancel_requested: self.cancel,
             http_status: (self.status != 0).then_some(self.status),
             failure: self.kind,
@@ -133,10 +144,11 @@ pub(crate) async fn make_due(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> R
     Ok(())
 }
 
-/// Makes up to `limit` pending deliveries of an endpoint due at `now` that would be due later. Returns how many.
+/// Makes up to `limit` pending deliveries of an endpoint due at `now` that would be due later and have not changed since.
+/// Returns how many.
 pub(crate) async fn make_held_due(tx: &mut Tx, endpoint: EndpointKey, now: Timestamp, limit: u64) -> Result<u64> {
     let sql = "UPDATE delivery SET ready_at = $2 WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
-               WHERE endpoint = $1 AND ready_at > $2 ORDER BY ready_at, event LIMIT $3)";
+               WHERE endpoint = $1 AND ready_at > $2 AND updated <= $2 ORDER BY ready_at, event LIMIT $3)";
     execute!(&mut tx.conn, sql, endpoint.0, now.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX))
 }
 

@@ -11,19 +11,22 @@ use super::{
     sql::{execute, fetch_all, fetch_optional},
 };
 use crate::model::{
-    DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, Style, TenantKey, Timestamp, TypeFilter,
+    Activation, Backlog, DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
+    EventKey, Style, TenantKey, Timestamp, TypeFilter,
 };
 
 const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
+const PAUSED: i64 = 4;
 
 /// What is read of an endpoint, before `$tail`.
 macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT key, tenant, display_name, description, url, filter, policy, style, header_names, state, reason, \
-             since, generation, version, created, updated, labels FROM endpoint ",
+             since, generation, version, created, updated, labels, held_since, drain_rate, activated, activated_event, \
+             skipped, skipped_event, skipping FROM endpoint ",
             $tail
         )
     };
@@ -53,7 +56,11 @@ struct Stored {
     created: i64,
     updated: i64,
     labels: String,
+    backlog: BacklogColumns,
 }
+
+/// The columns `held_since`, `drain_rate`, `activated`, `activated_event`, `skipped`, `skipped_event` and `skipping`.
+type BacklogColumns = [i64; 7];
 
 // More columns than a tuple may have.
 impl<'r, R: Row> FromRow<'r, R> for Stored
@@ -81,6 +88,15 @@ where
             created: row.try_get(14)?,
             updated: row.try_get(15)?,
             labels: row.try_get(16)?,
+            backlog: [
+                row.try_get(17)?,
+                row.try_get(18)?,
+                row.try_get(19)?,
+                row.try_get(20)?,
+                row.try_get(21)?,
+                row.try_get(22)?,
+                row.try_get(23)?,
+            ],
         })
     }
 }
@@ -142,8 +158,8 @@ pub struct EndpointVersion {
 pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "INSERT INTO endpoint (key, tenant, display_name, description, url, filter, policy, state, reason, since, \
-               generation, version, created, updated, style, header_names, labels) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+               generation, version, created, updated, style, header_names, labels, held_since) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     execute!(
         &mut tx.conn,
         sql,
@@ -164,6 +180,7 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         json_text(endpoint.settings.style.choice())?,
         json_text(&endpoint.settings.header_names)?,
         json_text(&endpoint.settings.labels)?,
+        endpoint.backlog.held_since.map_or(0, Timestamp::as_micros),
     )?;
     insert_version(tx, endpoint).await
 }
@@ -172,8 +189,11 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bool) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "UPDATE endpoint SET display_name = $2, description = $3, url = $4, filter = $5, policy = $6, state = $7, \
-               reason = $8, since = $9, generation = $10, version = $11, updated = $12, style = $13, \
-               header_names = $14, labels = $15 WHERE key = $1";
+               reason = $8, since = $9, generation = $10, version = $11, updated = $12, style = $13, header_names = $14, \
+               labels = $15, held_since = $16, drain_rate = $17, activated = $18, activated_event = $19, skipped = $20, \
+               skipped_event = $21, skipping = $22 WHERE key = $1";
+    let [held_since, drain_rate, activated, activated_event, skipped, skipped_event, skipping] =
+        backlog_columns(&endpoint.backlog);
     execute!(
         &mut tx.conn,
         sql,
@@ -192,8 +212,36 @@ pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bo
         json_text(endpoint.settings.style.choice())?,
         json_text(&endpoint.settings.header_names)?,
         json_text(&endpoint.settings.labels)?,
+        held_since,
+        drain_rate,
+        activated,
+        activated_event,
+        skipped,
+        skipped_event,
+        skipping,
     )?;
     if routing_changed { insert_version(tx, endpoint).await } else { Ok(()) }
+}
+
+/// Writes what has become of an endpoint's backlog, which is no change of its configuration.
+pub(crate) async fn set_backlog(tx: &mut Tx, key: EndpointKey, backlog: &Backlog) -> Result<()> {
+    let sql = "UPDATE endpoint SET held_since = $2, drain_rate = $3, activated = $4, activated_event = $5, skipped = $6, \
+               skipped_event = $7, skipping = $8 WHERE key = $1";
+    let [held_since, drain_rate, activated, activated_event, skipped, skipped_event, skipping] =
+        backlog_columns(backlog);
+    execute!(
+        &mut tx.conn,
+        sql,
+        key.0,
+        held_since,
+        drain_rate,
+        activated,
+        activated_event,
+        skipped,
+        skipped_event,
+        skipping
+    )?;
+    Ok(())
 }
 
 async fn insert_version(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
@@ -218,12 +266,9 @@ pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: 
     Ok(rows.into_iter().map(ListedEndpoint).collect())
 }
 
-/// Endpoints of all tenants after `after`, by key, tombstones included while deliveries wait behind them.
+/// Endpoints of all tenants after `after`, by key, without tombstones.
 pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Endpoint>> {
-    let sql = select!(
-        "WHERE key > $1 AND (state <> 3 OR EXISTS (SELECT 1 FROM lane WHERE lane.endpoint = endpoint.key)) \
-         ORDER BY key LIMIT $2"
-    );
+    let sql = select!("WHERE key > $1 AND state <> 3 ORDER BY key LIMIT $2");
     fetch_all!(conn, sql, after, limit)?.into_iter().map(read).collect()
 }
 
@@ -270,6 +315,7 @@ fn read(stored: Stored) -> Result<Endpoint> {
             policy,
         },
         status: read_status(stored.state, stored.reason, stored.since)?,
+        backlog: read_backlog(stored.backlog),
         generation: stored.generation,
         version: stored.version,
         created: Timestamp::from_micros(stored.created),
@@ -277,11 +323,39 @@ fn read(stored: Stored) -> Result<Endpoint> {
     })
 }
 
+fn backlog_columns(backlog: &Backlog) -> BacklogColumns {
+    let activation = |it: Option<Activation>| it.map_or((0, 0), |it| (it.at.as_micros(), it.last_event.0));
+    let (activated, activated_event) = activation(backlog.drain.map(|drain| drain.activation));
+    let (skipped, skipped_event) = activation(backlog.skipped);
+    [
+        backlog.held_since.map_or(0, Timestamp::as_micros),
+        backlog.drain.map_or(0, |drain| drain.rate.thousandths()),
+        activated,
+        activated_event,
+        skipped,
+        skipped_event,
+        i64::from(backlog.skipping),
+    ]
+}
+
+fn read_backlog(columns: BacklogColumns) -> Backlog {
+    let [held_since, drain_rate, activated, activated_event, skipped, skipped_event, skipping] = columns;
+    let activation = |at, event| Activation { at: Timestamp::from_micros(at), last_event: EventKey(event) };
+    let drain = |rate| Drain { rate, activation: activation(activated, activated_event) };
+    Backlog {
+        held_since: (held_since != 0).then_some(Timestamp::from_micros(held_since)),
+        drain: DrainRate::from_thousandths(drain_rate).map(drain),
+        skipped: (skipped != 0).then_some(activation(skipped, skipped_event)),
+        skipping: skipping != 0,
+    }
+}
+
 fn status_columns(status: EndpointStatus) -> (i64, i64, i64) {
     match status {
         EndpointStatus::Enabled => (ENABLED, 0, 0),
         EndpointStatus::Disabled { reason, since } => (DISABLED, reason as i64, since.as_micros()),
         EndpointStatus::Deleted => (DELETED, 0, 0),
+        EndpointStatus::Paused { since } => (PAUSED, 0, since.as_micros()),
     }
 }
 
@@ -290,6 +364,7 @@ fn read_status(state: i64, reason: i64, since: i64) -> Result<EndpointStatus> {
         (ENABLED, _) => Ok(EndpointStatus::Enabled),
         (DISABLED, Some(reason)) => Ok(EndpointStatus::Disabled { reason, since: Timestamp::from_micros(since) }),
         (DELETED, _) => Ok(EndpointStatus::Deleted),
+        (PAUSED, _) => Ok(EndpointStatus::Paused { since: Timestamp::from_micros(since) }),
         _ => Err(Error::Corrupt(format!("endpoint state {state} with reason {reason}"))),
     }
 }

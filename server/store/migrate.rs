@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     step!("first light", "0001_first_light.sql"),
     step!("event types", "0002_event_types.sql"),
     step!("styles", "0003_styles.sql"),
+    step!("endpoint states", "0005_endpoint_states.sql"),
     step!("requests and labels", "0006_requests_and_labels.sql"),
 ];
 

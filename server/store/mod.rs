@@ -5,6 +5,7 @@
 //! There is one writer at a time. A unit that returns without [`Tx::commit`] or [`log::commit`] changes nothing.
 
 pub(crate) mod attempt;
+pub(crate) mod backlog;
 #[cfg(test)]
 mod conformance;
 pub mod copy;
@@ -50,8 +51,8 @@ pub use self::{
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_type::Upserted,
-    health::Health,
-    hot::{DeliveryInsert, EventInsert, Handoff, Settled, Settlement, TurnEnd},
+    health::{Health, Warning},
+    hot::{DeliveryInsert, Ending, EventInsert, Handoff, Settled, Settlement, TurnEnd},
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},

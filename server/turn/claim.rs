@@ -1,17 +1,14 @@
 //! The claiming part of a turn: lanes that are due are adopted, and what they have room for is leased.
 //!
-//! A lane that is due but whose endpoint is disabled or deleted is dealt with here too: what is held for too long ends
-//! dead, what waits for a deleted endpoint ends cancelled, in chunks.
+//! A lane that is due but not to be claimed from is put aside (`held.rs`); one that is drained at a rate is claimed from as
+//! that allows (`drain.rs`).
 
 use std::collections::HashMap;
 
-use super::{log::Transition, write::Turn};
+use super::write::Turn;
 use crate::{
     dispatch::{Job, Origin},
-    model::{
-        DeliveryKey, DeliveryState, EndpointKey, EndpointStatus, EventKey, FailureKind, ShownState, Timestamp,
-        TransitionKind,
-    },
+    model::{DeliveryKey, EventKey},
     store::{self, Claimed, Result},
 };
 
@@ -22,9 +19,6 @@ const ADOPTED_PER_CLAIM_MAX: usize = 256;
 /// What one claim leases at most, and of how many lanes.
 const CLAIMED_MAX: u32 = 1_024;
 const LANES_PER_CLAIM_MAX: usize = 64;
-
-/// Deliveries that one turn ends of an endpoint that is deleted, or has been disabled for too long.
-const ENDED_MAX: i64 = 512;
 
 /// How long a lease lasts on paper. One server alone never waits for it: its successor releases what it held.
 const LEASE: std::time::Duration = std::time::Duration::from_secs(120);
@@ -42,8 +36,9 @@ impl Turn<'_> {
         let adopting = self.adopt().await?;
         let routes = &self.engine.shared.routes;
         let (plan, cut_short) = {
+            // One for an endpoint that is gone, so that its lane comes up and is put aside.
             let cap =
-                |endpoint| routes.endpoint(endpoint).map_or(0, |entry| entry.endpoint.settings.policy.max_in_flight);
+                |endpoint| routes.endpoint(endpoint).map_or(1, |entry| entry.endpoint.settings.policy.max_in_flight);
             let mut lanes = self.engine.in_flight.lanes();
             // Adopted in memory at once: should the turn fail, a lane that is adopted in memory alone is claimed from, found
             // empty or not, and given back like any other.
@@ -56,14 +51,19 @@ impl Turn<'_> {
             (lanes.bytes_left(), lanes.is_idle())
         };
         for (endpoint, room) in plan {
-            if routes.status(endpoint) != EndpointStatus::Enabled {
+            if self.is_aside(endpoint) {
                 self.put_aside(endpoint).await?;
                 continue;
             }
-            let found = store::lease::due(self.tx.conn(), endpoint, self.now, i64::from(room)).await?;
-            let all = found.len();
+            let room = self.room_for(endpoint, room);
+            if room == 0 {
+                // The next slot that gets free tells of the lane again.
+                continue;
+            }
+            let found = self.due(endpoint, room).await?;
+            let all = found.found.len();
             let mut taken = 0;
-            for (key, bytes) in found {
+            for &(key, bytes) in &found.found {
                 // A payload larger than all room goes alone.
                 if bytes > bytes_left && !(idle && due.is_empty()) {
                     self.engine.in_flight.lanes().note_starved();
@@ -73,6 +73,7 @@ impl Turn<'_> {
                 due.push(key);
                 taken += 1;
             }
+            self.take_due(endpoint, &found, taken);
             if taken == all && (all as u32) < room {
                 self.done.drained.push(endpoint);
             }
@@ -102,9 +103,10 @@ impl Turn<'_> {
         let adopted = store::lane::adopt_due(self.tx, owner, self.now, free as i64).await?;
         let all = adopted.len() < free;
         for endpoint in adopted {
-            match self.engine.shared.routes.status(endpoint) {
-                EndpointStatus::Enabled => self.done.adopted.push(endpoint),
-                EndpointStatus::Disabled { .. } | EndpointStatus::Deleted => self.put_aside(endpoint).await?,
+            if self.is_aside(endpoint) {
+                self.put_aside(endpoint).await?;
+            } else {
+                self.done.adopted.push(endpoint);
             }
         }
         Ok(if all { Adopting::All } else { Adopting::Some })
@@ -136,70 +138,9 @@ impl Turn<'_> {
     /// Gives back lanes of which nothing is due any more, each due when its next work is.
     async fn give_back_drained(&mut self) -> Result<()> {
         for endpoint in self.done.drained.clone() {
-            let next_at = store::lane::earliest_work(self.tx.conn(), endpoint).await?;
+            let next_at = self.next_look(endpoint).await?;
             store::lane::give_back(self.tx, endpoint, next_at).await?;
         }
         Ok(())
-    }
-
-    /// Deals with a lane whose endpoint is not enabled.
-    async fn put_aside(&mut self, endpoint: EndpointKey) -> Result<()> {
-        let entry = self.engine.shared.routes.endpoint(endpoint);
-        let status = entry.as_ref().map_or(EndpointStatus::Deleted, |entry| entry.endpoint.status);
-        let next_at = match (status, entry) {
-            (EndpointStatus::Disabled { since, .. }, Some(entry)) => {
-                let end = since.plus(entry.endpoint.settings.policy.hold_duration);
-                if self.now < end {
-                    self.only_if_waiting(endpoint, end).await?
-                } else {
-                    self.end(endpoint, DeliveryState::Dead, Some(FailureKind::HeldTooLong)).await?
-                }
-            }
-            (EndpointStatus::Enabled, _) => store::lane::earliest_work(self.tx.conn(), endpoint).await?,
-            (EndpointStatus::Deleted | EndpointStatus::Disabled { .. }, _) => {
-                self.end(endpoint, DeliveryState::Cancelled, None).await?
-            }
-        };
-        store::lane::give_back(self.tx, endpoint, next_at).await?;
-        self.done.adopted.retain(|adopted| *adopted != endpoint);
-        self.done.drained.retain(|drained| *drained != endpoint);
-        self.engine.in_flight.lanes().give_back(&[endpoint]);
-        Ok(())
-    }
-
-    /// `at`, if the lane has any work.
-    async fn only_if_waiting(&mut self, endpoint: EndpointKey, at: Timestamp) -> Result<Option<Timestamp>> {
-        Ok(store::lane::earliest_work(self.tx.conn(), endpoint).await?.map(|_| at))
-    }
-
-    /// Ends a chunk of an endpoint's pending deliveries. Returns now if there may be more.
-    async fn end(
-        &mut self,
-        endpoint: EndpointKey,
-        to: DeliveryState,
-        kind: Option<FailureKind>,
-    ) -> Result<Option<Timestamp>> {
-        let ended = store::hot::end_pending(self.tx, endpoint, to, kind, self.now, ENDED_MAX).await?;
-        let full = ended.len() as i64 == ENDED_MAX;
-        let (transition, state) = match to {
-            DeliveryState::Dead => (TransitionKind::Dead, ShownState::Dead),
-            _ => (TransitionKind::Cancelled, ShownState::Cancelled),
-        };
-        let attempts: HashMap<EventKey, u32> = ended.iter().copied().collect();
-        let events: Vec<EventKey> = ended.iter().map(|(event, _)| *event).collect();
-        for heading in store::event::headings(self.tx, &events).await? {
-            self.log.delivery(Transition {
-                tenant: heading.tenant,
-                key: DeliveryKey { event: heading.key, endpoint },
-                event_id: &heading.id,
-                event_type: &heading.event_type,
-                kind: transition,
-                state,
-                attempt: attempts.get(&heading.key).copied().unwrap_or(0),
-                ended: kind.map(|kind| (0, kind as i32, -1)),
-                next_attempt: None,
-            });
-        }
-        Ok(full.then_some(self.now))
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Checkpoints,
     batch::{Batch, PublishReply, Replies},
+    drain::Drains,
     write::{Done, Engine, publish_error},
 };
 use crate::{
@@ -67,8 +68,8 @@ impl Engine {
     pub(crate) async fn open(shared: Arc<Shared>, in_flight: Arc<InFlight>) -> store::Result<Arc<Self>> {
         let last = shared.db.read(|conn| Box::pin(store::meta::last_key(conn, "event"))).await?;
         let names = store::name::Names::default();
-        let (last_event, last_turn) = (AtomicI64::new(last), AtomicI64::new(i64::MIN));
-        Ok(Arc::new(Self { shared, in_flight, names, last_event, last_turn }))
+        let (drains, last_event, last_turn) = (Drains::default(), AtomicI64::new(last), AtomicI64::new(i64::MIN));
+        Ok(Arc::new(Self { shared, in_flight, names, drains, last_event, last_turn }))
     }
 }
 

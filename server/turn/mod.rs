@@ -6,13 +6,17 @@
 //! freshly leased is handed to the dispatcher, watchers are woken.
 
 mod batch;
+mod bucket;
 mod checkpoint;
 mod claim;
 mod committer;
+mod drain;
+mod held;
 mod log;
 mod publish;
 mod release;
 mod settle;
+mod warning;
 mod write;
 
 pub(crate) use self::{

@@ -9,7 +9,8 @@ use super::{batch::Publish, log::Transition, write::Turn};
 use crate::{
     dispatch::{Job, Origin, Place},
     model::{
-        DEFAULT_CONTENT_TYPE, DeliveryKey, EndpointKey, EventContent, EventKey, ShownState, TenantKey, TransitionKind,
+        DEFAULT_CONTENT_TYPE, DeliveryKey, DeliveryState, EndpointKey, EndpointStatus, EventContent, EventKey,
+        TenantKey, TransitionKind,
     },
     publish::{PublishError, Published, fingerprint},
     store::{self, DeliveryInsert, EventInsert, Handoff, LaneRow, Result},
@@ -162,13 +163,10 @@ impl Turn<'_> {
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
             self.end.handoff = Some(Handoff { owner, first, last });
         }
-        if !waiting.is_empty() {
-            self.note_due(self.now);
-            let lane = |endpoint| LaneRow { endpoint, next_at: self.now };
-            let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
-            store::lane::lower(self.tx, &lanes).await?;
-        }
-        Ok(())
+        let lane = |endpoint| LaneRow { endpoint, next_at: self.looks_at(endpoint, self.now) };
+        let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
+        lanes.iter().for_each(|lane| self.note_due(lane.next_at));
+        store::lane::lower(self.tx, &lanes).await
     }
 
     /// Takes a place for a fresh delivery, if there is room. A ping gets a slot in any case.
@@ -179,20 +177,25 @@ impl Turn<'_> {
             return Some(lanes.reserve_forced(endpoint, bytes));
         }
         let entry = self.engine.shared.routes.endpoint(endpoint)?;
+        if entry.endpoint.status != EndpointStatus::Enabled {
+            return None;
+        }
         lanes.reserve_fresh(endpoint, entry.endpoint.settings.policy.max_in_flight, bytes)
     }
 
     fn log_queued(&mut self, event: &EventContent, key: DeliveryKey, handed_over: bool) {
+        let state = if handed_over { DeliveryState::InFlight } else { DeliveryState::Pending };
+        let status = self.engine.shared.routes.status(key.endpoint);
         self.log.delivery(Transition {
             tenant: event.tenant,
             key,
             event_id: &event.id,
             event_type: &event.event_type,
             kind: TransitionKind::Queued,
-            state: if handed_over { ShownState::InFlight } else { ShownState::Pending },
+            state: state.shown(status),
             attempt: u32::from(handed_over),
             ended: None,
-            next_attempt: (!handed_over).then_some(self.now),
+            next_attempt: (!handed_over && !status.holds()).then_some(self.now),
         });
     }
 

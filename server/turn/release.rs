@@ -67,9 +67,10 @@ impl Turn<'_> {
                 attempts.extend(self.lost_attempt(settlement));
                 self.log_lost(lease, settlement, settled.state);
                 if settled.state == DeliveryState::Pending {
-                    let lane = LaneRow { endpoint: settlement.key.endpoint, next_at: self.now };
+                    let endpoint = settlement.key.endpoint;
+                    let lane = LaneRow { endpoint, next_at: self.looks_at(endpoint, self.now) };
                     store::lane::lower(self.tx, &[lane]).await?;
-                    self.note_due(self.now);
+                    self.note_due(lane.next_at);
                 }
             }
             store::attempt::upsert(self.tx, &attempts).await?;
@@ -122,7 +123,7 @@ impl Turn<'_> {
         let status = self.engine.shared.routes.status(settlement.key.endpoint);
         let kind = match (state, status) {
             (DeliveryState::Dead, _) => TransitionKind::Dead,
-            (DeliveryState::Pending, EndpointStatus::Disabled { .. }) => TransitionKind::Held,
+            (DeliveryState::Pending, status) if status.holds() => TransitionKind::Held,
             (DeliveryState::Pending, _) => TransitionKind::RetryScheduled,
             (DeliveryState::Cancelled | DeliveryState::InFlight | DeliveryState::Delivered, _) => {
                 TransitionKind::Cancelled

@@ -3,24 +3,20 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
 
-use super::{log::Transition, write::Turn};
+use super::{log::Transition, warning::verdict, write::Turn};
 use crate::{
     dispatch::Finished,
     model::{
         Attempt, AttemptResult, Decision, DeliveryKey, DeliveryState, DisableReason, EndpointKey, EndpointStatus,
-        FailureKind, Timestamp, TransitionKind,
+        FailureKind, TransitionKind,
     },
     publish::EndpointEntry,
     store::{self, Health, LaneRow, Result, Settled, Settlement},
 };
-
-/// An endpoint that has failed for this long without one success is disabled.
-const FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
 
 /// An answer up to this size lives in the delivery's row; a larger one gets an attempt row.
 const INLINE_RESPONSE_BYTES_MAX: usize = 256;
@@ -98,7 +94,7 @@ impl Turn<'_> {
             (DeliveryState::Delivered, _) => TransitionKind::Delivered,
             (DeliveryState::Dead, _) => TransitionKind::Dead,
             (DeliveryState::Cancelled, _) => TransitionKind::Cancelled,
-            (DeliveryState::Pending, EndpointStatus::Disabled { .. }) => TransitionKind::Held,
+            (DeliveryState::Pending, status) if status.holds() => TransitionKind::Held,
             (DeliveryState::Pending | DeliveryState::InFlight, _) => TransitionKind::RetryScheduled,
         };
         let next_attempt = match result {
@@ -132,9 +128,7 @@ impl Turn<'_> {
             let pending = settled.get(&settlement.key) == Some(&DeliveryState::Pending);
             let Some(at) = settlement.ready_at.filter(|_| pending) else { continue };
             let endpoint = settlement.key.endpoint;
-            // What is held may reach its age limit before it would have been due.
-            let held = matches!(self.engine.shared.routes.status(endpoint), EndpointStatus::Disabled { .. });
-            let at = if held { self.now } else { at };
+            let at = self.looks_at(endpoint, at);
             let lane = lanes.entry(endpoint).or_insert(LaneRow { endpoint, next_at: at });
             lane.next_at = lane.next_at.min(at);
             self.note_due(at);
@@ -169,9 +163,11 @@ impl Turn<'_> {
                 (None, Some(_)) => None,
                 (Some(_), Some(known)) => Some(Health { dead_in_row: known.dead_in_row.saturating_add(dead), ..known }),
                 (Some(_), None) => {
-                    Some(Health { generation: one.generation, failing_since: one.ended, dead_in_row: dead })
+                    let (generation, failing_since) = (one.generation, one.ended);
+                    Some(Health { generation, failing_since, dead_in_row: dead, warning: None })
                 }
             };
+            let failing = failing.map(|health| self.warned(&entry, health, decision, one.ended));
             if failing != known {
                 health.insert(endpoint, failing);
             }
@@ -198,7 +194,7 @@ impl Turn<'_> {
 
     async fn disable(&mut self, entry: &EndpointEntry, reason: DisableReason) -> Result<()> {
         let mut endpoint = entry.endpoint.clone();
-        endpoint.status = EndpointStatus::Disabled { reason, since: self.now };
+        endpoint.hold(EndpointStatus::Disabled { reason, since: self.now }, self.now);
         endpoint.version = store::meta::raise_cfg(self.tx).await?;
         endpoint.updated = self.now;
         store::endpoint::update(self.tx, &endpoint, true).await?;
@@ -209,14 +205,6 @@ impl Turn<'_> {
         self.done.disabled.push(EndpointEntry { endpoint, ..entry.clone() });
         Ok(())
     }
-}
-
-/// Whether an endpoint that fails is to be disabled, and why.
-fn verdict(health: &Health, disable_after_dead: u32, now: Timestamp) -> Option<DisableReason> {
-    if disable_after_dead > 0 && health.dead_in_row >= disable_after_dead {
-        return Some(DisableReason::DeadInARow);
-    }
-    (now.since(health.failing_since) >= FAILING_MAX).then_some(DisableReason::Failing)
 }
 
 /// The answer to a successful attempt, if it is small enough to live in the delivery's row.

@@ -11,11 +11,11 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-use super::{batch::Batch, log::LogBuilder};
+use super::{batch::Batch, drain::Drains, log::LogBuilder};
 use crate::{
     dispatch::{InFlight, Job, Origin},
     faults::crash_point,
-    model::{DeliveryKey, EndpointKey, Timestamp},
+    model::{Backlog, DeliveryKey, EndpointKey, Timestamp},
     publish::{EndpointEntry, PublishError, Published},
     shared::Shared,
     store::{self, Error, Health, Result, TurnEnd, Tx},
@@ -27,6 +27,7 @@ pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(super) names: store::name::Names,
+    pub(super) drains: Drains,
     /// The last event key taken; the counter in the database follows it.
     pub(super) last_event: AtomicI64,
     /// The time of the last turn.
@@ -62,6 +63,8 @@ pub(super) struct Done {
     pub(super) adopted: Vec<EndpointKey>,
     /// Endpoints that the turn disabled.
     pub(super) disabled: Vec<EndpointEntry>,
+    /// What has become of endpoints' backlogs.
+    pub(super) backlogs: Vec<(EndpointKey, Backlog)>,
     /// Endpoints that fail now, or fare well again.
     pub(super) health: Vec<(EndpointKey, Option<Health>)>,
     /// When the earliest of the work that this turn left unleased is due.
@@ -105,6 +108,12 @@ impl Engine {
     fn apply(&self, done: &Done) {
         for entry in &done.disabled {
             self.shared.routes.apply(entry.clone());
+        }
+        for (endpoint, backlog) in &done.backlogs {
+            self.shared.routes.set_backlog(*endpoint, *backlog);
+            if backlog.drain.is_none() {
+                self.drains.forget(*endpoint);
+            }
         }
         for (endpoint, health) in &done.health {
             self.shared.routes.set_failing(*endpoint, *health);

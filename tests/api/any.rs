@@ -20,6 +20,7 @@ async fn with_endpoint_id(api: &Api, id: &str, secret_id: &str) -> Vec<(&'static
     let mut answers = vec![
         call!(get_endpoint, GetEndpointRequest),
         call!(delete_endpoint, DeleteEndpointRequest),
+        call!(pause_endpoint, PauseEndpointRequest),
         call!(disable_endpoint, DisableEndpointRequest),
         call!(activate_endpoint, ActivateEndpointRequest),
         call!(ping_endpoint, PingEndpointRequest),
@@ -139,6 +140,7 @@ async fn unknown_tenant_is_not_found_everywhere() {
             list_endpoints ListEndpointsRequest,
             update_endpoint UpdateEndpointRequest,
             delete_endpoint DeleteEndpointRequest,
+            pause_endpoint PauseEndpointRequest,
             disable_endpoint DisableEndpointRequest,
             activate_endpoint ActivateEndpointRequest,
             ping_endpoint PingEndpointRequest,

@@ -12,6 +12,7 @@ mod jwks;
 mod reflection;
 mod requests;
 mod secrets;
+mod states;
 mod styles;
 mod watch;
 mod wire;

@@ -83,9 +83,18 @@ async fn repeat_of_a_change_gets_the_first_answer_whatever_has_happened_since() 
     let disable =
         DisableEndpointRequest { endpoint_id: endpoint_id.clone(), request_id: id("disable"), ..Default::default() };
     quietly_twice!(api, disable_endpoint, disable);
-    let activate =
-        ActivateEndpointRequest { endpoint_id: endpoint_id.clone(), request_id: id("activate"), ..Default::default() };
+    let pause =
+        PauseEndpointRequest { endpoint_id: endpoint_id.clone(), request_id: id("pause"), ..Default::default() };
+    quietly_twice!(api, pause_endpoint, pause.clone());
+    let drain = activate_endpoint_request::Backlog::Drain(DrainBacklog { rate_per_second: 5.0 });
+    let activate = ActivateEndpointRequest {
+        endpoint_id: endpoint_id.clone(),
+        backlog: Some(drain),
+        request_id: id("activate"),
+        ..Default::default()
+    };
     quietly_twice!(api, activate_endpoint, activate);
+    assert_eq!(twice!(api, pause_endpoint, pause).endpoint.unwrap().state(), EndpointState::Paused, "as it was");
     let import = ImportEventTypesRequest {
         event_types: vec![EventType { name: "a".to_owned(), ..Default::default() }],
         request_id: id("import"),

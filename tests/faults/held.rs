@@ -63,9 +63,7 @@ async fn held(seed: u64, delay: Duration, hold: Duration) -> Held {
 #[tokio::test(flavor = "multi_thread")]
 async fn held_deliveries_die_at_their_age_limit() {
     let disabled = Instant::now();
-    let Held { home, sink, process, .. } = held(50, HOUR, Duration::from_secs(1)).await;
-    let delivery = delivery_of(&process.client, "evt-0").await;
-    assert_eq!(delivery.state(), DeliveryState::Held);
+    let Held { home, sink, process, .. } = held(50, Duration::from_millis(100), Duration::from_secs(1)).await;
     let ends = ended(&process, 20).await;
     assert!(ends.values().all(|kind| *kind == DeliveryTransitionKind::Dead), "{ends:?}");
     assert!(disabled.elapsed() >= Duration::from_secs(1));

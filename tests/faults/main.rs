@@ -16,6 +16,7 @@ mod sink;
 mod which;
 
 mod answers;
+mod backlog;
 mod configuration;
 mod crashes;
 mod deadlines;

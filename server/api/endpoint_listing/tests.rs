@@ -76,6 +76,7 @@ async fn filters_select_by_labels_state_type_and_host() {
         all.push(fixture.numbered(number).await);
     }
     fixture.configurator.delete_endpoint(TENANT, all.remove(11), None).await.unwrap();
+    fixture.configurator.pause_endpoint(TENANT, all[4], None).await.unwrap();
     let numbers = |wanted: fn(usize) -> bool| -> Vec<EndpointKey> {
         all.iter().enumerate().filter(|(number, _)| wanted(*number)).map(|(_, key)| *key).collect()
     };
@@ -88,8 +89,10 @@ async fn filters_select_by_labels_state_type_and_host() {
         (labelled(&[("number", "11")]), vec![]),
         (labelled(&[("b", "")]), vec![]),
         (filter(proto::EndpointFilter { states: vec![2], ..none() }), numbers(|number| number % 5 == 0)),
-        (filter(proto::EndpointFilter { states: vec![1], ..none() }), numbers(|number| number % 5 != 0)),
-        (filter(proto::EndpointFilter { states: vec![1, 2, 1], ..none() }), numbers(|_| true)),
+        (filter(proto::EndpointFilter { states: vec![3], ..none() }), numbers(|number| number == 4)),
+        (filter(proto::EndpointFilter { states: vec![1], ..none() }), numbers(|n| n % 5 != 0 && n != 4)),
+        (filter(proto::EndpointFilter { states: vec![1, 2, 1], ..none() }), numbers(|number| number != 4)),
+        (filter(proto::EndpointFilter { states: vec![1, 2, 3], ..none() }), numbers(|_| true)),
         (filter(proto::EndpointFilter { event_type: "user.x".to_owned(), ..none() }), numbers(|_| true)),
         (filter(proto::EndpointFilter { event_type: "order.x".to_owned(), ..none() }), numbers(|n| n % 2 == 1)),
         (

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     fixture::{Fixture, OTHER_TENANT, TENANT, twins},
-    model::{DeliveryState, ShownState, TypeFilter},
+    model::{DeliveryState, OnBacklog, ShownState, TypeFilter},
 };
 
 /// Reads page after page of `size` and returns the deliveries in the order in which they came.
@@ -79,7 +79,7 @@ async fn conditions_are_combined() {
 #[tokio::test]
 async fn states_are_those_that_are_shown() {
     let (fixture, [first, second, _], all) = filled().await;
-    fixture.configurator.disable_endpoint(TENANT, first).await.unwrap();
+    fixture.configurator.disable_endpoint(TENANT, first, None).await.unwrap();
     fixture.configurator.delete_endpoint(TENANT, second, None).await.unwrap();
     let in_state = |state| DeliveryFilter { states: vec![state], ..DeliveryFilter::default() };
     assert_eq!(list(&fixture, in_state(ShownState::Pending), 9).await, []);
@@ -89,6 +89,21 @@ async fn states_are_those_that_are_shown() {
         assert_eq!(only(&found, &[endpoint]), found);
     }
     assert_eq!(list(&fixture, DeliveryFilter::default(), 9).await, all);
+}
+
+#[tokio::test]
+async fn what_was_skipped_is_listed_as_cancelled_before_it_is_rewritten() {
+    let (fixture, [first, second, _], _) = filled().await;
+    let in_state = |state| DeliveryFilter { states: vec![state], ..DeliveryFilter::default() };
+    fixture.configurator.pause_endpoint(TENANT, first, None).await.unwrap();
+    assert_eq!(list(&fixture, in_state(ShownState::Held), 9).await.len(), 3);
+    fixture.shared.clock.advance(std::time::Duration::from_micros(1));
+    fixture.configurator.activate_endpoint(TENANT, first, None, Some(OnBacklog::Skip)).await.unwrap();
+    assert_eq!(list(&fixture, in_state(ShownState::Held), 9).await, []);
+    let cancelled = list(&fixture, in_state(ShownState::Cancelled), 9).await;
+    assert_eq!((only(&cancelled, &[first]).len(), cancelled.len()), (3, 3));
+    let pending = list(&fixture, in_state(ShownState::Pending), 9).await;
+    assert_eq!((only(&pending, &[second]).len(), pending.len()), (3, 3));
 }
 
 #[tokio::test]
@@ -107,6 +122,7 @@ twins!(
         deliveries_to_several_endpoints_are_merged_in_order,
         conditions_are_combined,
         states_are_those_that_are_shown,
+        what_was_skipped_is_listed_as_cancelled_before_it_is_rewritten,
         an_endpoint_without_deliveries_has_an_empty_list,
     ]
 );

@@ -81,8 +81,9 @@ async fn what_another_tenant_owns_is_not_found() {
     let refusals = [
         configurator.update_endpoint(OTHER_TENANT, key, None, EndpointPatch::default()).await.map(drop),
         configurator.delete_endpoint(OTHER_TENANT, key, None).await,
-        configurator.disable_endpoint(OTHER_TENANT, key).await.map(drop),
-        configurator.activate_endpoint(OTHER_TENANT, key).await.map(drop),
+        configurator.pause_endpoint(OTHER_TENANT, key, None).await.map(drop),
+        configurator.disable_endpoint(OTHER_TENANT, key, None).await.map(drop),
+        configurator.activate_endpoint(OTHER_TENANT, key, None, None).await.map(drop),
         configurator.rotate_secret(OTHER_TENANT, key, None, rotation(DAY)).await.map(drop),
     ];
     for refusal in refusals {
@@ -123,7 +124,7 @@ async fn only_changes_that_routing_reads_write_a_version() {
     let filter = EndpointPatch { filter: Some(filter), ..EndpointPatch::default() };
     fixture.configurator.update_endpoint(TENANT, key, None, filter).await.unwrap();
     assert_eq!(fixture.versions().await, 2);
-    fixture.configurator.disable_endpoint(TENANT, key).await.unwrap();
+    fixture.configurator.disable_endpoint(TENANT, key, None).await.unwrap();
     assert_eq!(fixture.versions().await, 3);
 }
 
@@ -131,22 +132,55 @@ async fn only_changes_that_routing_reads_write_a_version() {
 async fn disabling_again_keeps_the_first_time_and_writes_nothing() {
     let fixture = Fixture::new().await;
     let key = fixture.endpoint(false).await.key;
-    let first = fixture.configurator.disable_endpoint(TENANT, key).await.unwrap();
+    let first = fixture.configurator.disable_endpoint(TENANT, key, None).await.unwrap();
     fixture.shared.clock.advance(DAY);
-    assert_eq!(fixture.configurator.disable_endpoint(TENANT, key).await.unwrap(), first);
+    assert_eq!(fixture.configurator.disable_endpoint(TENANT, key, None).await.unwrap(), first);
     assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated, TransitionKind::EndpointDisabled]);
     let reason = fixture.log().await.last().unwrap().body.entries[0].disable_reason;
     assert_eq!(reason, DisableReason::Requested as i32);
 }
 
 #[tokio::test]
+async fn pausing_changes_routing_only_for_an_endpoint_that_was_disabled() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let routed = || fixture.shared.routes.wanting(TENANT, "any").0;
+    fixture.configurator.pause_endpoint(TENANT, key, None).await.unwrap();
+    assert_eq!((fixture.versions().await, routed()), (1, vec![key]));
+    fixture.configurator.disable_endpoint(TENANT, key, None).await.unwrap();
+    assert_eq!((fixture.versions().await, routed()), (2, vec![]));
+    fixture.configurator.pause_endpoint(TENANT, key, None).await.unwrap();
+    assert_eq!((fixture.versions().await, routed()), (3, vec![key]));
+    fixture.configurator.activate_endpoint(TENANT, key, None, None).await.unwrap();
+    assert_eq!((fixture.versions().await, routed()), (3, vec![key]));
+}
+
+#[tokio::test]
+async fn pausing_again_keeps_the_first_time_and_writes_nothing() {
+    let fixture = Fixture::new().await;
+    let key = fixture.endpoint(false).await.key;
+    let first = fixture.configurator.pause_endpoint(TENANT, key, None).await.unwrap();
+    assert_eq!(first.status, EndpointStatus::Paused { since: fixture.shared.clock.now() });
+    fixture.shared.clock.advance(DAY);
+    assert_eq!(fixture.configurator.pause_endpoint(TENANT, key, None).await.unwrap(), first);
+    assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated, TransitionKind::EndpointPaused]);
+    assert_eq!(fixture.stored(key).await, first);
+    let stale = Some("AAAAAAAAAAAA".to_owned());
+    let refused = fixture.configurator.pause_endpoint(TENANT, key, stale.clone()).await;
+    assert!(matches!(refused, Err(Error::Conflict)), "{refused:?}");
+    let refused = fixture.configurator.activate_endpoint(TENANT, key, stale, None).await;
+    assert!(matches!(refused, Err(Error::Conflict)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn activation_begins_anew() {
     let fixture = Fixture::new().await;
     let key = fixture.endpoint(false).await.key;
-    fixture.configurator.activate_endpoint(TENANT, key).await.unwrap();
+    fixture.configurator.activate_endpoint(TENANT, key, None, None).await.unwrap();
     assert_eq!(fixture.kinds().await, [TransitionKind::EndpointCreated]);
 
-    let health = Health { generation: 1, failing_since: Timestamp::from_micros(1), dead_in_row: 3 };
+    let failing_since = Timestamp::from_micros(1);
+    let health = Health { generation: 1, failing_since, dead_in_row: 3, warning: None };
     let write = fixture.shared.db.write(move |tx| {
         Box::pin(async move {
             store::health::set_failing(tx, key, health).await?;
@@ -155,8 +189,8 @@ async fn activation_begins_anew() {
     });
     write.await.unwrap();
     fixture.shared.routes.set_failing(key, Some(health));
-    fixture.configurator.disable_endpoint(TENANT, key).await.unwrap();
-    let active = fixture.configurator.activate_endpoint(TENANT, key).await.unwrap();
+    fixture.configurator.disable_endpoint(TENANT, key, None).await.unwrap();
+    let active = fixture.configurator.activate_endpoint(TENANT, key, None, None).await.unwrap();
     assert_eq!((active.status, active.generation), (EndpointStatus::Enabled, 2));
     assert_eq!(fixture.shared.routes.failing(key), None);
     let all = fixture.shared.db.read(|conn| Box::pin(store::health::all(conn))).await.unwrap();
@@ -203,6 +237,8 @@ twins!(
         update_changes_what_it_names_under_the_right_etag_only,
         only_changes_that_routing_reads_write_a_version,
         disabling_again_keeps_the_first_time_and_writes_nothing,
+        pausing_changes_routing_only_for_an_endpoint_that_was_disabled,
+        pausing_again_keeps_the_first_time_and_writes_nothing,
         activation_begins_anew,
         deleted_endpoint_has_no_secrets_and_is_not_found,
         the_next_life_knows_what_this_one_configured,

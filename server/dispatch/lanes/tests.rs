@@ -312,3 +312,21 @@ fn backlog_that_did_not_fit_is_told_of_the_next_slot() {
     assert!(lanes.end(B, 50, QUIET).wanted);
     assert!(!lanes.end(B, 900, QUIET).wanted, "once");
 }
+
+#[test]
+fn slow_lanes_of_endpoints_that_are_gone_are_forgotten() {
+    let mut lanes = lanes(100);
+    for endpoint in [A, B] {
+        assert!(lanes.reserve(endpoint, 8, 1) && lanes.reserve(endpoint, 8, 1));
+        lanes.end(endpoint, 1, Pace::Timeout);
+    }
+    assert_eq!(lanes.slow_slots, 2);
+    lanes.forget_slow(|endpoint| endpoint == A);
+    assert_eq!(lanes.slow_slots, 1, "the other is slow still");
+    assert!(!lanes.reserve(B, 8, 1));
+    for endpoint in [A, B] {
+        lanes.end(endpoint, 1, QUIET);
+    }
+    assert_eq!(lanes.lanes.keys().collect::<Vec<_>>(), [&B]);
+    assert_eq!(lanes.slow_slots, 0);
+}

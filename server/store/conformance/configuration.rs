@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
-        Begin, CustomHeader, DeliveryPolicy, DisableReason, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
-        EventTypeSettings, RetrySchedule, Secret, SecretKey, Style, TypeFilter,
+        Activation, Backlog, Begin, CustomHeader, DeliveryPolicy, DisableReason, Drain, DrainRate, Endpoint,
+        EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventTypeSettings, RetrySchedule, Secret, SecretKey,
+        Style, TypeFilter,
     },
     signing::{self, KeyForm},
-    store::{Health, RequestKey, endpoint, event_type, header, health, meta, replica, request, secret, tenant},
+    store::{
+        Health, RequestKey, Warning, endpoint, event_type, header, health, meta, replica, request, secret, tenant,
+    },
 };
 
 pub(super) async fn run(house: &mut House) {
@@ -64,6 +67,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
             policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() },
         },
         status,
+        backlog: Backlog::default(),
         generation: number,
         version: 10 + number,
         created: at(number),
@@ -82,6 +86,19 @@ async fn endpoints(house: &mut House) {
     writes!(house, tx, endpoint::insert(tx, &again).await?);
     let changed = Endpoint { version: 30, ..an_endpoint(3, "changed", disabled) };
     writes!(house, tx, endpoint::update(tx, &changed, true).await?);
+    let activation = |time| Activation { at: at(time), last_event: EventKey(time * 10) };
+    let backlog = Backlog {
+        held_since: Some(at(5)),
+        drain: Some(Drain { rate: DrainRate::per_second(0.5).unwrap(), activation: activation(6) }),
+        skipped: Some(activation(7)),
+        skipping: true,
+    };
+    let paused = EndpointStatus::Paused { since: at(78) };
+    let paused = Endpoint { version: 30, backlog, ..an_endpoint(1, "paused", paused) };
+    writes!(house, tx, endpoint::update(tx, &paused, true).await?);
+    reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(1)).await?);
+    let after = Backlog { skipping: false, held_since: None, ..backlog };
+    writes!(house, tx, endpoint::set_backlog(tx, EndpointKey(1), &after).await?);
     let renamed = Endpoint { version: 31, ..an_endpoint(4, "renamed", EndpointStatus::Deleted) };
     writes!(house, tx, endpoint::update(tx, &renamed, false).await?);
     for number in 1..=7 {
@@ -101,9 +118,10 @@ async fn endpoints(house: &mut House) {
     }
     reads!(house, conn, endpoint::versions_at(conn, TENANT, 100, 2).await?);
 
-    let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0 };
+    let failing = Health { generation: 1, failing_since: at(5), dead_in_row: 0, warning: None };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), failing).await?);
-    let again = Health { generation: 2, failing_since: at(6), dead_in_row: 7 };
+    let warning = Some(Warning { reason: DisableReason::DeadInARow, at: at(9) });
+    let again = Health { generation: 2, failing_since: at(6), dead_in_row: 7, warning };
     writes!(house, tx, health::set_failing(tx, EndpointKey(1), again).await?);
     writes!(house, tx, health::set_failing(tx, EndpointKey(2), failing).await?);
     writes!(house, tx, health::clear(tx, EndpointKey(2)).await?);

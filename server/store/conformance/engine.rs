@@ -9,8 +9,8 @@ use crate::{
         LogEntry, envelope::BodyNote,
     },
     store::{
-        DeliveryInsert, EventInsert, Handoff, LaneRow, Position, Settlement, TurnEnd, attempt, delivery, endpoint,
-        event, hot, lane, lease, log, meta, name::Names,
+        DeliveryInsert, Ending, EventInsert, Handoff, LaneRow, Position, Settlement, TurnEnd, attempt, backlog,
+        delivery, endpoint, event, hot, lane, lease, log, meta, name::Names,
     },
 };
 
@@ -113,6 +113,12 @@ async fn leases(house: &mut House) {
     reads!(house, conn, lease::due(conn, EndpointKey(1), at(50), 3).await?);
     reads!(house, conn, lease::due(conn, EndpointKey(2), at(99), 3).await?);
     reads!(house, conn, lease::due(conn, EndpointKey(2), at(100), 300).await?);
+    for (after, now, limit) in [(50, 99, 3), (50, 100, 3), (100, 900, 300), (99, 900, 300)] {
+        reads!(house, conn, backlog::due_after(conn, EndpointKey(2), at(after), at(now), limit).await?);
+    }
+    for after in [99, 100] {
+        reads!(house, conn, backlog::earliest_after(conn, EndpointKey(2), at(after)).await?);
+    }
     let due: Vec<_> = (9..=14).map(|event| key(event, 2)).collect();
     writes!(house, tx, sorted(lease::claim(tx, owner, at(1_000), at(400), &due).await?));
     writes!(house, tx, lease::claim(tx, owner, at(1_000), at(400), &[]).await?);
@@ -163,7 +169,7 @@ async fn lanes(house: &mut House) {
     for endpoint in [1, 3, 999] {
         reads!(house, conn, lane::earliest_work(conn, EndpointKey(endpoint)).await?);
     }
-    // A deleted endpoint is loaded while it has a lane.
+    // A deleted endpoint is not loaded even while it has a lane.
     reads!(house, conn, endpoint::load(conn, 3, 1).await?);
 }
 
@@ -226,11 +232,19 @@ async fn attempts(house: &mut House) {
 }
 
 async fn ends(house: &mut House) {
-    let (dead, cancelled) = (DeliveryState::Dead, DeliveryState::Cancelled);
-    let (all, why) = (EndpointKey(1), Some(FailureKind::HeldTooLong));
-    writes!(house, tx, sorted(hot::end_pending(tx, all, dead, why, at(700), 3).await?));
-    writes!(house, tx, sorted(hot::end_pending(tx, all, cancelled, None, at(700), 1_000).await?));
-    writes!(house, tx, hot::end_pending(tx, all, cancelled, None, at(700), 1_000).await?);
+    let all = EndpointKey(1);
+    let dead = Ending { kind: Some(FailureKind::HeldTooLong), ..Ending::all(DeliveryState::Dead) };
+    let early = Ending { due_by: at(99), ..dead };
+    let unchanged = Ending { changed_before: at(100), ..dead };
+    let older = Ending { last_event: EventKey(1), ..dead };
+    for none in [early, unchanged, older] {
+        writes!(house, tx, hot::end_pending(tx, all, &none, at(700), 3).await?);
+    }
+    let cancelled = Ending::all(DeliveryState::Cancelled);
+    let some = Ending { due_by: at(100), changed_before: at(101), last_event: EventKey(29), ..dead };
+    writes!(house, tx, sorted(hot::end_pending(tx, all, &some, at(700), 3).await?));
+    writes!(house, tx, sorted(hot::end_pending(tx, all, &cancelled, at(700), 1_000).await?));
+    writes!(house, tx, hot::end_pending(tx, all, &cancelled, at(700), 1_000).await?);
     reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(1), Position::START, 1_000).await?);
 }
 

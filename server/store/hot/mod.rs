@@ -14,5 +14,5 @@ pub(crate) use self::{
 pub use self::{
     end::{Handoff, TurnEnd},
     publish::{DeliveryInsert, EventInsert},
-    settle::{Settled, Settlement},
+    settle::{Ending, Settled, Settlement},
 };

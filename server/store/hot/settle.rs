@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    model::{DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, Incarnation, Timestamp},
+    model::{Activation, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, Incarnation, Timestamp},
     store::{
         Conn, Error, Result, Tx,
         attempt::micros,
@@ -86,23 +86,65 @@ pub struct Settled {
     pub state: DeliveryState,
 }
 
+/// Which pending deliveries end, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The state they go to.
+    pub to: DeliveryState,
+    /// Why, if they are dead.
+    pub kind: Option<FailureKind>,
+    /// Those that were due by this time.
+    pub due_by: Timestamp,
+    /// Of them, those that last changed before this time.
+    pub changed_before: Timestamp,
+    /// Of them, those of events up to this one.
+    pub last_event: EventKey,
+}
+
+impl Ending {
+    /// All of them end so.
+    pub fn all(to: DeliveryState) -> Self {
+        let ever = Timestamp::from_micros(i64::MAX);
+        Self { to, kind: None, due_by: ever, changed_before: ever, last_event: EventKey(i64::MAX) }
+    }
+
+    /// Those that were held at an activation and have not changed since end so.
+    pub fn held_at(activation: Activation, to: DeliveryState) -> Self {
+        Self { changed_before: activation.at, last_event: activation.last_event, ..Self::all(to) }
+    }
+}
+
 /// Ends up to `limit` deliveries of an endpoint that are pending, the longest due first, and returns their events and
-/// latest attempts.
+/// latest attempts. They are found in the order of due times; `changed_before` is not in that index, so with it the last call,
+/// which finds less than `limit`, has looked at everything that waits in the lane.
 pub(crate) async fn end_pending(
     tx: &mut Tx,
     endpoint: EndpointKey,
-    to: DeliveryState,
-    kind: Option<FailureKind>,
+    ending: &Ending,
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(EventKey, u32)>> {
     let sql = "UPDATE delivery SET state = $3, ready_at = NULL, dead_at = $4, kind = coalesce($5, kind), updated = $2 \
                WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
-               WHERE endpoint = $1 AND ready_at IS NOT NULL ORDER BY ready_at, event LIMIT $6) RETURNING event, attempt";
+               WHERE endpoint = $1 AND ready_at <= $6 AND updated < $7 AND event <= $8 ORDER BY ready_at, event LIMIT $9) \
+               RETURNING event, attempt";
+    let Ending { to, kind, due_by, changed_before, last_event } = *ending;
+    let (due_by, changed_before) = (due_by.as_micros(), changed_before.as_micros());
     let dead_at = (to == DeliveryState::Dead).then_some(now.as_micros());
     let kind = kind.map(|kind| kind as i64);
-    let rows: Vec<(i64, i64)> =
-        fetch_all!(&mut tx.conn, sql, endpoint.0, now.as_micros(), to as i64, dead_at, kind, limit)?;
+    let rows: Vec<(i64, i64)> = fetch_all!(
+        &mut tx.conn,
+        sql,
+        endpoint.0,
+        now.as_micros(),
+        to as i64,
+        dead_at,
+        kind,
+        due_by,
+        changed_before,
+        last_event.0,
+        limit,
+    )?;
     let read = |(event, attempt)| (EventKey(event), u32::try_from(attempt).unwrap_or(u32::MAX));
     Ok(rows.into_iter().map(read).collect())
 }

@@ -68,15 +68,15 @@ async fn held_deliveries_wait_and_end_dead_at_their_age_limit() {
     let jobs = fixture.publish(events(3)).await.jobs;
     fixture.settle(&jobs[0], delivered()).await;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     let end = fixture.now().plus(hold);
     let done = fixture.claim().await;
     assert!(done.jobs.is_empty());
     assert_eq!(done.next_due, Some(end), "the end of holding has a timer");
-    fixture.shared.clock.advance(hold - Duration::from_micros(1));
+    fixture.reach(end.minus(Duration::from_micros(1)));
     assert!(fixture.claim().await.jobs.is_empty());
     assert_eq!(fixture.number("SELECT count(*) FROM delivery WHERE state = 1").await, 2);
-    fixture.shared.clock.advance(Duration::from_micros(1));
+    fixture.reach(end);
     fixture.claim().await;
     assert_eq!(fixture.number("SELECT count(*) FROM delivery WHERE state = 4 AND kind = 9").await, 2);
     assert_eq!(fixture.kinds().await[fixture.kinds().await.len() - 2..], [TransitionKind::Dead; 2]);
@@ -88,13 +88,13 @@ async fn activation_drains_what_was_held() {
     let endpoint = fixture.endpoint(policy(3, 2)).await;
     let jobs = fixture.publish(events(4)).await.jobs;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     // An attempt that had not begun is given back without counting.
     fixture.settle(&jobs[0], None).await;
     let row = fixture.row(jobs[0].key).await;
     assert_eq!((row.state, row.attempt, row.base), (DeliveryState::Pending, 1, 1));
     assert!(fixture.claim().await.jobs.is_empty());
-    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     let drained = fixture.claim().await.jobs;
     assert_eq!(drained.len(), 1, "one of two slots is still taken");
     fixture.settle(&jobs[1], delivered()).await;
@@ -172,9 +172,9 @@ async fn activation_makes_due_what_was_to_be_retried_much_later() {
     let tomorrow = fixture.now().plus(Duration::from_secs(24 * 3_600));
     fixture.settle(&jobs[0], failed(Decision::RetryAt(tomorrow))).await;
     let configurator = Configurator::new(fixture.shared.clone());
-    configurator.disable_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.disable_endpoint(TENANT, endpoint, None).await.unwrap();
     assert!(fixture.claim().await.jobs.is_empty());
-    configurator.activate_endpoint(TENANT, endpoint).await.unwrap();
+    configurator.activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     assert_eq!(fixture.claim().await.jobs.len(), 1);
 }
 

@@ -1,11 +1,16 @@
 //! The engine over a real database and a clock that the tests move: what turns write, and what they never do.
 
 mod claiming;
+mod draining;
+mod holding;
 mod publishing;
 mod releasing;
 mod settling;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -62,6 +67,11 @@ impl Fixture {
         self.shared.clock.now()
     }
 
+    /// Moves the clock on to `time`.
+    fn reach(&self, time: Timestamp) {
+        self.shared.clock.advance(time.since(self.now()));
+    }
+
     async fn endpoint(&self, policy: DeliveryPolicy) -> EndpointKey {
         self.endpoint_with(policy, |_| {}).await
     }
@@ -73,8 +83,12 @@ impl Fixture {
         Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().0.key
     }
 
+    /// Writes a turn. The clock goes on to its time, which is later than that of the turn before.
     async fn turn(&self, batch: Batch) -> store::Result<Done> {
-        self.engine.write(&Arc::new(batch)).await
+        let done = self.engine.write(&Arc::new(batch)).await;
+        let time = Timestamp::from_micros(self.engine.last_turn.load(Ordering::Relaxed));
+        self.reach(time);
+        done
     }
 
     async fn publish(&self, events: Vec<NewEvent>) -> Done {

@@ -90,17 +90,18 @@ async fn endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts_th
     fixture.shared.clock.advance(day * 4);
     fixture.settle(&jobs[1], delivered()).await;
     assert_eq!(fixture.number("SELECT count(*) FROM endpoint_health").await, 0);
+    let end = fixture.now().plus(day * 5);
     fixture.settle(&jobs[2], failed(Decision::RetryAt(at))).await;
-    fixture.shared.clock.advance(day * 5 - Duration::from_micros(1));
+    fixture.reach(end.minus(Duration::from_micros(1)));
     fixture.settle(&jobs[3], failed(Decision::RetryAt(at))).await;
     assert_eq!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
-    fixture.shared.clock.advance(Duration::from_micros(1));
+    fixture.reach(end);
     fixture.settle(&jobs[4], failed(Decision::RetryAt(at))).await;
     let disabled = EndpointStatus::Disabled { reason: DisableReason::Failing, since: fixture.now() };
     assert_eq!(fixture.shared.routes.status(endpoint), disabled);
 
     // Activation forgets it, and an attempt begun before cannot disable the endpoint again.
-    Configurator::new(fixture.shared.clone()).activate_endpoint(TENANT, endpoint).await.unwrap();
+    Configurator::new(fixture.shared.clone()).activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
     let old = Finished { job: jobs[5].clone(), ended: at, generation: 1, result: failed(Decision::DeadAndGone) };
     fixture.turn(Batch { finished: vec![Arc::new(old)], ..Batch::default() }).await.unwrap();
     assert_eq!(fixture.row(jobs[5].key).await.state, DeliveryState::Dead);
@@ -137,6 +138,76 @@ async fn endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row() {
     assert!(matches!(status, EndpointStatus::Disabled { reason: DisableReason::DeadInARow, .. }), "{status:?}");
     let reason = fixture.log().await.last().unwrap().disable_reason;
     assert_eq!(reason, DisableReason::DeadInARow as i32);
+}
+
+impl Fixture {
+    fn warning(&self, endpoint: EndpointKey) -> Option<store::Warning> {
+        self.shared.routes.failing(endpoint).and_then(|health| health.warning)
+    }
+
+    /// The reasons that warnings gave so far.
+    async fn warned(&self) -> Vec<i32> {
+        let warned = TransitionKind::EndpointWarned as i32;
+        self.log().await.iter().filter(|entry| entry.kind == warned).map(|entry| entry.disable_reason).collect()
+    }
+}
+
+#[tokio::test]
+async fn warning_comes_once_in_a_spell_of_failing_and_is_kept_over_lives() {
+    let fixture = Fixture::new().await;
+    let endpoint = fixture.endpoint(policy(30, 100)).await;
+    let day = Duration::from_secs(24 * 3600);
+    let jobs = fixture.publish(events(10)).await.jobs;
+    let at = fixture.now();
+    fixture.settle(&jobs[0], failed(Decision::RetryAt(at))).await;
+    fixture.reach(at.plus(day * 4).minus(Duration::from_micros(1)));
+    fixture.settle(&jobs[1], failed(Decision::RetryAt(at))).await;
+    assert_eq!((fixture.warned().await, fixture.warning(endpoint)), (vec![], None));
+    fixture.reach(at.plus(day * 4));
+    fixture.settle(&jobs[2], failed(Decision::RetryAt(at))).await;
+    let warning = store::Warning { reason: DisableReason::Failing, at: fixture.now() };
+    assert_eq!(fixture.warning(endpoint), Some(warning));
+    fixture.shared.clock.advance(day / 2);
+    fixture.settle(&jobs[3], failed(Decision::RetryAt(at))).await;
+    assert_eq!(fixture.warned().await, [DisableReason::Failing as i32], "once");
+
+    let fixture = fixture.crashed().await;
+    assert_eq!(fixture.warning(endpoint), Some(warning));
+    let again = fixture.claim_all().await;
+    fixture.settle(&again[0], failed(Decision::RetryAt(at))).await;
+    assert_eq!(fixture.warned().await.len(), 1);
+    // A success ends the spell; the next one has a warning of its own.
+    fixture.settle(&again[1], delivered()).await;
+    assert_eq!(fixture.warning(endpoint), None);
+    fixture.settle(&again[2], failed(Decision::RetryAt(at))).await;
+    fixture.shared.clock.advance(day * 4);
+    fixture.settle(&again[3], failed(Decision::RetryAt(at))).await;
+    assert_eq!(fixture.warned().await.len(), 2);
+}
+
+#[tokio::test]
+async fn half_of_the_dead_in_a_row_are_warned_of_unless_one_disables() {
+    let fixture = Fixture::new().await;
+    let limit = |dead| DeliveryPolicy { disable_after_dead: Some(dead), ..policy(30, 100) };
+    let endpoint = fixture.endpoint(limit(3)).await;
+    let jobs = fixture.publish(events(3)).await.jobs;
+    fixture.settle(&jobs[0], failed(Decision::Dead)).await;
+    assert!(fixture.warned().await.is_empty());
+    // The second of three warns; the third disables, and does not warn again.
+    fixture.settle(&jobs[1], failed(Decision::Dead)).await;
+    assert_eq!(fixture.warned().await, [DisableReason::DeadInARow as i32]);
+    fixture.settle(&jobs[2], failed(Decision::Dead)).await;
+    assert_eq!(fixture.warned().await.len(), 1);
+    assert_ne!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
+    Configurator::new(fixture.shared.clone()).activate_endpoint(TENANT, endpoint, None, None).await.unwrap();
+    assert_eq!(fixture.warning(endpoint), None, "an activation begins anew");
+    Configurator::new(fixture.shared.clone()).delete_endpoint(TENANT, endpoint, None).await.unwrap();
+
+    let endpoint = fixture.endpoint(limit(1)).await;
+    let jobs = fixture.publish(events(1)).await.jobs;
+    fixture.settle(&jobs[0], failed(Decision::Dead)).await;
+    assert_ne!(fixture.shared.routes.status(endpoint), EndpointStatus::Enabled);
+    assert_eq!(fixture.warned().await.len(), 1, "one that disables at once is not warned of");
 }
 
 #[tokio::test]
@@ -189,6 +260,8 @@ twins!(
         gone_endpoint_is_disabled_and_its_others_are_held,
         endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts_the_time_anew,
         endpoint_is_disabled_after_so_many_dead_deliveries_in_a_row,
+        warning_comes_once_in_a_spell_of_failing_and_is_kept_over_lives,
+        half_of_the_dead_in_a_row_are_warned_of_unless_one_disables,
         dead_deliveries_alone_disable_nothing_by_default,
         note_on_a_body_is_kept_with_its_attempt,
         cancellation_in_flight_takes_effect_with_the_attempt,
