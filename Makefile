@@ -33,7 +33,7 @@ bench: ## Measure rate, latency, processor time and memory; BENCH="--runs 1" for
 format: ## Format the Rust code
 	@cargo fmt --all
 
-proto: ## Generate the Go and TypeScript clients from proto/
+proto: ## Generate the Go and TypeScript clients and docs/api.md from proto/
 	@$(PYTHON) scripts/main.py --proto
 
 proto-baseline: ## Make proto/ as it is now what later changes must not break

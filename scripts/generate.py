@@ -1,10 +1,11 @@
-"""Generates the clients from `proto/`, or proves that the committed ones are what would be generated."""
+"""Generates the clients and docs/api.md from `proto/`, or proves that the committed ones are what would be generated."""
 
 import filecmp
 import shutil
 import tempfile
 from pathlib import Path
 
+import reference
 from stage import DEV, ROOT, Failed
 
 # Folders that hold generated code only.
@@ -16,7 +17,8 @@ def regenerate(log):
     for folder in GENERATED:
         shutil.rmtree(ROOT / folder, ignore_errors=True)
     log.run("buf", "generate")
-    return sum(len(files_of(ROOT / folder)) for folder in GENERATED)
+    (ROOT / reference.DOCUMENT).write_text(reference.render(reference.image(log)), encoding="utf-8")
+    return sum(len(files_of(ROOT / folder)) for folder in GENERATED) + 1
 
 
 def check_current(log):
@@ -28,10 +30,17 @@ def check_current(log):
             for folder in GENERATED
             for name in compare(Path(temporary) / folder, ROOT / folder)
         ]
+    if not is_current(ROOT / reference.DOCUMENT, reference.render(reference.image(log))):
+        differing.append(reference.DOCUMENT)
     if differing:
         log.write("\n".join(differing) + "\n")
         raise Failed("generated code is not current: run `make proto` and commit what it changes")
     return 1
+
+
+def is_current(document, text):
+    """Whether a committed document is `text`."""
+    return document.is_file() and document.read_text(encoding="utf-8") == text
 
 
 def compare(expected, committed):

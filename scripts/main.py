@@ -152,7 +152,7 @@ STAGES = [
 
 # Not tests: what `make proto` and `make proto-baseline` do, with the same tools.
 TASKS = {
-    "--proto": ("generate clients", generate.regenerate),
+    "--proto": ("generate from proto", generate.regenerate),
     "--proto-baseline": ("renew baseline", generate.renew_baseline),
 }
 

@@ -1,8 +1,8 @@
 """Runs every command in the ```console blocks of README.md and docs/, in order, and compares what they print.
 
 In a block a line `$ command` is run by bash, in one temporary folder for all blocks of a document, in which `examples`
-is the repository's; lines beginning with `> ` continue
-it, as does a line after a backslash. The other lines have to appear in the output, in this order, with others between
+is the repository's; lines beginning with `> ` continue it, as does a line after a backslash. The variables and functions
+that it sets are there for the commands after it, as if all were typed into one shell. The other lines have to appear in the output, in this order, with others between
 them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is
 remembered, and later commands mean the same by `ep_…`. A command that ends in `&` runs on in the background: its lines
 are awaited before the next command is run, those after a line `…` at the end. Every `127.0.0.1:PORT` is replaced by a
@@ -12,16 +12,18 @@ free port, the same wherever it stands.
 import contextlib
 import os
 import re
+import shlex
 import socket
 import subprocess
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 from serving import TIDINGS, kill_group
 from stage import DEV, ROOT, Failed
 
-DOCUMENTS = ["README.md", "docs/styles.md"]
+DOCUMENTS = ["README.md", "docs/styles.md", "docs/grpcurl.md"]
 COMMAND_SECS_MAX = 60
 BACKGROUND_SECS_MAX = 30
 PLACEHOLDER = re.compile(r"\b([a-z]+_)…")
@@ -112,6 +114,9 @@ class Session:
         self.ports = {}
         self.remembered = {}
         self.background = []
+        # Where a command leaves its shell's variables and functions for the next one.
+        self.shell = os.path.join(folder, ".shell")
+        Path(self.shell).touch()
         self.env = {**os.environ, "PATH": os.pathsep.join([str(TIDINGS.parent), os.environ["PATH"]])}
 
     def on_free_ports(self, text):
@@ -136,6 +141,12 @@ class Session:
 
         return self.on_free_ports(PLACEHOLDER.sub(replace, command.text))
 
+    def in_the_shell(self, text):
+        """`text` as a script that begins with what earlier scripts have set, and leaves what it sets to later ones."""
+        shell = shlex.quote(self.shell)
+        leave = shlex.quote(f"{{ export -p; declare -f; }} > {shell}")
+        return f"trap {leave} EXIT\nset -a\n. {shell}\n{text}"
+
     def run(self, command):
         text = self.filled_in(command)
         expected = [self.on_free_ports(line) for line in command.expected]
@@ -149,7 +160,7 @@ class Session:
             return
         try:
             done = subprocess.run(
-                ["bash", "-c", text],
+                ["bash", "-c", self.in_the_shell(text)],
                 cwd=self.folder,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -180,7 +191,7 @@ class Background:
         self.ended = False
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            ["bash", "-c", f"exec {text}"],
+            ["bash", "-c", f". {shlex.quote(session.shell)}\nexec {text}"],
             cwd=session.folder,
             env=session.env,
             stdin=subprocess.DEVNULL,

@@ -148,6 +148,20 @@ class ReadmeTest(unittest.TestCase):
         waiting = "$ sh -c 'echo ready; until test -e file; do sleep 0.05; done; echo seen' &\nready\n…\nseen"
         self.assertEqual(self.run_markdown(waiting, "$ touch file"), 2)
 
+    def test_what_a_command_sets_in_the_shell_is_there_for_the_next(self):
+        blocks = [
+            "$ thing=\"a 'b'\"; say() { echo \"$1: $thing\"; }",
+            "$ say one\none: a 'b'",
+            "$ sh -c 'echo \"$thing\"' &\na 'b'",
+            "$ other=$(say two)",
+            "$ echo \"$other\"\ntwo: a 'b'",
+        ]
+        self.assertEqual(self.run_markdown(*blocks), 5)
+        with self.assertRaises(Failed):
+            self.run_markdown("$ false; thing=set; test -z set", '$ test -z "$thing"')
+        with self.assertRaisesRegex(Failed, "README.md:5: ended with status 1"):
+            self.run_markdown("$ thing=set", '$ test -z "$thing"')
+
     def test_commands_may_span_lines(self):
         commands = readme.commands_in("```console\n$ echo a \\\n    b\nout\n$ cat 'x\n> y'\n```\n")
         self.assertEqual([command.text for command in commands], ["echo a \\\n    b", "cat 'x\ny'"])
