@@ -40,9 +40,10 @@ const (
 	// Given up: the schedule ran out, the endpoint answered 410, it was held for too long, its event expired, or its
 	// payload does not fit the endpoint's style. Final until RetryDelivery.
 	DeliveryState_DELIVERY_STATE_DEAD DeliveryState = 4
-	// Cancelled by CancelDelivery, CancelEvent, ExpungeEvent, or by deletion of the endpoint. Final until RetryDelivery.
+	// Cancelled by CancelDelivery, CancelEvent, ExpungeEvent, by deletion of the endpoint, or by an activation of the endpoint
+	// that skips what was held. Final until RetryDelivery.
 	DeliveryState_DELIVERY_STATE_CANCELLED DeliveryState = 5
-	// Pending at an endpoint that is disabled.
+	// Pending at an endpoint that is paused or disabled.
 	DeliveryState_DELIVERY_STATE_HELD DeliveryState = 6
 )
 
@@ -118,7 +119,7 @@ const (
 	// The server stopped or crashed between the start of the attempt and the record of its outcome. The request may have
 	// arrived.
 	FailureKind_FAILURE_KIND_LEASE_LOST FailureKind = 8
-	// The delivery was held at a disabled endpoint for longer than the endpoint's `hold_duration`.
+	// The delivery was held at a paused or disabled endpoint for longer than the endpoint's `hold_duration`.
 	FailureKind_FAILURE_KIND_HELD_TOO_LONG FailureKind = 9
 	// The payload is not JSON, which the endpoint's envelope or body form needs. No request was made; RetryDelivery tries again
 	// by the style that the endpoint has then.
@@ -1093,9 +1094,11 @@ type RetryDeliveryRequest struct {
 	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The delivery's id. A DEAD or CANCELLED delivery starts its schedule anew; a PENDING one becomes due now.
-	// Neither is due before the event's `deliver_time`. Any other state, a disabled or deleted endpoint, or an event that
-	// was expunged or has expired, is FAILED_PRECONDITION.
-	DeliveryId    string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	// Neither is due before the event's `deliver_time`. Any other state, a paused, disabled or deleted endpoint, or an event
+	// that was expunged or has expired, is FAILED_PRECONDITION.
+	DeliveryId string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1140,6 +1143,13 @@ func (x *RetryDeliveryRequest) GetTenantId() string {
 func (x *RetryDeliveryRequest) GetDeliveryId() string {
 	if x != nil {
 		return x.DeliveryId
+	}
+	return ""
+}
+
+func (x *RetryDeliveryRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1196,7 +1206,9 @@ type CancelDeliveryRequest struct {
 	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The delivery's id. A DELIVERED or DEAD delivery is FAILED_PRECONDITION; a CANCELLED one stays as it is.
-	DeliveryId    string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	DeliveryId string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1241,6 +1253,13 @@ func (x *CancelDeliveryRequest) GetTenantId() string {
 func (x *CancelDeliveryRequest) GetDeliveryId() string {
 	if x != nil {
 		return x.DeliveryId
+	}
+	return ""
+}
+
+func (x *CancelDeliveryRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1374,17 +1393,21 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"o\n" +
 	"\x14ListAttemptsResponse\x12/\n" +
 	"\battempts\x18\x01 \x03(\v2\x13.tidings.v1.AttemptR\battempts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"T\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"s\n" +
 	"\x14RetryDeliveryRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
-	"deliveryId\"I\n" +
+	"deliveryId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"I\n" +
 	"\x15RetryDeliveryResponse\x120\n" +
-	"\bdelivery\x18\x01 \x01(\v2\x14.tidings.v1.DeliveryR\bdelivery\"U\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x14.tidings.v1.DeliveryR\bdelivery\"t\n" +
 	"\x15CancelDeliveryRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
-	"deliveryId\"|\n" +
+	"deliveryId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"|\n" +
 	"\x16CancelDeliveryResponse\x120\n" +
 	"\x06result\x18\x01 \x01(\x0e2\x18.tidings.v1.CancelResultR\x06result\x120\n" +
 	"\bdelivery\x18\x02 \x01(\v2\x14.tidings.v1.DeliveryR\bdelivery*\xd7\x01\n" +

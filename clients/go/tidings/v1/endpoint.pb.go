@@ -26,17 +26,20 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether an endpoint receives events.
+// Whether events are routed to an endpoint, and whether they are delivered.
 type EndpointState int32
 
 const (
-	// Not a state; never returned.
+	// Not a state; refused in filters.
 	EndpointState_ENDPOINT_STATE_UNSPECIFIED EndpointState = 0
 	// Events are routed to the endpoint and delivered.
 	EndpointState_ENDPOINT_STATE_ENABLED EndpointState = 1
 	// Nothing new is routed to the endpoint. What was pending is HELD until the endpoint is activated, or until it has
 	// been held for longer than `policy.hold_duration`.
 	EndpointState_ENDPOINT_STATE_DISABLED EndpointState = 2
+	// Events are routed to the endpoint, and their deliveries are HELD with what was pending, until the endpoint is activated,
+	// or until they have been held for longer than `policy.hold_duration`. No request is begun but for pings.
+	EndpointState_ENDPOINT_STATE_PAUSED EndpointState = 3
 )
 
 // Enum value maps for EndpointState.
@@ -45,11 +48,13 @@ var (
 		0: "ENDPOINT_STATE_UNSPECIFIED",
 		1: "ENDPOINT_STATE_ENABLED",
 		2: "ENDPOINT_STATE_DISABLED",
+		3: "ENDPOINT_STATE_PAUSED",
 	}
 	EndpointState_value = map[string]int32{
 		"ENDPOINT_STATE_UNSPECIFIED": 0,
 		"ENDPOINT_STATE_ENABLED":     1,
 		"ENDPOINT_STATE_DISABLED":    2,
+		"ENDPOINT_STATE_PAUSED":      3,
 	}
 )
 
@@ -216,11 +221,11 @@ type Endpoint struct {
 	// How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults; those that are as the
 	// style has them are returned absent, and `effective_policy` tells what they are.
 	Policy *DeliveryPolicy `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
-	// Output only. Whether the endpoint receives events.
+	// Output only. Whether events are routed to the endpoint, and whether they are delivered.
 	State EndpointState `protobuf:"varint,8,opt,name=state,proto3,enum=tidings.v1.EndpointState" json:"state,omitempty"`
-	// Output only. Why the endpoint is disabled. Unspecified while it is enabled.
+	// Output only. Why the endpoint is disabled. Unspecified unless it is.
 	DisableReason DisableReason `protobuf:"varint,9,opt,name=disable_reason,json=disableReason,proto3,enum=tidings.v1.DisableReason" json:"disable_reason,omitempty"`
-	// Output only. When the endpoint was disabled. Absent while it is enabled.
+	// Output only. When the endpoint was disabled. Absent unless it is.
 	DisableTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
 	// Output only. Since when every attempt at the endpoint has failed. Absent while the latest outcome was a success.
 	// After five days of failing without one success the endpoint is disabled.
@@ -229,8 +234,9 @@ type Endpoint struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Output only. When the endpoint's configuration or state last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Output only. Changes whenever the endpoint's configuration or state does. Pass it to UpdateEndpoint or
-	// DeleteEndpoint to have the call fail with ABORTED if somebody else changed the endpoint since it was read.
+	// Output only. Changes whenever the endpoint's configuration, state or secrets do. Pass it to a call that changes the
+	// endpoint or its secrets to have it fail with ABORTED if somebody else changed them since the endpoint was read. How the
+	// endpoint fares, a warning, and the end of a drain leave it as it is.
 	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
 	// How the endpoint's webhooks look on the wire. Default: Standard Webhooks.
 	Style *EndpointStyle `protobuf:"bytes,15,opt,name=style,proto3" json:"style,omitempty"`
@@ -238,8 +244,18 @@ type Endpoint struct {
 	Headers []*EndpointHeader `protobuf:"bytes,16,rep,name=headers,proto3" json:"headers,omitempty"`
 	// Output only. The policy in effect, with every field filled in.
 	EffectivePolicy *DeliveryPolicy `protobuf:"bytes,17,opt,name=effective_policy,json=effectivePolicy,proto3" json:"effective_policy,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Output only. When the endpoint was paused. Absent unless it is.
+	PauseTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=pause_time,json=pauseTime,proto3" json:"pause_time,omitempty"`
+	// Output only. The endpoint fails, and is disabled if that goes on. Absent while there is no need to warn, and while the
+	// endpoint is disabled.
+	DisableWarning *DisableWarning `protobuf:"bytes,19,opt,name=disable_warning,json=disableWarning,proto3" json:"disable_warning,omitempty"`
+	// Output only. What was held goes out at a limited rate. Absent while nothing does.
+	BacklogDrain *BacklogDrain `protobuf:"bytes,21,opt,name=backlog_drain,json=backlogDrain,proto3" json:"backlog_drain,omitempty"`
+	// Labels for your own use; not sent. ListEndpoints can select by them. At most 64, keys of 1 to 128 bytes, values of
+	// at most 1 KiB, without NUL.
+	Labels        map[string]string `protobuf:"bytes,20,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Endpoint) Reset() {
@@ -391,6 +407,159 @@ func (x *Endpoint) GetEffectivePolicy() *DeliveryPolicy {
 	return nil
 }
 
+func (x *Endpoint) GetPauseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PauseTime
+	}
+	return nil
+}
+
+func (x *Endpoint) GetDisableWarning() *DisableWarning {
+	if x != nil {
+		return x.DisableWarning
+	}
+	return nil
+}
+
+func (x *Endpoint) GetBacklogDrain() *BacklogDrain {
+	if x != nil {
+		return x.BacklogDrain
+	}
+	return nil
+}
+
+func (x *Endpoint) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+// Why and when a failing endpoint will be disabled. It is given once in each spell of failing, together with a transition of
+// kind ENDPOINT_TRANSITION_KIND_WARNED: after four days of failing without one success, or when half as many deliveries in a
+// row have ended DEAD as disable the endpoint (rounded up; with one that disables there is no warning). Like the disabling
+// itself it comes with the outcome of an attempt, so an endpoint to which nothing is sent is neither warned nor disabled. One
+// success or an activation ends it.
+type DisableWarning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The reason for which the endpoint will be disabled.
+	Reason DisableReason `protobuf:"varint,1,opt,name=reason,proto3,enum=tidings.v1.DisableReason" json:"reason,omitempty"`
+	// Output only. When the warning was given.
+	WarnTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=warn_time,json=warnTime,proto3" json:"warn_time,omitempty"`
+	// Output only. For DISABLE_REASON_FAILING: the first failed attempt that ends at this time or later disables the endpoint.
+	// Absent for other reasons.
+	DisableTime   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableWarning) Reset() {
+	*x = DisableWarning{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableWarning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableWarning) ProtoMessage() {}
+
+func (x *DisableWarning) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableWarning.ProtoReflect.Descriptor instead.
+func (*DisableWarning) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DisableWarning) GetReason() DisableReason {
+	if x != nil {
+		return x.Reason
+	}
+	return DisableReason_DISABLE_REASON_UNSPECIFIED
+}
+
+func (x *DisableWarning) GetWarnTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WarnTime
+	}
+	return nil
+}
+
+func (x *DisableWarning) GetDisableTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DisableTime
+	}
+	return nil
+}
+
+// A drain at a limited rate that is under way. It ends when everything that was held and due at the activation has been
+// sent once, or with the next pause or disabling. It is kept over restarts of the server.
+type BacklogDrain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. How many of the deliveries that were held are begun in a second at most.
+	RatePerSecond float64 `protobuf:"fixed64,1,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"`
+	// Output only. When the endpoint was activated: what had become due by then is drained.
+	ActivateTime  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=activate_time,json=activateTime,proto3" json:"activate_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BacklogDrain) Reset() {
+	*x = BacklogDrain{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BacklogDrain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BacklogDrain) ProtoMessage() {}
+
+func (x *BacklogDrain) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BacklogDrain.ProtoReflect.Descriptor instead.
+func (*BacklogDrain) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *BacklogDrain) GetRatePerSecond() float64 {
+	if x != nil {
+		return x.RatePerSecond
+	}
+	return 0
+}
+
+func (x *BacklogDrain) GetActivateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ActivateTime
+	}
+	return nil
+}
+
 // How deliveries to an endpoint are retried, timed and limited.
 type DeliveryPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -401,8 +570,10 @@ type DeliveryPolicy struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// How many requests may be in flight to this endpoint at once. From 1 to 1,000. Default (0 or absent): 8.
 	MaxInFlight int32 `protobuf:"varint,3,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	// How long a delivery may be held while the endpoint is disabled before it ends DEAD. From 1 s to 90 days.
-	// Default: 7 days. Kept to the second.
+	// How long a delivery may be held while the endpoint is paused or disabled before it ends DEAD with HELD_TOO_LONG. It
+	// counts for each delivery by itself: from the time at which the endpoint was paused or disabled, or from the time at which
+	// the delivery was due if that is later. Pausing a disabled endpoint or disabling a paused one does not begin it anew. From
+	// 1 s to 90 days. Default: 7 days. Kept to the second.
 	HoldDuration *durationpb.Duration `protobuf:"bytes,4,opt,name=hold_duration,json=holdDuration,proto3" json:"hold_duration,omitempty"`
 	// After how many deliveries in a row that ended DEAD the endpoint is disabled. From 0 to 1,000; 0: never. Default: as the
 	// style has it, which is 0 for most. Pings and deliveries without a request do not count.
@@ -413,7 +584,7 @@ type DeliveryPolicy struct {
 
 func (x *DeliveryPolicy) Reset() {
 	*x = DeliveryPolicy{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +596,7 @@ func (x *DeliveryPolicy) String() string {
 func (*DeliveryPolicy) ProtoMessage() {}
 
 func (x *DeliveryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +609,7 @@ func (x *DeliveryPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryPolicy.ProtoReflect.Descriptor instead.
 func (*DeliveryPolicy) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{1}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DeliveryPolicy) GetRetry() *RetrySchedule {
@@ -494,7 +665,7 @@ type RetrySchedule struct {
 
 func (x *RetrySchedule) Reset() {
 	*x = RetrySchedule{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +677,7 @@ func (x *RetrySchedule) String() string {
 func (*RetrySchedule) ProtoMessage() {}
 
 func (x *RetrySchedule) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +690,7 @@ func (x *RetrySchedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrySchedule.ProtoReflect.Descriptor instead.
 func (*RetrySchedule) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{2}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RetrySchedule) GetSchedule() isRetrySchedule_Schedule {
@@ -593,7 +764,7 @@ type RetryDelays struct {
 
 func (x *RetryDelays) Reset() {
 	*x = RetryDelays{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +776,7 @@ func (x *RetryDelays) String() string {
 func (*RetryDelays) ProtoMessage() {}
 
 func (x *RetryDelays) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +789,7 @@ func (x *RetryDelays) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDelays.ProtoReflect.Descriptor instead.
 func (*RetryDelays) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{3}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RetryDelays) GetDelays() []*durationpb.Duration {
@@ -645,7 +816,7 @@ type ExponentialBackoff struct {
 
 func (x *ExponentialBackoff) Reset() {
 	*x = ExponentialBackoff{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +828,7 @@ func (x *ExponentialBackoff) String() string {
 func (*ExponentialBackoff) ProtoMessage() {}
 
 func (x *ExponentialBackoff) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +841,7 @@ func (x *ExponentialBackoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExponentialBackoff.ProtoReflect.Descriptor instead.
 func (*ExponentialBackoff) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{4}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExponentialBackoff) GetInitialDelay() *durationpb.Duration {
@@ -701,6 +872,82 @@ func (x *ExponentialBackoff) GetMaxAttempts() int32 {
 	return 0
 }
 
+// Selects endpoints. Conditions are combined with AND. An empty filter selects all of the tenant's.
+type EndpointFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Endpoints that bear every one of these labels with the value given here. At most 64, by the rules of
+	// `Endpoint.labels`. Empty: whatever their labels.
+	Labels map[string]string `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Endpoints in one of these states. Empty: in any.
+	States []EndpointState `protobuf:"varint,2,rep,packed,name=states,proto3,enum=tidings.v1.EndpointState" json:"states,omitempty"`
+	// Endpoints whose `event_types` want events of this type, such as `user.created`; whether they receive events is left
+	// to `states`. Empty: whatever they want.
+	EventType string `protobuf:"bytes,3,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Endpoints whose URL has this host: a whole name such as `hooks.example.com`, in upper or lower case, or an address,
+	// without a port. At most 253 bytes. Empty: any host.
+	UrlHost       string `protobuf:"bytes,4,opt,name=url_host,json=urlHost,proto3" json:"url_host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointFilter) Reset() {
+	*x = EndpointFilter{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointFilter) ProtoMessage() {}
+
+func (x *EndpointFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointFilter.ProtoReflect.Descriptor instead.
+func (*EndpointFilter) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *EndpointFilter) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *EndpointFilter) GetStates() []EndpointState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *EndpointFilter) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *EndpointFilter) GetUrlHost() string {
+	if x != nil {
+		return x.UrlHost
+	}
+	return ""
+}
+
 // What CreateEndpoint takes.
 type CreateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -714,14 +961,16 @@ type CreateEndpointRequest struct {
 	// `whsec_` and base64 of 24 to 64 bytes for Standard Webhooks. Absent: a new secret of 32 random bytes is made.
 	Secret *string `protobuf:"bytes,4,opt,name=secret,proto3,oneof" json:"secret,omitempty"`
 	// Input only. Signing secrets to import, for an endpoint with several schemes; those left out are made.
-	Secrets       []*ImportedSecret `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	Secrets []*ImportedSecret `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateEndpointRequest) Reset() {
 	*x = CreateEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +982,7 @@ func (x *CreateEndpointRequest) String() string {
 func (*CreateEndpointRequest) ProtoMessage() {}
 
 func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +995,7 @@ func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*CreateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{5}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateEndpointRequest) GetTenantId() string {
@@ -784,6 +1033,13 @@ func (x *CreateEndpointRequest) GetSecrets() []*ImportedSecret {
 	return nil
 }
 
+func (x *CreateEndpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // What CreateEndpoint answers.
 type CreateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -800,7 +1056,7 @@ type CreateEndpointResponse struct {
 
 func (x *CreateEndpointResponse) Reset() {
 	*x = CreateEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +1068,7 @@ func (x *CreateEndpointResponse) String() string {
 func (*CreateEndpointResponse) ProtoMessage() {}
 
 func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +1081,7 @@ func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*CreateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{6}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateEndpointResponse) GetEndpoint() *Endpoint {
@@ -862,7 +1118,7 @@ type GetEndpointRequest struct {
 
 func (x *GetEndpointRequest) Reset() {
 	*x = GetEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1130,7 @@ func (x *GetEndpointRequest) String() string {
 func (*GetEndpointRequest) ProtoMessage() {}
 
 func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1143,7 @@ func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointRequest.ProtoReflect.Descriptor instead.
 func (*GetEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{7}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetEndpointRequest) GetTenantId() string {
@@ -915,7 +1171,7 @@ type GetEndpointResponse struct {
 
 func (x *GetEndpointResponse) Reset() {
 	*x = GetEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1183,7 @@ func (x *GetEndpointResponse) String() string {
 func (*GetEndpointResponse) ProtoMessage() {}
 
 func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1196,7 @@ func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointResponse.ProtoReflect.Descriptor instead.
 func (*GetEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{8}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetEndpointResponse) GetEndpoint() *Endpoint {
@@ -957,15 +1213,17 @@ type ListEndpointsRequest struct {
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// How many endpoints to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before, of the same tenant. Empty: the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which endpoints. Absent: all of the tenant's.
+	Filter        *EndpointFilter `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEndpointsRequest) Reset() {
 	*x = ListEndpointsRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1235,7 @@ func (x *ListEndpointsRequest) String() string {
 func (*ListEndpointsRequest) ProtoMessage() {}
 
 func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1248,7 @@ func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListEndpointsRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{9}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListEndpointsRequest) GetTenantId() string {
@@ -1014,10 +1272,18 @@ func (x *ListEndpointsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListEndpointsRequest) GetFilter() *EndpointFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
 // What ListEndpoints answers.
 type ListEndpointsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The endpoints, oldest first.
+	// The endpoints, oldest first. A page may hold fewer than asked for, even none, although more follow: a filter that
+	// selects little is served in bounded steps, and endpoints with long settings are not heaped into one answer.
 	Endpoints []*Endpoint `protobuf:"bytes,1,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
 	// Pass it as `page_token` for the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1027,7 +1293,7 @@ type ListEndpointsResponse struct {
 
 func (x *ListEndpointsResponse) Reset() {
 	*x = ListEndpointsResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1305,7 @@ func (x *ListEndpointsResponse) String() string {
 func (*ListEndpointsResponse) ProtoMessage() {}
 
 func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1318,7 @@ func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListEndpointsResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{10}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListEndpointsResponse) GetEndpoints() []*Endpoint {
@@ -1077,20 +1343,23 @@ type UpdateEndpointRequest struct {
 	// Required. The endpoint's id in `id`, and the new values. A set `etag` must match the stored one, or the call is
 	// ABORTED.
 	Endpoint *Endpoint `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// Required. Which fields to change: `display_name`, `description`, `url`, `event_types`, `style`, `headers`, `policy`, or
-	// one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, `policy.disable_after_dead`. A
-	// field that is named here and absent above goes back to its default. Other paths are refused.
+	// Required. Which fields to change: `display_name`, `description`, `labels`, `url`, `event_types`, `style`,
+	// `headers`, `policy`, or one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`,
+	// `policy.disable_after_dead`. A field that is named here and absent above goes back to its default; of `labels` and
+	// `headers` all are replaced. Other paths are refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Input only. Signing secrets to import for schemes that are new, or that read keys in another form than before; for those
 	// left out new ones are made. A scheme that keeps its name and its key form keeps its secrets and is refused here.
-	Secrets       []*ImportedSecret `protobuf:"bytes,4,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	Secrets []*ImportedSecret `protobuf:"bytes,4,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateEndpointRequest) Reset() {
 	*x = UpdateEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1371,7 @@ func (x *UpdateEndpointRequest) String() string {
 func (*UpdateEndpointRequest) ProtoMessage() {}
 
 func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1384,7 @@ func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{11}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateEndpointRequest) GetTenantId() string {
@@ -1146,6 +1415,13 @@ func (x *UpdateEndpointRequest) GetSecrets() []*ImportedSecret {
 	return nil
 }
 
+func (x *UpdateEndpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // What UpdateEndpoint answers.
 type UpdateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1159,7 +1435,7 @@ type UpdateEndpointResponse struct {
 
 func (x *UpdateEndpointResponse) Reset() {
 	*x = UpdateEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1447,7 @@ func (x *UpdateEndpointResponse) String() string {
 func (*UpdateEndpointResponse) ProtoMessage() {}
 
 func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1460,7 @@ func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{12}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1209,14 +1485,16 @@ type DeleteEndpointRequest struct {
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
-	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteEndpointRequest) Reset() {
 	*x = DeleteEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1506,7 @@ func (x *DeleteEndpointRequest) String() string {
 func (*DeleteEndpointRequest) ProtoMessage() {}
 
 func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1519,7 @@ func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{13}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteEndpointRequest) GetTenantId() string {
@@ -1265,6 +1543,13 @@ func (x *DeleteEndpointRequest) GetEtag() string {
 	return ""
 }
 
+func (x *DeleteEndpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // What DeleteEndpoint answers: nothing. What was pending for the endpoint is CANCELLED.
 type DeleteEndpointResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1274,7 +1559,7 @@ type DeleteEndpointResponse struct {
 
 func (x *DeleteEndpointResponse) Reset() {
 	*x = DeleteEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1571,7 @@ func (x *DeleteEndpointResponse) String() string {
 func (*DeleteEndpointResponse) ProtoMessage() {}
 
 func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1584,127 @@ func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{14}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{17}
+}
+
+// What PauseEndpoint takes.
+type PauseEndpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant that owns the endpoint. Empty means `default`.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Required. The endpoint's id.
+	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseEndpointRequest) Reset() {
+	*x = PauseEndpointRequest{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseEndpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseEndpointRequest) ProtoMessage() {}
+
+func (x *PauseEndpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseEndpointRequest.ProtoReflect.Descriptor instead.
+func (*PauseEndpointRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PauseEndpointRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *PauseEndpointRequest) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
+func (x *PauseEndpointRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *PauseEndpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// What PauseEndpoint answers.
+type PauseEndpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoint, paused. If it was paused already it stays as it was, with its first time. If it was disabled, events are
+	// routed to it again from now on, and held with what was held before.
+	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseEndpointResponse) Reset() {
+	*x = PauseEndpointResponse{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseEndpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseEndpointResponse) ProtoMessage() {}
+
+func (x *PauseEndpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseEndpointResponse.ProtoReflect.Descriptor instead.
+func (*PauseEndpointResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PauseEndpointResponse) GetEndpoint() *Endpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
 }
 
 // What DisableEndpoint takes.
@@ -1308,14 +1713,18 @@ type DisableEndpointRequest struct {
 	// The tenant that owns the endpoint. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
-	EndpointId    string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DisableEndpointRequest) Reset() {
 	*x = DisableEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1736,7 @@ func (x *DisableEndpointRequest) String() string {
 func (*DisableEndpointRequest) ProtoMessage() {}
 
 func (x *DisableEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1749,7 @@ func (x *DisableEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DisableEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{15}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DisableEndpointRequest) GetTenantId() string {
@@ -1357,10 +1766,25 @@ func (x *DisableEndpointRequest) GetEndpointId() string {
 	return ""
 }
 
+func (x *DisableEndpointRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DisableEndpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // What DisableEndpoint answers.
 type DisableEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The endpoint, disabled. If it was disabled already it stays as it was, with its first reason and time.
+	// The endpoint, disabled. If it was disabled already it stays as it was, with its first reason and time. If it was paused,
+	// what is held stays held, and nothing new is routed to the endpoint.
 	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1368,7 +1792,7 @@ type DisableEndpointResponse struct {
 
 func (x *DisableEndpointResponse) Reset() {
 	*x = DisableEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1804,7 @@ func (x *DisableEndpointResponse) String() string {
 func (*DisableEndpointResponse) ProtoMessage() {}
 
 func (x *DisableEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1817,7 @@ func (x *DisableEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DisableEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{16}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DisableEndpointResponse) GetEndpoint() *Endpoint {
@@ -1409,14 +1833,29 @@ type ActivateEndpointRequest struct {
 	// The tenant that owns the endpoint. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
-	EndpointId    string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What becomes of the deliveries that were held. Absent: they go out as if by `drain` without a rate.
+	//
+	// If the endpoint is enabled already nothing was held: an absent `backlog` changes nothing, a drain that is under way goes
+	// on. A `backlog` that is given applies to what such a drain has not sent yet: `drain` gives it another rate, or none, and
+	// `skip` cancels it. If no drain is under way the call changes nothing.
+	//
+	// Types that are valid to be assigned to Backlog:
+	//
+	//	*ActivateEndpointRequest_Drain
+	//	*ActivateEndpointRequest_Skip
+	Backlog isActivateEndpointRequest_Backlog `protobuf_oneof:"backlog"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActivateEndpointRequest) Reset() {
 	*x = ActivateEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1867,7 @@ func (x *ActivateEndpointRequest) String() string {
 func (*ActivateEndpointRequest) ProtoMessage() {}
 
 func (x *ActivateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1880,7 @@ func (x *ActivateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*ActivateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{17}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ActivateEndpointRequest) GetTenantId() string {
@@ -1458,10 +1897,153 @@ func (x *ActivateEndpointRequest) GetEndpointId() string {
 	return ""
 }
 
+func (x *ActivateEndpointRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ActivateEndpointRequest) GetBacklog() isActivateEndpointRequest_Backlog {
+	if x != nil {
+		return x.Backlog
+	}
+	return nil
+}
+
+func (x *ActivateEndpointRequest) GetDrain() *DrainBacklog {
+	if x != nil {
+		if x, ok := x.Backlog.(*ActivateEndpointRequest_Drain); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
+func (x *ActivateEndpointRequest) GetSkip() *SkipBacklog {
+	if x != nil {
+		if x, ok := x.Backlog.(*ActivateEndpointRequest_Skip); ok {
+			return x.Skip
+		}
+	}
+	return nil
+}
+
+func (x *ActivateEndpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type isActivateEndpointRequest_Backlog interface {
+	isActivateEndpointRequest_Backlog()
+}
+
+type ActivateEndpointRequest_Drain struct {
+	// Deliver them.
+	Drain *DrainBacklog `protobuf:"bytes,4,opt,name=drain,proto3,oneof"`
+}
+
+type ActivateEndpointRequest_Skip struct {
+	// Cancel them.
+	Skip *SkipBacklog `protobuf:"bytes,5,opt,name=skip,proto3,oneof"`
+}
+
+func (*ActivateEndpointRequest_Drain) isActivateEndpointRequest_Backlog() {}
+
+func (*ActivateEndpointRequest_Skip) isActivateEndpointRequest_Backlog() {}
+
+// How what was held is delivered.
+type DrainBacklog struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many of the deliveries that were held and due are begun in a second at most, within `policy.max_in_flight`: from
+	// 0.001 to 10,000, kept to the thousandth. Events published after the activation, and retries that become due after it, go
+	// out beside them as usual. Default (0): without limit, and what was held but due later is due at once too.
+	RatePerSecond float64 `protobuf:"fixed64,1,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainBacklog) Reset() {
+	*x = DrainBacklog{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainBacklog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainBacklog) ProtoMessage() {}
+
+func (x *DrainBacklog) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainBacklog.ProtoReflect.Descriptor instead.
+func (*DrainBacklog) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DrainBacklog) GetRatePerSecond() float64 {
+	if x != nil {
+		return x.RatePerSecond
+	}
+	return 0
+}
+
+// What was held is CANCELLED, at once as far as any call can tell; the transitions on the watch stream follow. RetryDelivery
+// makes single ones due again. An attempt that was in flight at the activation is not held and goes on.
+type SkipBacklog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkipBacklog) Reset() {
+	*x = SkipBacklog{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkipBacklog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkipBacklog) ProtoMessage() {}
+
+func (x *SkipBacklog) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkipBacklog.ProtoReflect.Descriptor instead.
+func (*SkipBacklog) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{24}
+}
+
 // What ActivateEndpoint answers.
 type ActivateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The endpoint, enabled, with its failing time forgotten. What was held is delivered.
+	// The endpoint, enabled, with its failing time forgotten.
 	Endpoint      *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1469,7 +2051,7 @@ type ActivateEndpointResponse struct {
 
 func (x *ActivateEndpointResponse) Reset() {
 	*x = ActivateEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +2063,7 @@ func (x *ActivateEndpointResponse) String() string {
 func (*ActivateEndpointResponse) ProtoMessage() {}
 
 func (x *ActivateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +2076,7 @@ func (x *ActivateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*ActivateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{18}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ActivateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1517,7 +2099,7 @@ type PingEndpointRequest struct {
 
 func (x *PingEndpointRequest) Reset() {
 	*x = PingEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +2111,7 @@ func (x *PingEndpointRequest) String() string {
 func (*PingEndpointRequest) ProtoMessage() {}
 
 func (x *PingEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +2124,7 @@ func (x *PingEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingEndpointRequest.ProtoReflect.Descriptor instead.
 func (*PingEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{19}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PingEndpointRequest) GetTenantId() string {
@@ -1572,7 +2154,7 @@ type PingEndpointResponse struct {
 
 func (x *PingEndpointResponse) Reset() {
 	*x = PingEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +2166,7 @@ func (x *PingEndpointResponse) String() string {
 func (*PingEndpointResponse) ProtoMessage() {}
 
 func (x *PingEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +2179,7 @@ func (x *PingEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingEndpointResponse.ProtoReflect.Descriptor instead.
 func (*PingEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{20}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PingEndpointResponse) GetDelivery() *Delivery {
@@ -1619,7 +2201,7 @@ var File_tidings_v1_endpoint_proto protoreflect.FileDescriptor
 const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
 	"\x19tidings/v1/endpoint.proto\x12\n" +
-	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\x9b\x06\n" +
+	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\xcf\b\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\ttenant_id\x18\x02 \x01(\tR\btenantId\x12!\n" +
@@ -1641,7 +2223,22 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\x04etag\x18\x0e \x01(\tR\x04etag\x12/\n" +
 	"\x05style\x18\x0f \x01(\v2\x19.tidings.v1.EndpointStyleR\x05style\x124\n" +
 	"\aheaders\x18\x10 \x03(\v2\x1a.tidings.v1.EndpointHeaderR\aheaders\x12E\n" +
-	"\x10effective_policy\x18\x11 \x01(\v2\x1a.tidings.v1.DeliveryPolicyR\x0feffectivePolicy\"\xa4\x02\n" +
+	"\x10effective_policy\x18\x11 \x01(\v2\x1a.tidings.v1.DeliveryPolicyR\x0feffectivePolicy\x129\n" +
+	"\n" +
+	"pause_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tpauseTime\x12C\n" +
+	"\x0fdisable_warning\x18\x13 \x01(\v2\x1a.tidings.v1.DisableWarningR\x0edisableWarning\x12=\n" +
+	"\rbacklog_drain\x18\x15 \x01(\v2\x18.tidings.v1.BacklogDrainR\fbacklogDrain\x128\n" +
+	"\x06labels\x18\x14 \x03(\v2 .tidings.v1.Endpoint.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x01\n" +
+	"\x0eDisableWarning\x121\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x19.tidings.v1.DisableReasonR\x06reason\x127\n" +
+	"\twarn_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bwarnTime\x12=\n" +
+	"\fdisable_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vdisableTime\"w\n" +
+	"\fBacklogDrain\x12&\n" +
+	"\x0frate_per_second\x18\x01 \x01(\x01R\rratePerSecond\x12?\n" +
+	"\ractivate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\factivateTime\"\xa4\x02\n" +
 	"\x0eDeliveryPolicy\x12/\n" +
 	"\x05retry\x18\x01 \x01(\v2\x19.tidings.v1.RetryScheduleR\x05retry\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\"\n" +
@@ -1663,13 +2260,24 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"multiplier\x18\x02 \x01(\x01R\n" +
 	"multiplier\x126\n" +
 	"\tmax_delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bmaxDelay\x12!\n" +
-	"\fmax_attempts\x18\x04 \x01(\x05R\vmaxAttempts\"\xe0\x01\n" +
+	"\fmax_attempts\x18\x04 \x01(\x05R\vmaxAttempts\"\xf8\x01\n" +
+	"\x0eEndpointFilter\x12>\n" +
+	"\x06labels\x18\x01 \x03(\v2&.tidings.v1.EndpointFilter.LabelsEntryR\x06labels\x121\n" +
+	"\x06states\x18\x02 \x03(\x0e2\x19.tidings.v1.EndpointStateR\x06states\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x03 \x01(\tR\teventType\x12\x19\n" +
+	"\burl_host\x18\x04 \x01(\tR\aurlHost\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
 	"\x15CreateEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x120\n" +
 	"\bendpoint\x18\x02 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12\x1a\n" +
 	"\bdisabled\x18\x03 \x01(\bR\bdisabled\x12\x1b\n" +
 	"\x06secret\x18\x04 \x01(\tH\x00R\x06secret\x88\x01\x01\x124\n" +
-	"\asecrets\x18\x05 \x03(\v2\x1a.tidings.v1.ImportedSecretR\asecretsB\t\n" +
+	"\asecrets\x18\x05 \x03(\v2\x1a.tidings.v1.ImportedSecretR\asecrets\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestIdB\t\n" +
 	"\a_secret\"\xa3\x01\n" +
 	"\x16CreateEndpointResponse\x120\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12\x16\n" +
@@ -1680,40 +2288,66 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
 	"endpointId\"G\n" +
 	"\x13GetEndpointResponse\x120\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"o\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"\xa3\x01\n" +
 	"\x14ListEndpointsRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"s\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x122\n" +
+	"\x06filter\x18\x04 \x01(\v2\x1a.tidings.v1.EndpointFilterR\x06filter\"s\n" +
 	"\x15ListEndpointsResponse\x122\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x14.tidings.v1.EndpointR\tendpoints\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd9\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf8\x01\n" +
 	"\x15UpdateEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x120\n" +
 	"\bendpoint\x18\x02 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x124\n" +
-	"\asecrets\x18\x04 \x03(\v2\x1a.tidings.v1.ImportedSecretR\asecrets\"\x8b\x01\n" +
+	"\asecrets\x18\x04 \x03(\v2\x1a.tidings.v1.ImportedSecretR\asecrets\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\"\x8b\x01\n" +
 	"\x16UpdateEndpointResponse\x120\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\x12?\n" +
-	"\x0eissued_secrets\x18\x02 \x03(\v2\x18.tidings.v1.IssuedSecretR\rissuedSecrets\"i\n" +
+	"\x0eissued_secrets\x18\x02 \x03(\v2\x18.tidings.v1.IssuedSecretR\rissuedSecrets\"\x88\x01\n" +
 	"\x15DeleteEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
 	"endpointId\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\"\x18\n" +
-	"\x16DeleteEndpointResponse\"V\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\x18\n" +
+	"\x16DeleteEndpointResponse\"\x87\x01\n" +
+	"\x14PauseEndpointRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
+	"\vendpoint_id\x18\x02 \x01(\tR\n" +
+	"endpointId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"I\n" +
+	"\x15PauseEndpointResponse\x120\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"\x89\x01\n" +
 	"\x16DisableEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
-	"endpointId\"K\n" +
+	"endpointId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"K\n" +
 	"\x17DisableEndpointResponse\x120\n" +
-	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"W\n" +
+	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"\xf6\x01\n" +
 	"\x17ActivateEndpointRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
-	"endpointId\"L\n" +
+	"endpointId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x120\n" +
+	"\x05drain\x18\x04 \x01(\v2\x18.tidings.v1.DrainBacklogH\x00R\x05drain\x12-\n" +
+	"\x04skip\x18\x05 \x01(\v2\x17.tidings.v1.SkipBacklogH\x00R\x04skip\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestIdB\t\n" +
+	"\abacklog\"6\n" +
+	"\fDrainBacklog\x12&\n" +
+	"\x0frate_per_second\x18\x01 \x01(\x01R\rratePerSecond\"\r\n" +
+	"\vSkipBacklog\"L\n" +
 	"\x18ActivateEndpointResponse\x120\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"S\n" +
 	"\x13PingEndpointRequest\x12\x1b\n" +
@@ -1722,11 +2356,12 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"endpointId\"w\n" +
 	"\x14PingEndpointResponse\x120\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x14.tidings.v1.DeliveryR\bdelivery\x12-\n" +
-	"\aattempt\x18\x02 \x01(\v2\x13.tidings.v1.AttemptR\aattempt*h\n" +
+	"\aattempt\x18\x02 \x01(\v2\x13.tidings.v1.AttemptR\aattempt*\x83\x01\n" +
 	"\rEndpointState\x12\x1e\n" +
 	"\x1aENDPOINT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ENDPOINT_STATE_ENABLED\x10\x01\x12\x1b\n" +
-	"\x17ENDPOINT_STATE_DISABLED\x10\x02*\xa4\x01\n" +
+	"\x17ENDPOINT_STATE_DISABLED\x10\x02\x12\x19\n" +
+	"\x15ENDPOINT_STATE_PAUSED\x10\x03*\xa4\x01\n" +
 	"\rDisableReason\x12\x1e\n" +
 	"\x1aDISABLE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DISABLE_REASON_REQUESTED\x10\x01\x12\x17\n" +
@@ -1751,82 +2386,105 @@ func file_tidings_v1_endpoint_proto_rawDescGZIP() []byte {
 }
 
 var file_tidings_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tidings_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tidings_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_tidings_v1_endpoint_proto_goTypes = []any{
 	(EndpointState)(0),               // 0: tidings.v1.EndpointState
 	(DisableReason)(0),               // 1: tidings.v1.DisableReason
 	(RetryPreset)(0),                 // 2: tidings.v1.RetryPreset
 	(*Endpoint)(nil),                 // 3: tidings.v1.Endpoint
-	(*DeliveryPolicy)(nil),           // 4: tidings.v1.DeliveryPolicy
-	(*RetrySchedule)(nil),            // 5: tidings.v1.RetrySchedule
-	(*RetryDelays)(nil),              // 6: tidings.v1.RetryDelays
-	(*ExponentialBackoff)(nil),       // 7: tidings.v1.ExponentialBackoff
-	(*CreateEndpointRequest)(nil),    // 8: tidings.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil),   // 9: tidings.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),       // 10: tidings.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),      // 11: tidings.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),     // 12: tidings.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),    // 13: tidings.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),    // 14: tidings.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil),   // 15: tidings.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),    // 16: tidings.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil),   // 17: tidings.v1.DeleteEndpointResponse
-	(*DisableEndpointRequest)(nil),   // 18: tidings.v1.DisableEndpointRequest
-	(*DisableEndpointResponse)(nil),  // 19: tidings.v1.DisableEndpointResponse
-	(*ActivateEndpointRequest)(nil),  // 20: tidings.v1.ActivateEndpointRequest
-	(*ActivateEndpointResponse)(nil), // 21: tidings.v1.ActivateEndpointResponse
-	(*PingEndpointRequest)(nil),      // 22: tidings.v1.PingEndpointRequest
-	(*PingEndpointResponse)(nil),     // 23: tidings.v1.PingEndpointResponse
-	(*timestamppb.Timestamp)(nil),    // 24: google.protobuf.Timestamp
-	(*EndpointStyle)(nil),            // 25: tidings.v1.EndpointStyle
-	(*EndpointHeader)(nil),           // 26: tidings.v1.EndpointHeader
-	(*durationpb.Duration)(nil),      // 27: google.protobuf.Duration
-	(*ImportedSecret)(nil),           // 28: tidings.v1.ImportedSecret
-	(*IssuedSecret)(nil),             // 29: tidings.v1.IssuedSecret
-	(*fieldmaskpb.FieldMask)(nil),    // 30: google.protobuf.FieldMask
-	(*Delivery)(nil),                 // 31: tidings.v1.Delivery
-	(*Attempt)(nil),                  // 32: tidings.v1.Attempt
+	(*DisableWarning)(nil),           // 4: tidings.v1.DisableWarning
+	(*BacklogDrain)(nil),             // 5: tidings.v1.BacklogDrain
+	(*DeliveryPolicy)(nil),           // 6: tidings.v1.DeliveryPolicy
+	(*RetrySchedule)(nil),            // 7: tidings.v1.RetrySchedule
+	(*RetryDelays)(nil),              // 8: tidings.v1.RetryDelays
+	(*ExponentialBackoff)(nil),       // 9: tidings.v1.ExponentialBackoff
+	(*EndpointFilter)(nil),           // 10: tidings.v1.EndpointFilter
+	(*CreateEndpointRequest)(nil),    // 11: tidings.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil),   // 12: tidings.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),       // 13: tidings.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),      // 14: tidings.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),     // 15: tidings.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),    // 16: tidings.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),    // 17: tidings.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil),   // 18: tidings.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),    // 19: tidings.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil),   // 20: tidings.v1.DeleteEndpointResponse
+	(*PauseEndpointRequest)(nil),     // 21: tidings.v1.PauseEndpointRequest
+	(*PauseEndpointResponse)(nil),    // 22: tidings.v1.PauseEndpointResponse
+	(*DisableEndpointRequest)(nil),   // 23: tidings.v1.DisableEndpointRequest
+	(*DisableEndpointResponse)(nil),  // 24: tidings.v1.DisableEndpointResponse
+	(*ActivateEndpointRequest)(nil),  // 25: tidings.v1.ActivateEndpointRequest
+	(*DrainBacklog)(nil),             // 26: tidings.v1.DrainBacklog
+	(*SkipBacklog)(nil),              // 27: tidings.v1.SkipBacklog
+	(*ActivateEndpointResponse)(nil), // 28: tidings.v1.ActivateEndpointResponse
+	(*PingEndpointRequest)(nil),      // 29: tidings.v1.PingEndpointRequest
+	(*PingEndpointResponse)(nil),     // 30: tidings.v1.PingEndpointResponse
+	nil,                              // 31: tidings.v1.Endpoint.LabelsEntry
+	nil,                              // 32: tidings.v1.EndpointFilter.LabelsEntry
+	(*timestamppb.Timestamp)(nil),    // 33: google.protobuf.Timestamp
+	(*EndpointStyle)(nil),            // 34: tidings.v1.EndpointStyle
+	(*EndpointHeader)(nil),           // 35: tidings.v1.EndpointHeader
+	(*durationpb.Duration)(nil),      // 36: google.protobuf.Duration
+	(*ImportedSecret)(nil),           // 37: tidings.v1.ImportedSecret
+	(*IssuedSecret)(nil),             // 38: tidings.v1.IssuedSecret
+	(*fieldmaskpb.FieldMask)(nil),    // 39: google.protobuf.FieldMask
+	(*Delivery)(nil),                 // 40: tidings.v1.Delivery
+	(*Attempt)(nil),                  // 41: tidings.v1.Attempt
 }
 var file_tidings_v1_endpoint_proto_depIdxs = []int32{
-	4,  // 0: tidings.v1.Endpoint.policy:type_name -> tidings.v1.DeliveryPolicy
+	6,  // 0: tidings.v1.Endpoint.policy:type_name -> tidings.v1.DeliveryPolicy
 	0,  // 1: tidings.v1.Endpoint.state:type_name -> tidings.v1.EndpointState
 	1,  // 2: tidings.v1.Endpoint.disable_reason:type_name -> tidings.v1.DisableReason
-	24, // 3: tidings.v1.Endpoint.disable_time:type_name -> google.protobuf.Timestamp
-	24, // 4: tidings.v1.Endpoint.failing_since_time:type_name -> google.protobuf.Timestamp
-	24, // 5: tidings.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	24, // 6: tidings.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	25, // 7: tidings.v1.Endpoint.style:type_name -> tidings.v1.EndpointStyle
-	26, // 8: tidings.v1.Endpoint.headers:type_name -> tidings.v1.EndpointHeader
-	4,  // 9: tidings.v1.Endpoint.effective_policy:type_name -> tidings.v1.DeliveryPolicy
-	5,  // 10: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
-	27, // 11: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
-	27, // 12: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
-	2,  // 13: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
-	6,  // 14: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
-	7,  // 15: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
-	27, // 16: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
-	27, // 17: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
-	27, // 18: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
-	3,  // 19: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	28, // 20: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
-	3,  // 21: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	29, // 22: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
-	3,  // 23: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 24: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
-	3,  // 25: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	30, // 26: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 27: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
-	3,  // 28: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	29, // 29: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
-	3,  // 30: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 31: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	31, // 32: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
-	32, // 33: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	33, // 3: tidings.v1.Endpoint.disable_time:type_name -> google.protobuf.Timestamp
+	33, // 4: tidings.v1.Endpoint.failing_since_time:type_name -> google.protobuf.Timestamp
+	33, // 5: tidings.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	33, // 6: tidings.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	34, // 7: tidings.v1.Endpoint.style:type_name -> tidings.v1.EndpointStyle
+	35, // 8: tidings.v1.Endpoint.headers:type_name -> tidings.v1.EndpointHeader
+	6,  // 9: tidings.v1.Endpoint.effective_policy:type_name -> tidings.v1.DeliveryPolicy
+	33, // 10: tidings.v1.Endpoint.pause_time:type_name -> google.protobuf.Timestamp
+	4,  // 11: tidings.v1.Endpoint.disable_warning:type_name -> tidings.v1.DisableWarning
+	5,  // 12: tidings.v1.Endpoint.backlog_drain:type_name -> tidings.v1.BacklogDrain
+	31, // 13: tidings.v1.Endpoint.labels:type_name -> tidings.v1.Endpoint.LabelsEntry
+	1,  // 14: tidings.v1.DisableWarning.reason:type_name -> tidings.v1.DisableReason
+	33, // 15: tidings.v1.DisableWarning.warn_time:type_name -> google.protobuf.Timestamp
+	33, // 16: tidings.v1.DisableWarning.disable_time:type_name -> google.protobuf.Timestamp
+	33, // 17: tidings.v1.BacklogDrain.activate_time:type_name -> google.protobuf.Timestamp
+	7,  // 18: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
+	36, // 19: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	36, // 20: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
+	2,  // 21: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
+	8,  // 22: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
+	9,  // 23: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
+	36, // 24: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
+	36, // 25: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
+	36, // 26: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
+	32, // 27: tidings.v1.EndpointFilter.labels:type_name -> tidings.v1.EndpointFilter.LabelsEntry
+	0,  // 28: tidings.v1.EndpointFilter.states:type_name -> tidings.v1.EndpointState
+	3,  // 29: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	37, // 30: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	3,  // 31: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	38, // 32: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	3,  // 33: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	10, // 34: tidings.v1.ListEndpointsRequest.filter:type_name -> tidings.v1.EndpointFilter
+	3,  // 35: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
+	3,  // 36: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	39, // 37: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	37, // 38: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	3,  // 39: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	38, // 40: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	3,  // 41: tidings.v1.PauseEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	3,  // 42: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	26, // 43: tidings.v1.ActivateEndpointRequest.drain:type_name -> tidings.v1.DrainBacklog
+	27, // 44: tidings.v1.ActivateEndpointRequest.skip:type_name -> tidings.v1.SkipBacklog
+	3,  // 45: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	40, // 46: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
+	41, // 47: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_endpoint_proto_init() }
@@ -1837,20 +2495,24 @@ func file_tidings_v1_endpoint_proto_init() {
 	file_tidings_v1_delivery_proto_init()
 	file_tidings_v1_secret_proto_init()
 	file_tidings_v1_style_proto_init()
-	file_tidings_v1_endpoint_proto_msgTypes[1].OneofWrappers = []any{}
-	file_tidings_v1_endpoint_proto_msgTypes[2].OneofWrappers = []any{
+	file_tidings_v1_endpoint_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tidings_v1_endpoint_proto_msgTypes[4].OneofWrappers = []any{
 		(*RetrySchedule_Preset)(nil),
 		(*RetrySchedule_Delays)(nil),
 		(*RetrySchedule_Exponential)(nil),
 	}
-	file_tidings_v1_endpoint_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tidings_v1_endpoint_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tidings_v1_endpoint_proto_msgTypes[22].OneofWrappers = []any{
+		(*ActivateEndpointRequest_Drain)(nil),
+		(*ActivateEndpointRequest_Skip)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidings_v1_endpoint_proto_rawDesc), len(file_tidings_v1_endpoint_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   21,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -99,6 +99,8 @@ const (
 	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 32
 	// UNIMPLEMENTED: the server has no such service or method, or does not know the compression that the request has.
 	ErrorReason_ERROR_REASON_UNIMPLEMENTED ErrorReason = 33
+	// ALREADY_EXISTS: the request id was used within 24 h for another call, or for the same with other content.
+	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 34
 )
 
 // Enum value maps for ErrorReason.
@@ -138,6 +140,7 @@ var (
 		31: "ERROR_REASON_MALFORMED_MESSAGE",
 		32: "ERROR_REASON_MESSAGE_TOO_LARGE",
 		33: "ERROR_REASON_UNIMPLEMENTED",
+		34: "ERROR_REASON_REQUEST_ID_REUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -174,6 +177,7 @@ var (
 		"ERROR_REASON_MALFORMED_MESSAGE":    31,
 		"ERROR_REASON_MESSAGE_TOO_LARGE":    32,
 		"ERROR_REASON_UNIMPLEMENTED":        33,
+		"ERROR_REASON_REQUEST_ID_REUSED":    34,
 	}
 )
 
@@ -209,7 +213,7 @@ var File_tidings_v1_error_proto protoreflect.FileDescriptor
 const file_tidings_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/error.proto\x12\n" +
-	"tidings.v1*\x82\t\n" +
+	"tidings.v1*\xa6\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12$\n" +
@@ -245,7 +249,8 @@ const file_tidings_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10\x1e\x12\"\n" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x1f\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10 \x12\x1e\n" +
-	"\x1aERROR_REASON_UNIMPLEMENTED\x10!B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"\x1aERROR_REASON_UNIMPLEMENTED\x10!\x12\"\n" +
+	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\"B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_error_proto_rawDescOnce sync.Once

@@ -84,7 +84,7 @@ type RouteReason int32
 const (
 	// Not a reason; never returned.
 	RouteReason_ROUTE_REASON_UNSPECIFIED RouteReason = 0
-	// The endpoint was enabled and its filter matched: it got a delivery.
+	// The endpoint was enabled or paused, and its filter matched: it got a delivery.
 	RouteReason_ROUTE_REASON_MATCHED RouteReason = 1
 	// The endpoint's filter did not match the event's type.
 	RouteReason_ROUTE_REASON_TYPE_NOT_WANTED RouteReason = 2

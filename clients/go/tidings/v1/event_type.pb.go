@@ -206,7 +206,9 @@ type CreateEventTypeRequest struct {
 	// Required. The event type; its output-only fields are ignored. A name that the catalogue has already is ALREADY_EXISTS
 	// with reason EVENT_TYPE_EXISTS; a catalogue that has 10,000 event types is FAILED_PRECONDITION with reason
 	// TOO_MANY_EVENT_TYPES.
-	EventType     *EventType `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	EventType *EventType `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -253,6 +255,13 @@ func (x *CreateEventTypeRequest) GetEventType() *EventType {
 		return x.EventType
 	}
 	return nil
+}
+
+func (x *CreateEventTypeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // What CreateEventType answers.
@@ -311,7 +320,9 @@ type UpdateEventTypeRequest struct {
 	EventType *EventType `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	// Required. The fields to change, among `description`, `schema` and `deprecated`. One that `event_type` has not is
 	// emptied.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -365,6 +376,13 @@ func (x *UpdateEventTypeRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateEventTypeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // What UpdateEventType answers.
@@ -421,7 +439,9 @@ type DeleteEventTypeRequest struct {
 	// Required. The event type's name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// With a non-empty etag the call fails with ABORTED, reason ETAG_MISMATCH, unless it is the event type's present one.
-	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -477,6 +497,13 @@ func (x *DeleteEventTypeRequest) GetEtag() string {
 	return ""
 }
 
+func (x *DeleteEventTypeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // What DeleteEventType answers. Only the description is gone: events of the type stay, are delivered, and may be published
 // as before, without a check.
 type DeleteEventTypeResponse struct {
@@ -525,7 +552,9 @@ type ImportEventTypesRequest struct {
 	// has and the list has not stays. A catalogue holds at most 10,000 event types; an import beyond that is
 	// FAILED_PRECONDITION. Either all of the list is imported or nothing. A request as a whole has at most 512 KiB unless the
 	// server is configured otherwise, so a catalogue of many long descriptions or schemas is imported in parts.
-	EventTypes    []*EventType `protobuf:"bytes,2,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	EventTypes []*EventType `protobuf:"bytes,2,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -572,6 +601,13 @@ func (x *ImportEventTypesRequest) GetEventTypes() []*EventType {
 		return x.EventTypes
 	}
 	return nil
+}
+
+func (x *ImportEventTypesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // What ImportEventTypes answers. The three numbers add up to the length of the list.
@@ -893,32 +929,40 @@ const file_tidings_v1_event_type_proto_rawDesc = "" +
 	"\n" +
 	"deprecated\x18\x02 \x01(\bH\x00R\n" +
 	"deprecated\x88\x01\x01B\r\n" +
-	"\v_deprecated\"k\n" +
+	"\v_deprecated\"\x8a\x01\n" +
 	"\x16CreateEventTypeRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x124\n" +
 	"\n" +
-	"event_type\x18\x02 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\"O\n" +
+	"event_type\x18\x02 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"O\n" +
 	"\x17CreateEventTypeResponse\x124\n" +
 	"\n" +
-	"event_type\x18\x01 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\"\xa8\x01\n" +
+	"event_type\x18\x01 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\"\xc7\x01\n" +
 	"\x16UpdateEventTypeRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x124\n" +
 	"\n" +
 	"event_type\x18\x02 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"O\n" +
+	"updateMask\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"O\n" +
 	"\x17UpdateEventTypeResponse\x124\n" +
 	"\n" +
-	"event_type\x18\x01 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\"]\n" +
+	"event_type\x18\x01 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\"|\n" +
 	"\x16DeleteEventTypeRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\"\x19\n" +
-	"\x17DeleteEventTypeResponse\"n\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\x19\n" +
+	"\x17DeleteEventTypeResponse\"\x8d\x01\n" +
 	"\x17ImportEventTypesRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x126\n" +
 	"\vevent_types\x18\x02 \x03(\v2\x15.tidings.v1.EventTypeR\n" +
-	"eventTypes\"\x8d\x01\n" +
+	"eventTypes\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"\x8d\x01\n" +
 	"\x18ImportEventTypesResponse\x12#\n" +
 	"\rcreated_count\x18\x01 \x01(\x05R\fcreatedCount\x12#\n" +
 	"\rupdated_count\x18\x02 \x01(\x05R\fupdatedCount\x12'\n" +

@@ -345,7 +345,11 @@ type RotateEndpointSecretRequest struct {
 	// Where a message carries one signature: when the new secret takes the old one's place. At most 90 days ahead. Absent: the
 	// new secret is issued and waits for ActivateEndpointSecret. Refused where several signatures may stand side by side: there
 	// the new secret signs at once, beside those before it.
-	ActivateTime  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=activate_time,json=activateTime,proto3" json:"activate_time,omitempty"`
+	ActivateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=activate_time,json=activateTime,proto3" json:"activate_time,omitempty"`
+	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -420,6 +424,20 @@ func (x *RotateEndpointSecretRequest) GetActivateTime() *timestamppb.Timestamp {
 		return x.ActivateTime
 	}
 	return nil
+}
+
+func (x *RotateEndpointSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RotateEndpointSecretRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // What RotateEndpointSecret answers.
@@ -497,7 +515,11 @@ type ActivateEndpointSecretRequest struct {
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// Required. The id of the secret that is to sign from now on. One that signs already stays as it is. Where a message carries
 	// one signature the secret before is erased; where several may stand side by side the others go on for 24 h at most.
-	SecretId      string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	SecretId string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -549,6 +571,20 @@ func (x *ActivateEndpointSecretRequest) GetEndpointId() string {
 func (x *ActivateEndpointSecretRequest) GetSecretId() string {
 	if x != nil {
 		return x.SecretId
+	}
+	return ""
+}
+
+func (x *ActivateEndpointSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ActivateEndpointSecretRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -736,7 +772,11 @@ type RevokeEndpointSecretRequest struct {
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// Required. The id of the secret. The only one of its scheme that signs is FAILED_PRECONDITION with reason LAST_SECRET: rotate
 	// or activate another first.
-	SecretId      string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	SecretId string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,6 +828,20 @@ func (x *RevokeEndpointSecretRequest) GetEndpointId() string {
 func (x *RevokeEndpointSecretRequest) GetSecretId() string {
 	if x != nil {
 		return x.SecretId
+	}
+	return ""
+}
+
+func (x *RevokeEndpointSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RevokeEndpointSecretRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -866,7 +920,7 @@ const file_tidings_v1_secret_proto_rawDesc = "" +
 	"\awarning\x18\x05 \x01(\tR\awarning\"@\n" +
 	"\x0eImportedSecret\x12\x16\n" +
 	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x91\x02\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"\xc4\x02\n" +
 	"\x1bRotateEndpointSecretRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
@@ -874,17 +928,23 @@ const file_tidings_v1_secret_proto_rawDesc = "" +
 	"\aoverlap\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aoverlap\x12\x1b\n" +
 	"\x06secret\x18\x04 \x01(\tH\x00R\x06secret\x88\x01\x01\x12\x16\n" +
 	"\x06scheme\x18\x05 \x01(\tR\x06scheme\x12?\n" +
-	"\ractivate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\factivateTimeB\t\n" +
+	"\ractivate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\factivateTime\x12\x12\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tR\trequestIdB\t\n" +
 	"\a_secret\"\xab\x01\n" +
 	"\x1cRotateEndpointSecretResponse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x124\n" +
 	"\asecrets\x18\x02 \x03(\v2\x1a.tidings.v1.EndpointSecretR\asecrets\x12=\n" +
-	"\rissued_secret\x18\x03 \x01(\v2\x18.tidings.v1.IssuedSecretR\fissuedSecret\"z\n" +
+	"\rissued_secret\x18\x03 \x01(\v2\x18.tidings.v1.IssuedSecretR\fissuedSecret\"\xad\x01\n" +
 	"\x1dActivateEndpointSecretRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
 	"endpointId\x12\x1b\n" +
-	"\tsecret_id\x18\x03 \x01(\tR\bsecretId\"V\n" +
+	"\tsecret_id\x18\x03 \x01(\tR\bsecretId\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\"V\n" +
 	"\x1eActivateEndpointSecretResponse\x124\n" +
 	"\asecrets\x18\x01 \x03(\v2\x1a.tidings.v1.EndpointSecretR\asecrets\"\x96\x01\n" +
 	"\x1aListEndpointSecretsRequest\x12\x1b\n" +
@@ -896,12 +956,15 @@ const file_tidings_v1_secret_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"{\n" +
 	"\x1bListEndpointSecretsResponse\x124\n" +
 	"\asecrets\x18\x01 \x03(\v2\x1a.tidings.v1.EndpointSecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"x\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x01\n" +
 	"\x1bRevokeEndpointSecretRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vendpoint_id\x18\x02 \x01(\tR\n" +
 	"endpointId\x12\x1b\n" +
-	"\tsecret_id\x18\x03 \x01(\tR\bsecretId\"T\n" +
+	"\tsecret_id\x18\x03 \x01(\tR\bsecretId\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\"T\n" +
 	"\x1cRevokeEndpointSecretResponse\x124\n" +
 	"\asecrets\x18\x01 \x03(\v2\x1a.tidings.v1.EndpointSecretR\asecrets*]\n" +
 	"\vSecretState\x12\x1c\n" +

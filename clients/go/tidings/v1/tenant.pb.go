@@ -264,7 +264,9 @@ type UpdateTenantRequest struct {
 	// non-empty `etag` the call fails with ABORTED, reason ETAG_MISMATCH, unless that is the tenant's present one.
 	Tenant *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	// Required. The fields to change: `schema_check`.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -311,6 +313,13 @@ func (x *UpdateTenantRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateTenantRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // What UpdateTenant answers.
@@ -376,11 +385,13 @@ const file_tidings_v1_tenant_proto_rawDesc = "" +
 	"\x10GetTenantRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\"?\n" +
 	"\x11GetTenantResponse\x12*\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\"~\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\"\x9d\x01\n" +
 	"\x13UpdateTenantRequest\x12*\n" +
 	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"B\n" +
+	"updateMask\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"B\n" +
 	"\x14UpdateTenantResponse\x12*\n" +
 	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant*q\n" +
 	"\vSchemaCheck\x12\x1c\n" +

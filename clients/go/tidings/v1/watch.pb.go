@@ -31,8 +31,8 @@ type DeliveryTransitionKind int32
 const (
 	// Not a transition; never sent.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_UNSPECIFIED DeliveryTransitionKind = 0
-	// The delivery was created with its event. Its state is IN_FLIGHT if its first attempt begins at once. The beginnings of
-	// later attempts are not told; their ends are.
+	// The delivery was created with its event. Its state is IN_FLIGHT if its first attempt begins at once, and HELD if its
+	// endpoint is paused. The beginnings of later attempts are not told; their ends are.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_QUEUED DeliveryTransitionKind = 1
 	// An attempt succeeded.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_DELIVERED DeliveryTransitionKind = 2
@@ -42,8 +42,8 @@ const (
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_DEAD DeliveryTransitionKind = 4
 	// The delivery was cancelled.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_CANCELLED DeliveryTransitionKind = 5
-	// The delivery went back to waiting at an endpoint that had been disabled meanwhile. What was pending already when
-	// the endpoint was disabled is told by the endpoint's transition alone.
+	// The delivery went back to waiting at an endpoint that had been paused or disabled meanwhile. What was pending already
+	// when the endpoint was paused or disabled is told by the endpoint's transition alone.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_HELD DeliveryTransitionKind = 6
 	// RetryDelivery made the delivery due again.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_RESENT DeliveryTransitionKind = 7
@@ -116,7 +116,8 @@ const (
 	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_UPDATED EndpointTransitionKind = 2
 	// The endpoint was disabled: its pending deliveries are HELD.
 	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_DISABLED EndpointTransitionKind = 3
-	// The endpoint was activated: its held deliveries are PENDING again.
+	// The endpoint was activated: its held deliveries are PENDING again or, if they are skipped, CANCELLED, which is told of
+	// each.
 	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_ACTIVATED EndpointTransitionKind = 4
 	// The endpoint was deleted: its pending deliveries are CANCELLED.
 	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_DELETED EndpointTransitionKind = 5
@@ -126,20 +127,27 @@ const (
 	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_SECRET_ACTIVATED EndpointTransitionKind = 7
 	// A secret of the endpoint was revoked.
 	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_SECRET_REVOKED EndpointTransitionKind = 8
+	// The endpoint was paused: its pending deliveries, and those that are made from now on, are HELD.
+	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_PAUSED EndpointTransitionKind = 9
+	// The endpoint fails, and will be disabled if that goes on. Told once in each spell of failing; `disable_reason` says for
+	// which reason.
+	EndpointTransitionKind_ENDPOINT_TRANSITION_KIND_WARNED EndpointTransitionKind = 10
 )
 
 // Enum value maps for EndpointTransitionKind.
 var (
 	EndpointTransitionKind_name = map[int32]string{
-		0: "ENDPOINT_TRANSITION_KIND_UNSPECIFIED",
-		1: "ENDPOINT_TRANSITION_KIND_CREATED",
-		2: "ENDPOINT_TRANSITION_KIND_UPDATED",
-		3: "ENDPOINT_TRANSITION_KIND_DISABLED",
-		4: "ENDPOINT_TRANSITION_KIND_ACTIVATED",
-		5: "ENDPOINT_TRANSITION_KIND_DELETED",
-		6: "ENDPOINT_TRANSITION_KIND_SECRET_ROTATED",
-		7: "ENDPOINT_TRANSITION_KIND_SECRET_ACTIVATED",
-		8: "ENDPOINT_TRANSITION_KIND_SECRET_REVOKED",
+		0:  "ENDPOINT_TRANSITION_KIND_UNSPECIFIED",
+		1:  "ENDPOINT_TRANSITION_KIND_CREATED",
+		2:  "ENDPOINT_TRANSITION_KIND_UPDATED",
+		3:  "ENDPOINT_TRANSITION_KIND_DISABLED",
+		4:  "ENDPOINT_TRANSITION_KIND_ACTIVATED",
+		5:  "ENDPOINT_TRANSITION_KIND_DELETED",
+		6:  "ENDPOINT_TRANSITION_KIND_SECRET_ROTATED",
+		7:  "ENDPOINT_TRANSITION_KIND_SECRET_ACTIVATED",
+		8:  "ENDPOINT_TRANSITION_KIND_SECRET_REVOKED",
+		9:  "ENDPOINT_TRANSITION_KIND_PAUSED",
+		10: "ENDPOINT_TRANSITION_KIND_WARNED",
 	}
 	EndpointTransitionKind_value = map[string]int32{
 		"ENDPOINT_TRANSITION_KIND_UNSPECIFIED":      0,
@@ -151,6 +159,8 @@ var (
 		"ENDPOINT_TRANSITION_KIND_SECRET_ROTATED":   6,
 		"ENDPOINT_TRANSITION_KIND_SECRET_ACTIVATED": 7,
 		"ENDPOINT_TRANSITION_KIND_SECRET_REVOKED":   8,
+		"ENDPOINT_TRANSITION_KIND_PAUSED":           9,
+		"ENDPOINT_TRANSITION_KIND_WARNED":           10,
 	}
 )
 
@@ -573,7 +583,7 @@ type EndpointTransition struct {
 	EndpointId string `protobuf:"bytes,1,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// What happened.
 	Kind EndpointTransitionKind `protobuf:"varint,2,opt,name=kind,proto3,enum=tidings.v1.EndpointTransitionKind" json:"kind,omitempty"`
-	// Why the endpoint was disabled. Unspecified for other transitions.
+	// Why the endpoint was disabled or, for a warning, will be. Unspecified for other transitions.
 	DisableReason DisableReason `protobuf:"varint,3,opt,name=disable_reason,json=disableReason,proto3,enum=tidings.v1.DisableReason" json:"disable_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -722,7 +732,7 @@ const file_tidings_v1_watch_proto_rawDesc = "" +
 	"\"DELIVERY_TRANSITION_KIND_CANCELLED\x10\x05\x12!\n" +
 	"\x1dDELIVERY_TRANSITION_KIND_HELD\x10\x06\x12#\n" +
 	"\x1fDELIVERY_TRANSITION_KIND_RESENT\x10\a\x12-\n" +
-	")DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED\x10\b*\x8c\x03\n" +
+	")DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED\x10\b*\xd6\x03\n" +
 	"\x16EndpointTransitionKind\x12(\n" +
 	"$ENDPOINT_TRANSITION_KIND_UNSPECIFIED\x10\x00\x12$\n" +
 	" ENDPOINT_TRANSITION_KIND_CREATED\x10\x01\x12$\n" +
@@ -732,7 +742,10 @@ const file_tidings_v1_watch_proto_rawDesc = "" +
 	" ENDPOINT_TRANSITION_KIND_DELETED\x10\x05\x12+\n" +
 	"'ENDPOINT_TRANSITION_KIND_SECRET_ROTATED\x10\x06\x12-\n" +
 	")ENDPOINT_TRANSITION_KIND_SECRET_ACTIVATED\x10\a\x12+\n" +
-	"'ENDPOINT_TRANSITION_KIND_SECRET_REVOKED\x10\bB@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"'ENDPOINT_TRANSITION_KIND_SECRET_REVOKED\x10\b\x12#\n" +
+	"\x1fENDPOINT_TRANSITION_KIND_PAUSED\x10\t\x12#\n" +
+	"\x1fENDPOINT_TRANSITION_KIND_WARNED\x10\n" +
+	"B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_watch_proto_rawDescOnce sync.Once

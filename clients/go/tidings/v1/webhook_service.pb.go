@@ -27,13 +27,14 @@ var File_tidings_v1_webhook_service_proto protoreflect.FileDescriptor
 const file_tidings_v1_webhook_service_proto_rawDesc = "" +
 	"\n" +
 	" tidings/v1/webhook_service.proto\x12\n" +
-	"tidings.v1\x1a\x19tidings/v1/delivery.proto\x1a\x19tidings/v1/endpoint.proto\x1a\x16tidings/v1/event.proto\x1a\x1btidings/v1/event_type.proto\x1a\x18tidings/v1/publish.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/watch.proto2\xfe\x15\n" +
+	"tidings.v1\x1a\x19tidings/v1/delivery.proto\x1a\x19tidings/v1/endpoint.proto\x1a\x16tidings/v1/event.proto\x1a\x1btidings/v1/event_type.proto\x1a\x18tidings/v1/publish.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/watch.proto2\xd4\x16\n" +
 	"\x0eWebhookService\x12W\n" +
 	"\x0eCreateEndpoint\x12!.tidings.v1.CreateEndpointRequest\x1a\".tidings.v1.CreateEndpointResponse\x12N\n" +
 	"\vGetEndpoint\x12\x1e.tidings.v1.GetEndpointRequest\x1a\x1f.tidings.v1.GetEndpointResponse\x12T\n" +
 	"\rListEndpoints\x12 .tidings.v1.ListEndpointsRequest\x1a!.tidings.v1.ListEndpointsResponse\x12W\n" +
 	"\x0eUpdateEndpoint\x12!.tidings.v1.UpdateEndpointRequest\x1a\".tidings.v1.UpdateEndpointResponse\x12W\n" +
-	"\x0eDeleteEndpoint\x12!.tidings.v1.DeleteEndpointRequest\x1a\".tidings.v1.DeleteEndpointResponse\x12Z\n" +
+	"\x0eDeleteEndpoint\x12!.tidings.v1.DeleteEndpointRequest\x1a\".tidings.v1.DeleteEndpointResponse\x12T\n" +
+	"\rPauseEndpoint\x12 .tidings.v1.PauseEndpointRequest\x1a!.tidings.v1.PauseEndpointResponse\x12Z\n" +
 	"\x0fDisableEndpoint\x12\".tidings.v1.DisableEndpointRequest\x1a#.tidings.v1.DisableEndpointResponse\x12]\n" +
 	"\x10ActivateEndpoint\x12#.tidings.v1.ActivateEndpointRequest\x1a$.tidings.v1.ActivateEndpointResponse\x12Q\n" +
 	"\fPingEndpoint\x12\x1f.tidings.v1.PingEndpointRequest\x1a .tidings.v1.PingEndpointResponse\x12i\n" +
@@ -68,63 +69,65 @@ var file_tidings_v1_webhook_service_proto_goTypes = []any{
 	(*ListEndpointsRequest)(nil),           // 2: tidings.v1.ListEndpointsRequest
 	(*UpdateEndpointRequest)(nil),          // 3: tidings.v1.UpdateEndpointRequest
 	(*DeleteEndpointRequest)(nil),          // 4: tidings.v1.DeleteEndpointRequest
-	(*DisableEndpointRequest)(nil),         // 5: tidings.v1.DisableEndpointRequest
-	(*ActivateEndpointRequest)(nil),        // 6: tidings.v1.ActivateEndpointRequest
-	(*PingEndpointRequest)(nil),            // 7: tidings.v1.PingEndpointRequest
-	(*RotateEndpointSecretRequest)(nil),    // 8: tidings.v1.RotateEndpointSecretRequest
-	(*ActivateEndpointSecretRequest)(nil),  // 9: tidings.v1.ActivateEndpointSecretRequest
-	(*ListEndpointSecretsRequest)(nil),     // 10: tidings.v1.ListEndpointSecretsRequest
-	(*RevokeEndpointSecretRequest)(nil),    // 11: tidings.v1.RevokeEndpointSecretRequest
-	(*CreateEventTypeRequest)(nil),         // 12: tidings.v1.CreateEventTypeRequest
-	(*ImportEventTypesRequest)(nil),        // 13: tidings.v1.ImportEventTypesRequest
-	(*GetEventTypeRequest)(nil),            // 14: tidings.v1.GetEventTypeRequest
-	(*ListEventTypesRequest)(nil),          // 15: tidings.v1.ListEventTypesRequest
-	(*UpdateEventTypeRequest)(nil),         // 16: tidings.v1.UpdateEventTypeRequest
-	(*DeleteEventTypeRequest)(nil),         // 17: tidings.v1.DeleteEventTypeRequest
-	(*PublishEventRequest)(nil),            // 18: tidings.v1.PublishEventRequest
-	(*BatchPublishEventsRequest)(nil),      // 19: tidings.v1.BatchPublishEventsRequest
-	(*PublishEventStreamRequest)(nil),      // 20: tidings.v1.PublishEventStreamRequest
-	(*GetEventRequest)(nil),                // 21: tidings.v1.GetEventRequest
-	(*ListEventsRequest)(nil),              // 22: tidings.v1.ListEventsRequest
-	(*CancelEventRequest)(nil),             // 23: tidings.v1.CancelEventRequest
-	(*ExpungeEventRequest)(nil),            // 24: tidings.v1.ExpungeEventRequest
-	(*GetDeliveryRequest)(nil),             // 25: tidings.v1.GetDeliveryRequest
-	(*ListDeliveriesRequest)(nil),          // 26: tidings.v1.ListDeliveriesRequest
-	(*ListAttemptsRequest)(nil),            // 27: tidings.v1.ListAttemptsRequest
-	(*RetryDeliveryRequest)(nil),           // 28: tidings.v1.RetryDeliveryRequest
-	(*CancelDeliveryRequest)(nil),          // 29: tidings.v1.CancelDeliveryRequest
-	(*WatchDeliveriesRequest)(nil),         // 30: tidings.v1.WatchDeliveriesRequest
-	(*CreateEndpointResponse)(nil),         // 31: tidings.v1.CreateEndpointResponse
-	(*GetEndpointResponse)(nil),            // 32: tidings.v1.GetEndpointResponse
-	(*ListEndpointsResponse)(nil),          // 33: tidings.v1.ListEndpointsResponse
-	(*UpdateEndpointResponse)(nil),         // 34: tidings.v1.UpdateEndpointResponse
-	(*DeleteEndpointResponse)(nil),         // 35: tidings.v1.DeleteEndpointResponse
-	(*DisableEndpointResponse)(nil),        // 36: tidings.v1.DisableEndpointResponse
-	(*ActivateEndpointResponse)(nil),       // 37: tidings.v1.ActivateEndpointResponse
-	(*PingEndpointResponse)(nil),           // 38: tidings.v1.PingEndpointResponse
-	(*RotateEndpointSecretResponse)(nil),   // 39: tidings.v1.RotateEndpointSecretResponse
-	(*ActivateEndpointSecretResponse)(nil), // 40: tidings.v1.ActivateEndpointSecretResponse
-	(*ListEndpointSecretsResponse)(nil),    // 41: tidings.v1.ListEndpointSecretsResponse
-	(*RevokeEndpointSecretResponse)(nil),   // 42: tidings.v1.RevokeEndpointSecretResponse
-	(*CreateEventTypeResponse)(nil),        // 43: tidings.v1.CreateEventTypeResponse
-	(*ImportEventTypesResponse)(nil),       // 44: tidings.v1.ImportEventTypesResponse
-	(*GetEventTypeResponse)(nil),           // 45: tidings.v1.GetEventTypeResponse
-	(*ListEventTypesResponse)(nil),         // 46: tidings.v1.ListEventTypesResponse
-	(*UpdateEventTypeResponse)(nil),        // 47: tidings.v1.UpdateEventTypeResponse
-	(*DeleteEventTypeResponse)(nil),        // 48: tidings.v1.DeleteEventTypeResponse
-	(*PublishEventResponse)(nil),           // 49: tidings.v1.PublishEventResponse
-	(*BatchPublishEventsResponse)(nil),     // 50: tidings.v1.BatchPublishEventsResponse
-	(*PublishEventStreamResponse)(nil),     // 51: tidings.v1.PublishEventStreamResponse
-	(*GetEventResponse)(nil),               // 52: tidings.v1.GetEventResponse
-	(*ListEventsResponse)(nil),             // 53: tidings.v1.ListEventsResponse
-	(*CancelEventResponse)(nil),            // 54: tidings.v1.CancelEventResponse
-	(*ExpungeEventResponse)(nil),           // 55: tidings.v1.ExpungeEventResponse
-	(*GetDeliveryResponse)(nil),            // 56: tidings.v1.GetDeliveryResponse
-	(*ListDeliveriesResponse)(nil),         // 57: tidings.v1.ListDeliveriesResponse
-	(*ListAttemptsResponse)(nil),           // 58: tidings.v1.ListAttemptsResponse
-	(*RetryDeliveryResponse)(nil),          // 59: tidings.v1.RetryDeliveryResponse
-	(*CancelDeliveryResponse)(nil),         // 60: tidings.v1.CancelDeliveryResponse
-	(*WatchDeliveriesResponse)(nil),        // 61: tidings.v1.WatchDeliveriesResponse
+	(*PauseEndpointRequest)(nil),           // 5: tidings.v1.PauseEndpointRequest
+	(*DisableEndpointRequest)(nil),         // 6: tidings.v1.DisableEndpointRequest
+	(*ActivateEndpointRequest)(nil),        // 7: tidings.v1.ActivateEndpointRequest
+	(*PingEndpointRequest)(nil),            // 8: tidings.v1.PingEndpointRequest
+	(*RotateEndpointSecretRequest)(nil),    // 9: tidings.v1.RotateEndpointSecretRequest
+	(*ActivateEndpointSecretRequest)(nil),  // 10: tidings.v1.ActivateEndpointSecretRequest
+	(*ListEndpointSecretsRequest)(nil),     // 11: tidings.v1.ListEndpointSecretsRequest
+	(*RevokeEndpointSecretRequest)(nil),    // 12: tidings.v1.RevokeEndpointSecretRequest
+	(*CreateEventTypeRequest)(nil),         // 13: tidings.v1.CreateEventTypeRequest
+	(*ImportEventTypesRequest)(nil),        // 14: tidings.v1.ImportEventTypesRequest
+	(*GetEventTypeRequest)(nil),            // 15: tidings.v1.GetEventTypeRequest
+	(*ListEventTypesRequest)(nil),          // 16: tidings.v1.ListEventTypesRequest
+	(*UpdateEventTypeRequest)(nil),         // 17: tidings.v1.UpdateEventTypeRequest
+	(*DeleteEventTypeRequest)(nil),         // 18: tidings.v1.DeleteEventTypeRequest
+	(*PublishEventRequest)(nil),            // 19: tidings.v1.PublishEventRequest
+	(*BatchPublishEventsRequest)(nil),      // 20: tidings.v1.BatchPublishEventsRequest
+	(*PublishEventStreamRequest)(nil),      // 21: tidings.v1.PublishEventStreamRequest
+	(*GetEventRequest)(nil),                // 22: tidings.v1.GetEventRequest
+	(*ListEventsRequest)(nil),              // 23: tidings.v1.ListEventsRequest
+	(*CancelEventRequest)(nil),             // 24: tidings.v1.CancelEventRequest
+	(*ExpungeEventRequest)(nil),            // 25: tidings.v1.ExpungeEventRequest
+	(*GetDeliveryRequest)(nil),             // 26: tidings.v1.GetDeliveryRequest
+	(*ListDeliveriesRequest)(nil),          // 27: tidings.v1.ListDeliveriesRequest
+	(*ListAttemptsRequest)(nil),            // 28: tidings.v1.ListAttemptsRequest
+	(*RetryDeliveryRequest)(nil),           // 29: tidings.v1.RetryDeliveryRequest
+	(*CancelDeliveryRequest)(nil),          // 30: tidings.v1.CancelDeliveryRequest
+	(*WatchDeliveriesRequest)(nil),         // 31: tidings.v1.WatchDeliveriesRequest
+	(*CreateEndpointResponse)(nil),         // 32: tidings.v1.CreateEndpointResponse
+	(*GetEndpointResponse)(nil),            // 33: tidings.v1.GetEndpointResponse
+	(*ListEndpointsResponse)(nil),          // 34: tidings.v1.ListEndpointsResponse
+	(*UpdateEndpointResponse)(nil),         // 35: tidings.v1.UpdateEndpointResponse
+	(*DeleteEndpointResponse)(nil),         // 36: tidings.v1.DeleteEndpointResponse
+	(*PauseEndpointResponse)(nil),          // 37: tidings.v1.PauseEndpointResponse
+	(*DisableEndpointResponse)(nil),        // 38: tidings.v1.DisableEndpointResponse
+	(*ActivateEndpointResponse)(nil),       // 39: tidings.v1.ActivateEndpointResponse
+	(*PingEndpointResponse)(nil),           // 40: tidings.v1.PingEndpointResponse
+	(*RotateEndpointSecretResponse)(nil),   // 41: tidings.v1.RotateEndpointSecretResponse
+	(*ActivateEndpointSecretResponse)(nil), // 42: tidings.v1.ActivateEndpointSecretResponse
+	(*ListEndpointSecretsResponse)(nil),    // 43: tidings.v1.ListEndpointSecretsResponse
+	(*RevokeEndpointSecretResponse)(nil),   // 44: tidings.v1.RevokeEndpointSecretResponse
+	(*CreateEventTypeResponse)(nil),        // 45: tidings.v1.CreateEventTypeResponse
+	(*ImportEventTypesResponse)(nil),       // 46: tidings.v1.ImportEventTypesResponse
+	(*GetEventTypeResponse)(nil),           // 47: tidings.v1.GetEventTypeResponse
+	(*ListEventTypesResponse)(nil),         // 48: tidings.v1.ListEventTypesResponse
+	(*UpdateEventTypeResponse)(nil),        // 49: tidings.v1.UpdateEventTypeResponse
+	(*DeleteEventTypeResponse)(nil),        // 50: tidings.v1.DeleteEventTypeResponse
+	(*PublishEventResponse)(nil),           // 51: tidings.v1.PublishEventResponse
+	(*BatchPublishEventsResponse)(nil),     // 52: tidings.v1.BatchPublishEventsResponse
+	(*PublishEventStreamResponse)(nil),     // 53: tidings.v1.PublishEventStreamResponse
+	(*GetEventResponse)(nil),               // 54: tidings.v1.GetEventResponse
+	(*ListEventsResponse)(nil),             // 55: tidings.v1.ListEventsResponse
+	(*CancelEventResponse)(nil),            // 56: tidings.v1.CancelEventResponse
+	(*ExpungeEventResponse)(nil),           // 57: tidings.v1.ExpungeEventResponse
+	(*GetDeliveryResponse)(nil),            // 58: tidings.v1.GetDeliveryResponse
+	(*ListDeliveriesResponse)(nil),         // 59: tidings.v1.ListDeliveriesResponse
+	(*ListAttemptsResponse)(nil),           // 60: tidings.v1.ListAttemptsResponse
+	(*RetryDeliveryResponse)(nil),          // 61: tidings.v1.RetryDeliveryResponse
+	(*CancelDeliveryResponse)(nil),         // 62: tidings.v1.CancelDeliveryResponse
+	(*WatchDeliveriesResponse)(nil),        // 63: tidings.v1.WatchDeliveriesResponse
 }
 var file_tidings_v1_webhook_service_proto_depIdxs = []int32{
 	0,  // 0: tidings.v1.WebhookService.CreateEndpoint:input_type -> tidings.v1.CreateEndpointRequest
@@ -132,65 +135,67 @@ var file_tidings_v1_webhook_service_proto_depIdxs = []int32{
 	2,  // 2: tidings.v1.WebhookService.ListEndpoints:input_type -> tidings.v1.ListEndpointsRequest
 	3,  // 3: tidings.v1.WebhookService.UpdateEndpoint:input_type -> tidings.v1.UpdateEndpointRequest
 	4,  // 4: tidings.v1.WebhookService.DeleteEndpoint:input_type -> tidings.v1.DeleteEndpointRequest
-	5,  // 5: tidings.v1.WebhookService.DisableEndpoint:input_type -> tidings.v1.DisableEndpointRequest
-	6,  // 6: tidings.v1.WebhookService.ActivateEndpoint:input_type -> tidings.v1.ActivateEndpointRequest
-	7,  // 7: tidings.v1.WebhookService.PingEndpoint:input_type -> tidings.v1.PingEndpointRequest
-	8,  // 8: tidings.v1.WebhookService.RotateEndpointSecret:input_type -> tidings.v1.RotateEndpointSecretRequest
-	9,  // 9: tidings.v1.WebhookService.ActivateEndpointSecret:input_type -> tidings.v1.ActivateEndpointSecretRequest
-	10, // 10: tidings.v1.WebhookService.ListEndpointSecrets:input_type -> tidings.v1.ListEndpointSecretsRequest
-	11, // 11: tidings.v1.WebhookService.RevokeEndpointSecret:input_type -> tidings.v1.RevokeEndpointSecretRequest
-	12, // 12: tidings.v1.WebhookService.CreateEventType:input_type -> tidings.v1.CreateEventTypeRequest
-	13, // 13: tidings.v1.WebhookService.ImportEventTypes:input_type -> tidings.v1.ImportEventTypesRequest
-	14, // 14: tidings.v1.WebhookService.GetEventType:input_type -> tidings.v1.GetEventTypeRequest
-	15, // 15: tidings.v1.WebhookService.ListEventTypes:input_type -> tidings.v1.ListEventTypesRequest
-	16, // 16: tidings.v1.WebhookService.UpdateEventType:input_type -> tidings.v1.UpdateEventTypeRequest
-	17, // 17: tidings.v1.WebhookService.DeleteEventType:input_type -> tidings.v1.DeleteEventTypeRequest
-	18, // 18: tidings.v1.WebhookService.PublishEvent:input_type -> tidings.v1.PublishEventRequest
-	19, // 19: tidings.v1.WebhookService.BatchPublishEvents:input_type -> tidings.v1.BatchPublishEventsRequest
-	20, // 20: tidings.v1.WebhookService.PublishEventStream:input_type -> tidings.v1.PublishEventStreamRequest
-	21, // 21: tidings.v1.WebhookService.GetEvent:input_type -> tidings.v1.GetEventRequest
-	22, // 22: tidings.v1.WebhookService.ListEvents:input_type -> tidings.v1.ListEventsRequest
-	23, // 23: tidings.v1.WebhookService.CancelEvent:input_type -> tidings.v1.CancelEventRequest
-	24, // 24: tidings.v1.WebhookService.ExpungeEvent:input_type -> tidings.v1.ExpungeEventRequest
-	25, // 25: tidings.v1.WebhookService.GetDelivery:input_type -> tidings.v1.GetDeliveryRequest
-	26, // 26: tidings.v1.WebhookService.ListDeliveries:input_type -> tidings.v1.ListDeliveriesRequest
-	27, // 27: tidings.v1.WebhookService.ListAttempts:input_type -> tidings.v1.ListAttemptsRequest
-	28, // 28: tidings.v1.WebhookService.RetryDelivery:input_type -> tidings.v1.RetryDeliveryRequest
-	29, // 29: tidings.v1.WebhookService.CancelDelivery:input_type -> tidings.v1.CancelDeliveryRequest
-	30, // 30: tidings.v1.WebhookService.WatchDeliveries:input_type -> tidings.v1.WatchDeliveriesRequest
-	31, // 31: tidings.v1.WebhookService.CreateEndpoint:output_type -> tidings.v1.CreateEndpointResponse
-	32, // 32: tidings.v1.WebhookService.GetEndpoint:output_type -> tidings.v1.GetEndpointResponse
-	33, // 33: tidings.v1.WebhookService.ListEndpoints:output_type -> tidings.v1.ListEndpointsResponse
-	34, // 34: tidings.v1.WebhookService.UpdateEndpoint:output_type -> tidings.v1.UpdateEndpointResponse
-	35, // 35: tidings.v1.WebhookService.DeleteEndpoint:output_type -> tidings.v1.DeleteEndpointResponse
-	36, // 36: tidings.v1.WebhookService.DisableEndpoint:output_type -> tidings.v1.DisableEndpointResponse
-	37, // 37: tidings.v1.WebhookService.ActivateEndpoint:output_type -> tidings.v1.ActivateEndpointResponse
-	38, // 38: tidings.v1.WebhookService.PingEndpoint:output_type -> tidings.v1.PingEndpointResponse
-	39, // 39: tidings.v1.WebhookService.RotateEndpointSecret:output_type -> tidings.v1.RotateEndpointSecretResponse
-	40, // 40: tidings.v1.WebhookService.ActivateEndpointSecret:output_type -> tidings.v1.ActivateEndpointSecretResponse
-	41, // 41: tidings.v1.WebhookService.ListEndpointSecrets:output_type -> tidings.v1.ListEndpointSecretsResponse
-	42, // 42: tidings.v1.WebhookService.RevokeEndpointSecret:output_type -> tidings.v1.RevokeEndpointSecretResponse
-	43, // 43: tidings.v1.WebhookService.CreateEventType:output_type -> tidings.v1.CreateEventTypeResponse
-	44, // 44: tidings.v1.WebhookService.ImportEventTypes:output_type -> tidings.v1.ImportEventTypesResponse
-	45, // 45: tidings.v1.WebhookService.GetEventType:output_type -> tidings.v1.GetEventTypeResponse
-	46, // 46: tidings.v1.WebhookService.ListEventTypes:output_type -> tidings.v1.ListEventTypesResponse
-	47, // 47: tidings.v1.WebhookService.UpdateEventType:output_type -> tidings.v1.UpdateEventTypeResponse
-	48, // 48: tidings.v1.WebhookService.DeleteEventType:output_type -> tidings.v1.DeleteEventTypeResponse
-	49, // 49: tidings.v1.WebhookService.PublishEvent:output_type -> tidings.v1.PublishEventResponse
-	50, // 50: tidings.v1.WebhookService.BatchPublishEvents:output_type -> tidings.v1.BatchPublishEventsResponse
-	51, // 51: tidings.v1.WebhookService.PublishEventStream:output_type -> tidings.v1.PublishEventStreamResponse
-	52, // 52: tidings.v1.WebhookService.GetEvent:output_type -> tidings.v1.GetEventResponse
-	53, // 53: tidings.v1.WebhookService.ListEvents:output_type -> tidings.v1.ListEventsResponse
-	54, // 54: tidings.v1.WebhookService.CancelEvent:output_type -> tidings.v1.CancelEventResponse
-	55, // 55: tidings.v1.WebhookService.ExpungeEvent:output_type -> tidings.v1.ExpungeEventResponse
-	56, // 56: tidings.v1.WebhookService.GetDelivery:output_type -> tidings.v1.GetDeliveryResponse
-	57, // 57: tidings.v1.WebhookService.ListDeliveries:output_type -> tidings.v1.ListDeliveriesResponse
-	58, // 58: tidings.v1.WebhookService.ListAttempts:output_type -> tidings.v1.ListAttemptsResponse
-	59, // 59: tidings.v1.WebhookService.RetryDelivery:output_type -> tidings.v1.RetryDeliveryResponse
-	60, // 60: tidings.v1.WebhookService.CancelDelivery:output_type -> tidings.v1.CancelDeliveryResponse
-	61, // 61: tidings.v1.WebhookService.WatchDeliveries:output_type -> tidings.v1.WatchDeliveriesResponse
-	31, // [31:62] is the sub-list for method output_type
-	0,  // [0:31] is the sub-list for method input_type
+	5,  // 5: tidings.v1.WebhookService.PauseEndpoint:input_type -> tidings.v1.PauseEndpointRequest
+	6,  // 6: tidings.v1.WebhookService.DisableEndpoint:input_type -> tidings.v1.DisableEndpointRequest
+	7,  // 7: tidings.v1.WebhookService.ActivateEndpoint:input_type -> tidings.v1.ActivateEndpointRequest
+	8,  // 8: tidings.v1.WebhookService.PingEndpoint:input_type -> tidings.v1.PingEndpointRequest
+	9,  // 9: tidings.v1.WebhookService.RotateEndpointSecret:input_type -> tidings.v1.RotateEndpointSecretRequest
+	10, // 10: tidings.v1.WebhookService.ActivateEndpointSecret:input_type -> tidings.v1.ActivateEndpointSecretRequest
+	11, // 11: tidings.v1.WebhookService.ListEndpointSecrets:input_type -> tidings.v1.ListEndpointSecretsRequest
+	12, // 12: tidings.v1.WebhookService.RevokeEndpointSecret:input_type -> tidings.v1.RevokeEndpointSecretRequest
+	13, // 13: tidings.v1.WebhookService.CreateEventType:input_type -> tidings.v1.CreateEventTypeRequest
+	14, // 14: tidings.v1.WebhookService.ImportEventTypes:input_type -> tidings.v1.ImportEventTypesRequest
+	15, // 15: tidings.v1.WebhookService.GetEventType:input_type -> tidings.v1.GetEventTypeRequest
+	16, // 16: tidings.v1.WebhookService.ListEventTypes:input_type -> tidings.v1.ListEventTypesRequest
+	17, // 17: tidings.v1.WebhookService.UpdateEventType:input_type -> tidings.v1.UpdateEventTypeRequest
+	18, // 18: tidings.v1.WebhookService.DeleteEventType:input_type -> tidings.v1.DeleteEventTypeRequest
+	19, // 19: tidings.v1.WebhookService.PublishEvent:input_type -> tidings.v1.PublishEventRequest
+	20, // 20: tidings.v1.WebhookService.BatchPublishEvents:input_type -> tidings.v1.BatchPublishEventsRequest
+	21, // 21: tidings.v1.WebhookService.PublishEventStream:input_type -> tidings.v1.PublishEventStreamRequest
+	22, // 22: tidings.v1.WebhookService.GetEvent:input_type -> tidings.v1.GetEventRequest
+	23, // 23: tidings.v1.WebhookService.ListEvents:input_type -> tidings.v1.ListEventsRequest
+	24, // 24: tidings.v1.WebhookService.CancelEvent:input_type -> tidings.v1.CancelEventRequest
+	25, // 25: tidings.v1.WebhookService.ExpungeEvent:input_type -> tidings.v1.ExpungeEventRequest
+	26, // 26: tidings.v1.WebhookService.GetDelivery:input_type -> tidings.v1.GetDeliveryRequest
+	27, // 27: tidings.v1.WebhookService.ListDeliveries:input_type -> tidings.v1.ListDeliveriesRequest
+	28, // 28: tidings.v1.WebhookService.ListAttempts:input_type -> tidings.v1.ListAttemptsRequest
+	29, // 29: tidings.v1.WebhookService.RetryDelivery:input_type -> tidings.v1.RetryDeliveryRequest
+	30, // 30: tidings.v1.WebhookService.CancelDelivery:input_type -> tidings.v1.CancelDeliveryRequest
+	31, // 31: tidings.v1.WebhookService.WatchDeliveries:input_type -> tidings.v1.WatchDeliveriesRequest
+	32, // 32: tidings.v1.WebhookService.CreateEndpoint:output_type -> tidings.v1.CreateEndpointResponse
+	33, // 33: tidings.v1.WebhookService.GetEndpoint:output_type -> tidings.v1.GetEndpointResponse
+	34, // 34: tidings.v1.WebhookService.ListEndpoints:output_type -> tidings.v1.ListEndpointsResponse
+	35, // 35: tidings.v1.WebhookService.UpdateEndpoint:output_type -> tidings.v1.UpdateEndpointResponse
+	36, // 36: tidings.v1.WebhookService.DeleteEndpoint:output_type -> tidings.v1.DeleteEndpointResponse
+	37, // 37: tidings.v1.WebhookService.PauseEndpoint:output_type -> tidings.v1.PauseEndpointResponse
+	38, // 38: tidings.v1.WebhookService.DisableEndpoint:output_type -> tidings.v1.DisableEndpointResponse
+	39, // 39: tidings.v1.WebhookService.ActivateEndpoint:output_type -> tidings.v1.ActivateEndpointResponse
+	40, // 40: tidings.v1.WebhookService.PingEndpoint:output_type -> tidings.v1.PingEndpointResponse
+	41, // 41: tidings.v1.WebhookService.RotateEndpointSecret:output_type -> tidings.v1.RotateEndpointSecretResponse
+	42, // 42: tidings.v1.WebhookService.ActivateEndpointSecret:output_type -> tidings.v1.ActivateEndpointSecretResponse
+	43, // 43: tidings.v1.WebhookService.ListEndpointSecrets:output_type -> tidings.v1.ListEndpointSecretsResponse
+	44, // 44: tidings.v1.WebhookService.RevokeEndpointSecret:output_type -> tidings.v1.RevokeEndpointSecretResponse
+	45, // 45: tidings.v1.WebhookService.CreateEventType:output_type -> tidings.v1.CreateEventTypeResponse
+	46, // 46: tidings.v1.WebhookService.ImportEventTypes:output_type -> tidings.v1.ImportEventTypesResponse
+	47, // 47: tidings.v1.WebhookService.GetEventType:output_type -> tidings.v1.GetEventTypeResponse
+	48, // 48: tidings.v1.WebhookService.ListEventTypes:output_type -> tidings.v1.ListEventTypesResponse
+	49, // 49: tidings.v1.WebhookService.UpdateEventType:output_type -> tidings.v1.UpdateEventTypeResponse
+	50, // 50: tidings.v1.WebhookService.DeleteEventType:output_type -> tidings.v1.DeleteEventTypeResponse
+	51, // 51: tidings.v1.WebhookService.PublishEvent:output_type -> tidings.v1.PublishEventResponse
+	52, // 52: tidings.v1.WebhookService.BatchPublishEvents:output_type -> tidings.v1.BatchPublishEventsResponse
+	53, // 53: tidings.v1.WebhookService.PublishEventStream:output_type -> tidings.v1.PublishEventStreamResponse
+	54, // 54: tidings.v1.WebhookService.GetEvent:output_type -> tidings.v1.GetEventResponse
+	55, // 55: tidings.v1.WebhookService.ListEvents:output_type -> tidings.v1.ListEventsResponse
+	56, // 56: tidings.v1.WebhookService.CancelEvent:output_type -> tidings.v1.CancelEventResponse
+	57, // 57: tidings.v1.WebhookService.ExpungeEvent:output_type -> tidings.v1.ExpungeEventResponse
+	58, // 58: tidings.v1.WebhookService.GetDelivery:output_type -> tidings.v1.GetDeliveryResponse
+	59, // 59: tidings.v1.WebhookService.ListDeliveries:output_type -> tidings.v1.ListDeliveriesResponse
+	60, // 60: tidings.v1.WebhookService.ListAttempts:output_type -> tidings.v1.ListAttemptsResponse
+	61, // 61: tidings.v1.WebhookService.RetryDelivery:output_type -> tidings.v1.RetryDeliveryResponse
+	62, // 62: tidings.v1.WebhookService.CancelDelivery:output_type -> tidings.v1.CancelDeliveryResponse
+	63, // 63: tidings.v1.WebhookService.WatchDeliveries:output_type -> tidings.v1.WatchDeliveriesResponse
+	32, // [32:64] is the sub-list for method output_type
+	0,  // [0:32] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

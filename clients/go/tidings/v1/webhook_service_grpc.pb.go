@@ -26,6 +26,7 @@ const (
 	WebhookService_ListEndpoints_FullMethodName          = "/tidings.v1.WebhookService/ListEndpoints"
 	WebhookService_UpdateEndpoint_FullMethodName         = "/tidings.v1.WebhookService/UpdateEndpoint"
 	WebhookService_DeleteEndpoint_FullMethodName         = "/tidings.v1.WebhookService/DeleteEndpoint"
+	WebhookService_PauseEndpoint_FullMethodName          = "/tidings.v1.WebhookService/PauseEndpoint"
 	WebhookService_DisableEndpoint_FullMethodName        = "/tidings.v1.WebhookService/DisableEndpoint"
 	WebhookService_ActivateEndpoint_FullMethodName       = "/tidings.v1.WebhookService/ActivateEndpoint"
 	WebhookService_PingEndpoint_FullMethodName           = "/tidings.v1.WebhookService/PingEndpoint"
@@ -62,6 +63,14 @@ const (
 //
 // Errors carry google.rpc.ErrorInfo with a `reason` from ErrorReason, google.rpc.BadRequest with every violation at
 // once, and google.rpc.RetryInfo where a later try may succeed. Any call may answer UNAVAILABLE.
+//
+// A call that changes something takes a `request_id`, which makes it safe to repeat when its answer was lost: for 24 h
+// a call of the same method by the same tenant with the same id and the same content gets the first answer once more,
+// byte for byte and with the secrets that are shown once, and changes nothing. With other content, or for another
+// method, the id is refused with ALREADY_EXISTS and reason REQUEST_ID_REUSED. A call that failed leaves nothing behind
+// and can be repeated with its id, and of two calls at once one acts and the other gets its answer. The content is the
+// request without its id, as this server knows its fields; the order of a map's entries does not count. Answers are
+// kept encrypted, and erased within the hour after the day. Publishing has the events' own ids for this.
 type WebhookServiceClient interface {
 	// Creates an endpoint and its signing secret.
 	CreateEndpoint(ctx context.Context, in *CreateEndpointRequest, opts ...grpc.CallOption) (*CreateEndpointResponse, error)
@@ -73,9 +82,11 @@ type WebhookServiceClient interface {
 	UpdateEndpoint(ctx context.Context, in *UpdateEndpointRequest, opts ...grpc.CallOption) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and cancels what is pending for it.
 	DeleteEndpoint(ctx context.Context, in *DeleteEndpointRequest, opts ...grpc.CallOption) (*DeleteEndpointResponse, error)
+	// Pauses an endpoint: events go on being routed to it, and their deliveries are held with what is pending.
+	PauseEndpoint(ctx context.Context, in *PauseEndpointRequest, opts ...grpc.CallOption) (*PauseEndpointResponse, error)
 	// Disables an endpoint: what is pending is held, nothing new is routed to it.
 	DisableEndpoint(ctx context.Context, in *DisableEndpointRequest, opts ...grpc.CallOption) (*DisableEndpointResponse, error)
-	// Enables an endpoint and delivers what was held.
+	// Enables an endpoint, and delivers what was held, as fast as may be or at a rate, or cancels it.
 	ActivateEndpoint(ctx context.Context, in *ActivateEndpointRequest, opts ...grpc.CallOption) (*ActivateEndpointResponse, error)
 	// Sends a signed `test.ping` event to an endpoint now and returns what came of it.
 	PingEndpoint(ctx context.Context, in *PingEndpointRequest, opts ...grpc.CallOption) (*PingEndpointResponse, error)
@@ -196,6 +207,16 @@ func (c *webhookServiceClient) DeleteEndpoint(ctx context.Context, in *DeleteEnd
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteEndpointResponse)
 	err := c.cc.Invoke(ctx, WebhookService_DeleteEndpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *webhookServiceClient) PauseEndpoint(ctx context.Context, in *PauseEndpointRequest, opts ...grpc.CallOption) (*PauseEndpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseEndpointResponse)
+	err := c.cc.Invoke(ctx, WebhookService_PauseEndpoint_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -482,6 +503,14 @@ type WebhookService_WatchDeliveriesClient = grpc.ServerStreamingClient[WatchDeli
 //
 // Errors carry google.rpc.ErrorInfo with a `reason` from ErrorReason, google.rpc.BadRequest with every violation at
 // once, and google.rpc.RetryInfo where a later try may succeed. Any call may answer UNAVAILABLE.
+//
+// A call that changes something takes a `request_id`, which makes it safe to repeat when its answer was lost: for 24 h
+// a call of the same method by the same tenant with the same id and the same content gets the first answer once more,
+// byte for byte and with the secrets that are shown once, and changes nothing. With other content, or for another
+// method, the id is refused with ALREADY_EXISTS and reason REQUEST_ID_REUSED. A call that failed leaves nothing behind
+// and can be repeated with its id, and of two calls at once one acts and the other gets its answer. The content is the
+// request without its id, as this server knows its fields; the order of a map's entries does not count. Answers are
+// kept encrypted, and erased within the hour after the day. Publishing has the events' own ids for this.
 type WebhookServiceServer interface {
 	// Creates an endpoint and its signing secret.
 	CreateEndpoint(context.Context, *CreateEndpointRequest) (*CreateEndpointResponse, error)
@@ -493,9 +522,11 @@ type WebhookServiceServer interface {
 	UpdateEndpoint(context.Context, *UpdateEndpointRequest) (*UpdateEndpointResponse, error)
 	// Deletes an endpoint and cancels what is pending for it.
 	DeleteEndpoint(context.Context, *DeleteEndpointRequest) (*DeleteEndpointResponse, error)
+	// Pauses an endpoint: events go on being routed to it, and their deliveries are held with what is pending.
+	PauseEndpoint(context.Context, *PauseEndpointRequest) (*PauseEndpointResponse, error)
 	// Disables an endpoint: what is pending is held, nothing new is routed to it.
 	DisableEndpoint(context.Context, *DisableEndpointRequest) (*DisableEndpointResponse, error)
-	// Enables an endpoint and delivers what was held.
+	// Enables an endpoint, and delivers what was held, as fast as may be or at a rate, or cancels it.
 	ActivateEndpoint(context.Context, *ActivateEndpointRequest) (*ActivateEndpointResponse, error)
 	// Sends a signed `test.ping` event to an endpoint now and returns what came of it.
 	PingEndpoint(context.Context, *PingEndpointRequest) (*PingEndpointResponse, error)
@@ -586,6 +617,9 @@ func (UnimplementedWebhookServiceServer) UpdateEndpoint(context.Context, *Update
 }
 func (UnimplementedWebhookServiceServer) DeleteEndpoint(context.Context, *DeleteEndpointRequest) (*DeleteEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteEndpoint not implemented")
+}
+func (UnimplementedWebhookServiceServer) PauseEndpoint(context.Context, *PauseEndpointRequest) (*PauseEndpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseEndpoint not implemented")
 }
 func (UnimplementedWebhookServiceServer) DisableEndpoint(context.Context, *DisableEndpointRequest) (*DisableEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisableEndpoint not implemented")
@@ -772,6 +806,24 @@ func _WebhookService_DeleteEndpoint_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(WebhookServiceServer).DeleteEndpoint(ctx, req.(*DeleteEndpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WebhookService_PauseEndpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseEndpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WebhookServiceServer).PauseEndpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WebhookService_PauseEndpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WebhookServiceServer).PauseEndpoint(ctx, req.(*PauseEndpointRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1252,6 +1304,10 @@ var WebhookService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteEndpoint",
 			Handler:    _WebhookService_DeleteEndpoint_Handler,
+		},
+		{
+			MethodName: "PauseEndpoint",
+			Handler:    _WebhookService_PauseEndpoint_Handler,
 		},
 		{
 			MethodName: "DisableEndpoint",

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/endpoint.proto.
  */
 export const file_tidings_v1_endpoint: GenFile = /*@__PURE__*/
-  fileDesc("Chl0aWRpbmdzL3YxL2VuZHBvaW50LnByb3RvEgp0aWRpbmdzLnYxIuYECghFbmRwb2ludBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgsKA3VybBgFIAEoCRITCgtldmVudF90eXBlcxgGIAMoCRIqCgZwb2xpY3kYByABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5UG9saWN5EigKBXN0YXRlGAggASgOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEjEKDmRpc2FibGVfcmVhc29uGAkgASgOMhkudGlkaW5ncy52MS5EaXNhYmxlUmVhc29uEjAKDGRpc2FibGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSZmFpbGluZ19zaW5jZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYDiABKAkSKAoFc3R5bGUYDyABKAsyGS50aWRpbmdzLnYxLkVuZHBvaW50U3R5bGUSKwoHaGVhZGVycxgQIAMoCzIaLnRpZGluZ3MudjEuRW5kcG9pbnRIZWFkZXISNAoQZWZmZWN0aXZlX3BvbGljeRgRIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlQb2xpY3ki5wEKDkRlbGl2ZXJ5UG9saWN5EigKBXJldHJ5GAEgASgLMhkudGlkaW5ncy52MS5SZXRyeVNjaGVkdWxlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNbWF4X2luX2ZsaWdodBgDIAEoBRIwCg1ob2xkX2R1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEh8KEmRpc2FibGVfYWZ0ZXJfZGVhZBgFIAEoBUgAiAEBQhUKE19kaXNhYmxlX2FmdGVyX2RlYWQiqAEKDVJldHJ5U2NoZWR1bGUSKQoGcHJlc2V0GAEgASgOMhcudGlkaW5ncy52MS5SZXRyeVByZXNldEgAEikKBmRlbGF5cxgCIAEoCzIXLnRpZGluZ3MudjEuUmV0cnlEZWxheXNIABI1CgtleHBvbmVudGlhbBgDIAEoCzIeLnRpZGluZ3MudjEuRXhwb25lbnRpYWxCYWNrb2ZmSABCCgoIc2NoZWR1bGUiOAoLUmV0cnlEZWxheXMSKQoGZGVsYXlzGAEgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIp4BChJFeHBvbmVudGlhbEJhY2tvZmYSMAoNaW5pdGlhbF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgptdWx0aXBsaWVyGAIgASgBEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBCABKAUisQEKFUNyZWF0ZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSJgoIZW5kcG9pbnQYAiABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhAKCGRpc2FibGVkGAMgASgIEhMKBnNlY3JldBgEIAEoCUgAiAEBEisKB3NlY3JldHMYBSADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0QgkKB19zZWNyZXQiggEKFkNyZWF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Eg4KBnNlY3JldBgCIAEoCRIwCg5pc3N1ZWRfc2VjcmV0cxgDIAMoCzIYLnRpZGluZ3MudjEuSXNzdWVkU2VjcmV0IjwKEkdldEVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkiPQoTR2V0RW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQiUAoUTGlzdEVuZHBvaW50c1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlkKFUxpc3RFbmRwb2ludHNSZXNwb25zZRInCgllbmRwb2ludHMYASADKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKwAQoVVXBkYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEisKB3NlY3JldHMYBCADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0InIKFlVwZGF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EjAKDmlzc3VlZF9zZWNyZXRzGAIgAygLMhgudGlkaW5ncy52MS5Jc3N1ZWRTZWNyZXQiTQoVRGVsZXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJIhgKFkRlbGV0ZUVuZHBvaW50UmVzcG9uc2UiQAoWRGlzYWJsZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkiQQoXRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50IkEKF0FjdGl2YXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCSJCChhBY3RpdmF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Ij0KE1BpbmdFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJImQKFFBpbmdFbmRwb2ludFJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIkCgdhdHRlbXB0GAIgASgLMhMudGlkaW5ncy52MS5BdHRlbXB0KmgKDUVuZHBvaW50U3RhdGUSHgoaRU5EUE9JTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZFTkRQT0lOVF9TVEFURV9FTkFCTEVEEAESGwoXRU5EUE9JTlRfU1RBVEVfRElTQUJMRUQQAiqkAQoNRGlzYWJsZVJlYXNvbhIeChpESVNBQkxFX1JFQVNPTl9VTlNQRUNJRklFRBAAEhwKGERJU0FCTEVfUkVBU09OX1JFUVVFU1RFRBABEhcKE0RJU0FCTEVfUkVBU09OX0dPTkUQAhIaChZESVNBQkxFX1JFQVNPTl9GQUlMSU5HEAMSIAocRElTQUJMRV9SRUFTT05fREVBRF9JTl9BX1JPVxAEKmMKC1JldHJ5UHJlc2V0EhwKGFJFVFJZX1BSRVNFVF9VTlNQRUNJRklFRBAAEhkKFVJFVFJZX1BSRVNFVF9TVEFOREFSRBABEhsKF1JFVFJZX1BSRVNFVF9QQVJUWUxBWUVSEAJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_secret, file_tidings_v1_style]);
+  fileDesc("Chl0aWRpbmdzL3YxL2VuZHBvaW50LnByb3RvEgp0aWRpbmdzLnYxIt0GCghFbmRwb2ludBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgsKA3VybBgFIAEoCRITCgtldmVudF90eXBlcxgGIAMoCRIqCgZwb2xpY3kYByABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5UG9saWN5EigKBXN0YXRlGAggASgOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEjEKDmRpc2FibGVfcmVhc29uGAkgASgOMhkudGlkaW5ncy52MS5EaXNhYmxlUmVhc29uEjAKDGRpc2FibGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSZmFpbGluZ19zaW5jZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYDiABKAkSKAoFc3R5bGUYDyABKAsyGS50aWRpbmdzLnYxLkVuZHBvaW50U3R5bGUSKwoHaGVhZGVycxgQIAMoCzIaLnRpZGluZ3MudjEuRW5kcG9pbnRIZWFkZXISNAoQZWZmZWN0aXZlX3BvbGljeRgRIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlQb2xpY3kSLgoKcGF1c2VfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzYWJsZV93YXJuaW5nGBMgASgLMhoudGlkaW5ncy52MS5EaXNhYmxlV2FybmluZxIvCg1iYWNrbG9nX2RyYWluGBUgASgLMhgudGlkaW5ncy52MS5CYWNrbG9nRHJhaW4SMAoGbGFiZWxzGBQgAygLMiAudGlkaW5ncy52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpwBCg5EaXNhYmxlV2FybmluZxIpCgZyZWFzb24YASABKA4yGS50aWRpbmdzLnYxLkRpc2FibGVSZWFzb24SLQoJd2Fybl90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxkaXNhYmxlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKDEJhY2tsb2dEcmFpbhIXCg9yYXRlX3Blcl9zZWNvbmQYASABKAESMQoNYWN0aXZhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5wEKDkRlbGl2ZXJ5UG9saWN5EigKBXJldHJ5GAEgASgLMhkudGlkaW5ncy52MS5SZXRyeVNjaGVkdWxlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNbWF4X2luX2ZsaWdodBgDIAEoBRIwCg1ob2xkX2R1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEh8KEmRpc2FibGVfYWZ0ZXJfZGVhZBgFIAEoBUgAiAEBQhUKE19kaXNhYmxlX2FmdGVyX2RlYWQiqAEKDVJldHJ5U2NoZWR1bGUSKQoGcHJlc2V0GAEgASgOMhcudGlkaW5ncy52MS5SZXRyeVByZXNldEgAEikKBmRlbGF5cxgCIAEoCzIXLnRpZGluZ3MudjEuUmV0cnlEZWxheXNIABI1CgtleHBvbmVudGlhbBgDIAEoCzIeLnRpZGluZ3MudjEuRXhwb25lbnRpYWxCYWNrb2ZmSABCCgoIc2NoZWR1bGUiOAoLUmV0cnlEZWxheXMSKQoGZGVsYXlzGAEgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIp4BChJFeHBvbmVudGlhbEJhY2tvZmYSMAoNaW5pdGlhbF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgptdWx0aXBsaWVyGAIgASgBEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBCABKAUiyAEKDkVuZHBvaW50RmlsdGVyEjYKBmxhYmVscxgBIAMoCzImLnRpZGluZ3MudjEuRW5kcG9pbnRGaWx0ZXIuTGFiZWxzRW50cnkSKQoGc3RhdGVzGAIgAygOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEhIKCmV2ZW50X3R5cGUYAyABKAkSEAoIdXJsX2hvc3QYBCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLFAQoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSEAoIZGlzYWJsZWQYAyABKAgSEwoGc2VjcmV0GAQgASgJSACIAQESKwoHc2VjcmV0cxgFIAMoCzIaLnRpZGluZ3MudjEuSW1wb3J0ZWRTZWNyZXQSEgoKcmVxdWVzdF9pZBgGIAEoCUIJCgdfc2VjcmV0IoIBChZDcmVhdGVFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludBIOCgZzZWNyZXQYAiABKAkSMAoOaXNzdWVkX3NlY3JldHMYAyADKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCI8ChJHZXRFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJIj0KE0dldEVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50InwKFExpc3RFbmRwb2ludHNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIqCgZmaWx0ZXIYBCABKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50RmlsdGVyIlkKFUxpc3RFbmRwb2ludHNSZXNwb25zZRInCgllbmRwb2ludHMYASADKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLEAQoVVXBkYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEisKB3NlY3JldHMYBCADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0EhIKCnJlcXVlc3RfaWQYBSABKAkicgoWVXBkYXRlRW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSMAoOaXNzdWVkX3NlY3JldHMYAiADKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCJhChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEgwKBGV0YWcYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCSIYChZEZWxldGVFbmRwb2ludFJlc3BvbnNlImAKFFBhdXNlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiPwoVUGF1c2VFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludCJiChZEaXNhYmxlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiQQoXRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50IsIBChdBY3RpdmF0ZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkSDAoEZXRhZxgDIAEoCRIpCgVkcmFpbhgEIAEoCzIYLnRpZGluZ3MudjEuRHJhaW5CYWNrbG9nSAASJwoEc2tpcBgFIAEoCzIXLnRpZGluZ3MudjEuU2tpcEJhY2tsb2dIABISCgpyZXF1ZXN0X2lkGAYgASgJQgkKB2JhY2tsb2ciJwoMRHJhaW5CYWNrbG9nEhcKD3JhdGVfcGVyX3NlY29uZBgBIAEoASINCgtTa2lwQmFja2xvZyJCChhBY3RpdmF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Ij0KE1BpbmdFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJImQKFFBpbmdFbmRwb2ludFJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIkCgdhdHRlbXB0GAIgASgLMhMudGlkaW5ncy52MS5BdHRlbXB0KoMBCg1FbmRwb2ludFN0YXRlEh4KGkVORFBPSU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWRU5EUE9JTlRfU1RBVEVfRU5BQkxFRBABEhsKF0VORFBPSU5UX1NUQVRFX0RJU0FCTEVEEAISGQoVRU5EUE9JTlRfU1RBVEVfUEFVU0VEEAMqpAEKDURpc2FibGVSZWFzb24SHgoaRElTQUJMRV9SRUFTT05fVU5TUEVDSUZJRUQQABIcChhESVNBQkxFX1JFQVNPTl9SRVFVRVNURUQQARIXChNESVNBQkxFX1JFQVNPTl9HT05FEAISGgoWRElTQUJMRV9SRUFTT05fRkFJTElORxADEiAKHERJU0FCTEVfUkVBU09OX0RFQURfSU5fQV9ST1cQBCpjCgtSZXRyeVByZXNldBIcChhSRVRSWV9QUkVTRVRfVU5TUEVDSUZJRUQQABIZChVSRVRSWV9QUkVTRVRfU1RBTkRBUkQQARIbChdSRVRSWV9QUkVTRVRfUEFSVFlMQVlFUhACQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_secret, file_tidings_v1_style]);
 
 /**
  * An HTTPS address of a tenant's that receives the events its filter selects.
@@ -83,21 +83,21 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
   policy?: DeliveryPolicy | undefined;
 
   /**
-   * Output only. Whether the endpoint receives events.
+   * Output only. Whether events are routed to the endpoint, and whether they are delivered.
    *
    * @generated from field: tidings.v1.EndpointState state = 8;
    */
   state: EndpointState;
 
   /**
-   * Output only. Why the endpoint is disabled. Unspecified while it is enabled.
+   * Output only. Why the endpoint is disabled. Unspecified unless it is.
    *
    * @generated from field: tidings.v1.DisableReason disable_reason = 9;
    */
   disableReason: DisableReason;
 
   /**
-   * Output only. When the endpoint was disabled. Absent while it is enabled.
+   * Output only. When the endpoint was disabled. Absent unless it is.
    *
    * @generated from field: google.protobuf.Timestamp disable_time = 10;
    */
@@ -126,8 +126,9 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Output only. Changes whenever the endpoint's configuration or state does. Pass it to UpdateEndpoint or
-   * DeleteEndpoint to have the call fail with ABORTED if somebody else changed the endpoint since it was read.
+   * Output only. Changes whenever the endpoint's configuration, state or secrets do. Pass it to a call that changes the
+   * endpoint or its secrets to have it fail with ABORTED if somebody else changed them since the endpoint was read. How the
+   * endpoint fares, a warning, and the end of a drain leave it as it is.
    *
    * @generated from field: string etag = 14;
    */
@@ -153,6 +154,36 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
    * @generated from field: tidings.v1.DeliveryPolicy effective_policy = 17;
    */
   effectivePolicy?: DeliveryPolicy | undefined;
+
+  /**
+   * Output only. When the endpoint was paused. Absent unless it is.
+   *
+   * @generated from field: google.protobuf.Timestamp pause_time = 18;
+   */
+  pauseTime?: Timestamp | undefined;
+
+  /**
+   * Output only. The endpoint fails, and is disabled if that goes on. Absent while there is no need to warn, and while the
+   * endpoint is disabled.
+   *
+   * @generated from field: tidings.v1.DisableWarning disable_warning = 19;
+   */
+  disableWarning?: DisableWarning | undefined;
+
+  /**
+   * Output only. What was held goes out at a limited rate. Absent while nothing does.
+   *
+   * @generated from field: tidings.v1.BacklogDrain backlog_drain = 21;
+   */
+  backlogDrain?: BacklogDrain | undefined;
+
+  /**
+   * Labels for your own use; not sent. ListEndpoints can select by them. At most 64, keys of 1 to 128 bytes, values of
+   * at most 1 KiB, without NUL.
+   *
+   * @generated from field: map<string, string> labels = 20;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -161,6 +192,75 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
   messageDesc(file_tidings_v1_endpoint, 0);
+
+/**
+ * Why and when a failing endpoint will be disabled. It is given once in each spell of failing, together with a transition of
+ * kind ENDPOINT_TRANSITION_KIND_WARNED: after four days of failing without one success, or when half as many deliveries in a
+ * row have ended DEAD as disable the endpoint (rounded up; with one that disables there is no warning). Like the disabling
+ * itself it comes with the outcome of an attempt, so an endpoint to which nothing is sent is neither warned nor disabled. One
+ * success or an activation ends it.
+ *
+ * @generated from message tidings.v1.DisableWarning
+ */
+export type DisableWarning = Message<"tidings.v1.DisableWarning"> & {
+  /**
+   * Output only. The reason for which the endpoint will be disabled.
+   *
+   * @generated from field: tidings.v1.DisableReason reason = 1;
+   */
+  reason: DisableReason;
+
+  /**
+   * Output only. When the warning was given.
+   *
+   * @generated from field: google.protobuf.Timestamp warn_time = 2;
+   */
+  warnTime?: Timestamp | undefined;
+
+  /**
+   * Output only. For DISABLE_REASON_FAILING: the first failed attempt that ends at this time or later disables the endpoint.
+   * Absent for other reasons.
+   *
+   * @generated from field: google.protobuf.Timestamp disable_time = 3;
+   */
+  disableTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.DisableWarning.
+ * Use `create(DisableWarningSchema)` to create a new message.
+ */
+export const DisableWarningSchema: GenMessage<DisableWarning> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 1);
+
+/**
+ * A drain at a limited rate that is under way. It ends when everything that was held and due at the activation has been
+ * sent once, or with the next pause or disabling. It is kept over restarts of the server.
+ *
+ * @generated from message tidings.v1.BacklogDrain
+ */
+export type BacklogDrain = Message<"tidings.v1.BacklogDrain"> & {
+  /**
+   * Output only. How many of the deliveries that were held are begun in a second at most.
+   *
+   * @generated from field: double rate_per_second = 1;
+   */
+  ratePerSecond: number;
+
+  /**
+   * Output only. When the endpoint was activated: what had become due by then is drained.
+   *
+   * @generated from field: google.protobuf.Timestamp activate_time = 2;
+   */
+  activateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.BacklogDrain.
+ * Use `create(BacklogDrainSchema)` to create a new message.
+ */
+export const BacklogDrainSchema: GenMessage<BacklogDrain> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 2);
 
 /**
  * How deliveries to an endpoint are retried, timed and limited.
@@ -191,8 +291,10 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
   maxInFlight: number;
 
   /**
-   * How long a delivery may be held while the endpoint is disabled before it ends DEAD. From 1 s to 90 days.
-   * Default: 7 days. Kept to the second.
+   * How long a delivery may be held while the endpoint is paused or disabled before it ends DEAD with HELD_TOO_LONG. It
+   * counts for each delivery by itself: from the time at which the endpoint was paused or disabled, or from the time at which
+   * the delivery was due if that is later. Pausing a disabled endpoint or disabling a paused one does not begin it anew. From
+   * 1 s to 90 days. Default: 7 days. Kept to the second.
    *
    * @generated from field: google.protobuf.Duration hold_duration = 4;
    */
@@ -212,7 +314,7 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
  * Use `create(DeliveryPolicySchema)` to create a new message.
  */
 export const DeliveryPolicySchema: GenMessage<DeliveryPolicy> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 1);
+  messageDesc(file_tidings_v1_endpoint, 3);
 
 /**
  * When failed attempts are repeated. Every delay counts from the end of the attempt before it, and up to 20 % of jitter
@@ -258,7 +360,7 @@ export type RetrySchedule = Message<"tidings.v1.RetrySchedule"> & {
  * Use `create(RetryScheduleSchema)` to create a new message.
  */
 export const RetryScheduleSchema: GenMessage<RetrySchedule> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 2);
+  messageDesc(file_tidings_v1_endpoint, 4);
 
 /**
  * A retry schedule as a list of delays.
@@ -280,7 +382,7 @@ export type RetryDelays = Message<"tidings.v1.RetryDelays"> & {
  * Use `create(RetryDelaysSchema)` to create a new message.
  */
 export const RetryDelaysSchema: GenMessage<RetryDelays> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 3);
+  messageDesc(file_tidings_v1_endpoint, 5);
 
 /**
  * A retry schedule whose n-th delay is `initial_delay * multiplier ^ (n - 1)`, at most `max_delay`.
@@ -322,7 +424,52 @@ export type ExponentialBackoff = Message<"tidings.v1.ExponentialBackoff"> & {
  * Use `create(ExponentialBackoffSchema)` to create a new message.
  */
 export const ExponentialBackoffSchema: GenMessage<ExponentialBackoff> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 4);
+  messageDesc(file_tidings_v1_endpoint, 6);
+
+/**
+ * Selects endpoints. Conditions are combined with AND. An empty filter selects all of the tenant's.
+ *
+ * @generated from message tidings.v1.EndpointFilter
+ */
+export type EndpointFilter = Message<"tidings.v1.EndpointFilter"> & {
+  /**
+   * Endpoints that bear every one of these labels with the value given here. At most 64, by the rules of
+   * `Endpoint.labels`. Empty: whatever their labels.
+   *
+   * @generated from field: map<string, string> labels = 1;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Endpoints in one of these states. Empty: in any.
+   *
+   * @generated from field: repeated tidings.v1.EndpointState states = 2;
+   */
+  states: EndpointState[];
+
+  /**
+   * Endpoints whose `event_types` want events of this type, such as `user.created`; whether they receive events is left
+   * to `states`. Empty: whatever they want.
+   *
+   * @generated from field: string event_type = 3;
+   */
+  eventType: string;
+
+  /**
+   * Endpoints whose URL has this host: a whole name such as `hooks.example.com`, in upper or lower case, or an address,
+   * without a port. At most 253 bytes. Empty: any host.
+   *
+   * @generated from field: string url_host = 4;
+   */
+  urlHost: string;
+};
+
+/**
+ * Describes the message tidings.v1.EndpointFilter.
+ * Use `create(EndpointFilterSchema)` to create a new message.
+ */
+export const EndpointFilterSchema: GenMessage<EndpointFilter> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 7);
 
 /**
  * What CreateEndpoint takes.
@@ -365,6 +512,13 @@ export type CreateEndpointRequest = Message<"tidings.v1.CreateEndpointRequest"> 
    * @generated from field: repeated tidings.v1.ImportedSecret secrets = 5;
    */
   secrets: ImportedSecret[];
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
 };
 
 /**
@@ -372,7 +526,7 @@ export type CreateEndpointRequest = Message<"tidings.v1.CreateEndpointRequest"> 
  * Use `create(CreateEndpointRequestSchema)` to create a new message.
  */
 export const CreateEndpointRequestSchema: GenMessage<CreateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 5);
+  messageDesc(file_tidings_v1_endpoint, 8);
 
 /**
  * What CreateEndpoint answers.
@@ -408,7 +562,7 @@ export type CreateEndpointResponse = Message<"tidings.v1.CreateEndpointResponse"
  * Use `create(CreateEndpointResponseSchema)` to create a new message.
  */
 export const CreateEndpointResponseSchema: GenMessage<CreateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 6);
+  messageDesc(file_tidings_v1_endpoint, 9);
 
 /**
  * What GetEndpoint takes.
@@ -436,7 +590,7 @@ export type GetEndpointRequest = Message<"tidings.v1.GetEndpointRequest"> & {
  * Use `create(GetEndpointRequestSchema)` to create a new message.
  */
 export const GetEndpointRequestSchema: GenMessage<GetEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 7);
+  messageDesc(file_tidings_v1_endpoint, 10);
 
 /**
  * What GetEndpoint answers.
@@ -457,7 +611,7 @@ export type GetEndpointResponse = Message<"tidings.v1.GetEndpointResponse"> & {
  * Use `create(GetEndpointResponseSchema)` to create a new message.
  */
 export const GetEndpointResponseSchema: GenMessage<GetEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 8);
+  messageDesc(file_tidings_v1_endpoint, 11);
 
 /**
  * What ListEndpoints takes.
@@ -480,11 +634,18 @@ export type ListEndpointsRequest = Message<"tidings.v1.ListEndpointsRequest"> & 
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, of the same tenant. Empty: the first page.
+   * `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * Which endpoints. Absent: all of the tenant's.
+   *
+   * @generated from field: tidings.v1.EndpointFilter filter = 4;
+   */
+  filter?: EndpointFilter | undefined;
 };
 
 /**
@@ -492,7 +653,7 @@ export type ListEndpointsRequest = Message<"tidings.v1.ListEndpointsRequest"> & 
  * Use `create(ListEndpointsRequestSchema)` to create a new message.
  */
 export const ListEndpointsRequestSchema: GenMessage<ListEndpointsRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 9);
+  messageDesc(file_tidings_v1_endpoint, 12);
 
 /**
  * What ListEndpoints answers.
@@ -501,7 +662,8 @@ export const ListEndpointsRequestSchema: GenMessage<ListEndpointsRequest> = /*@_
  */
 export type ListEndpointsResponse = Message<"tidings.v1.ListEndpointsResponse"> & {
   /**
-   * The endpoints, oldest first.
+   * The endpoints, oldest first. A page may hold fewer than asked for, even none, although more follow: a filter that
+   * selects little is served in bounded steps, and endpoints with long settings are not heaped into one answer.
    *
    * @generated from field: repeated tidings.v1.Endpoint endpoints = 1;
    */
@@ -520,7 +682,7 @@ export type ListEndpointsResponse = Message<"tidings.v1.ListEndpointsResponse"> 
  * Use `create(ListEndpointsResponseSchema)` to create a new message.
  */
 export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 10);
+  messageDesc(file_tidings_v1_endpoint, 13);
 
 /**
  * What UpdateEndpoint takes.
@@ -544,9 +706,10 @@ export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> 
   endpoint?: Endpoint | undefined;
 
   /**
-   * Required. Which fields to change: `display_name`, `description`, `url`, `event_types`, `style`, `headers`, `policy`, or
-   * one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, `policy.disable_after_dead`. A
-   * field that is named here and absent above goes back to its default. Other paths are refused.
+   * Required. Which fields to change: `display_name`, `description`, `labels`, `url`, `event_types`, `style`,
+   * `headers`, `policy`, or one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`,
+   * `policy.disable_after_dead`. A field that is named here and absent above goes back to its default; of `labels` and
+   * `headers` all are replaced. Other paths are refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -559,6 +722,13 @@ export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> 
    * @generated from field: repeated tidings.v1.ImportedSecret secrets = 4;
    */
   secrets: ImportedSecret[];
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**
@@ -566,7 +736,7 @@ export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> 
  * Use `create(UpdateEndpointRequestSchema)` to create a new message.
  */
 export const UpdateEndpointRequestSchema: GenMessage<UpdateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 11);
+  messageDesc(file_tidings_v1_endpoint, 14);
 
 /**
  * What UpdateEndpoint answers.
@@ -594,7 +764,7 @@ export type UpdateEndpointResponse = Message<"tidings.v1.UpdateEndpointResponse"
  * Use `create(UpdateEndpointResponseSchema)` to create a new message.
  */
 export const UpdateEndpointResponseSchema: GenMessage<UpdateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 12);
+  messageDesc(file_tidings_v1_endpoint, 15);
 
 /**
  * What DeleteEndpoint takes.
@@ -622,6 +792,13 @@ export type DeleteEndpointRequest = Message<"tidings.v1.DeleteEndpointRequest"> 
    * @generated from field: string etag = 3;
    */
   etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
 };
 
 /**
@@ -629,7 +806,7 @@ export type DeleteEndpointRequest = Message<"tidings.v1.DeleteEndpointRequest"> 
  * Use `create(DeleteEndpointRequestSchema)` to create a new message.
  */
 export const DeleteEndpointRequestSchema: GenMessage<DeleteEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 13);
+  messageDesc(file_tidings_v1_endpoint, 16);
 
 /**
  * What DeleteEndpoint answers: nothing. What was pending for the endpoint is CANCELLED.
@@ -644,7 +821,71 @@ export type DeleteEndpointResponse = Message<"tidings.v1.DeleteEndpointResponse"
  * Use `create(DeleteEndpointResponseSchema)` to create a new message.
  */
 export const DeleteEndpointResponseSchema: GenMessage<DeleteEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 14);
+  messageDesc(file_tidings_v1_endpoint, 17);
+
+/**
+ * What PauseEndpoint takes.
+ *
+ * @generated from message tidings.v1.PauseEndpointRequest
+ */
+export type PauseEndpointRequest = Message<"tidings.v1.PauseEndpointRequest"> & {
+  /**
+   * The tenant that owns the endpoint. Empty means `default`.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * Required. The endpoint's id.
+   *
+   * @generated from field: string endpoint_id = 2;
+   */
+  endpointId: string;
+
+  /**
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message tidings.v1.PauseEndpointRequest.
+ * Use `create(PauseEndpointRequestSchema)` to create a new message.
+ */
+export const PauseEndpointRequestSchema: GenMessage<PauseEndpointRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 18);
+
+/**
+ * What PauseEndpoint answers.
+ *
+ * @generated from message tidings.v1.PauseEndpointResponse
+ */
+export type PauseEndpointResponse = Message<"tidings.v1.PauseEndpointResponse"> & {
+  /**
+   * The endpoint, paused. If it was paused already it stays as it was, with its first time. If it was disabled, events are
+   * routed to it again from now on, and held with what was held before.
+   *
+   * @generated from field: tidings.v1.Endpoint endpoint = 1;
+   */
+  endpoint?: Endpoint | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.PauseEndpointResponse.
+ * Use `create(PauseEndpointResponseSchema)` to create a new message.
+ */
+export const PauseEndpointResponseSchema: GenMessage<PauseEndpointResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 19);
 
 /**
  * What DisableEndpoint takes.
@@ -665,6 +906,20 @@ export type DisableEndpointRequest = Message<"tidings.v1.DisableEndpointRequest"
    * @generated from field: string endpoint_id = 2;
    */
   endpointId: string;
+
+  /**
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
 };
 
 /**
@@ -672,7 +927,7 @@ export type DisableEndpointRequest = Message<"tidings.v1.DisableEndpointRequest"
  * Use `create(DisableEndpointRequestSchema)` to create a new message.
  */
 export const DisableEndpointRequestSchema: GenMessage<DisableEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 15);
+  messageDesc(file_tidings_v1_endpoint, 20);
 
 /**
  * What DisableEndpoint answers.
@@ -681,7 +936,8 @@ export const DisableEndpointRequestSchema: GenMessage<DisableEndpointRequest> = 
  */
 export type DisableEndpointResponse = Message<"tidings.v1.DisableEndpointResponse"> & {
   /**
-   * The endpoint, disabled. If it was disabled already it stays as it was, with its first reason and time.
+   * The endpoint, disabled. If it was disabled already it stays as it was, with its first reason and time. If it was paused,
+   * what is held stays held, and nothing new is routed to the endpoint.
    *
    * @generated from field: tidings.v1.Endpoint endpoint = 1;
    */
@@ -693,7 +949,7 @@ export type DisableEndpointResponse = Message<"tidings.v1.DisableEndpointRespons
  * Use `create(DisableEndpointResponseSchema)` to create a new message.
  */
 export const DisableEndpointResponseSchema: GenMessage<DisableEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 16);
+  messageDesc(file_tidings_v1_endpoint, 21);
 
 /**
  * What ActivateEndpoint takes.
@@ -714,6 +970,47 @@ export type ActivateEndpointRequest = Message<"tidings.v1.ActivateEndpointReques
    * @generated from field: string endpoint_id = 2;
    */
   endpointId: string;
+
+  /**
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * What becomes of the deliveries that were held. Absent: they go out as if by `drain` without a rate.
+   *
+   * If the endpoint is enabled already nothing was held: an absent `backlog` changes nothing, a drain that is under way goes
+   * on. A `backlog` that is given applies to what such a drain has not sent yet: `drain` gives it another rate, or none, and
+   * `skip` cancels it. If no drain is under way the call changes nothing.
+   *
+   * @generated from oneof tidings.v1.ActivateEndpointRequest.backlog
+   */
+  backlog: {
+    /**
+     * Deliver them.
+     *
+     * @generated from field: tidings.v1.DrainBacklog drain = 4;
+     */
+    value: DrainBacklog;
+    case: "drain";
+  } | {
+    /**
+     * Cancel them.
+     *
+     * @generated from field: tidings.v1.SkipBacklog skip = 5;
+     */
+    value: SkipBacklog;
+    case: "skip";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
 };
 
 /**
@@ -721,7 +1018,46 @@ export type ActivateEndpointRequest = Message<"tidings.v1.ActivateEndpointReques
  * Use `create(ActivateEndpointRequestSchema)` to create a new message.
  */
 export const ActivateEndpointRequestSchema: GenMessage<ActivateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 17);
+  messageDesc(file_tidings_v1_endpoint, 22);
+
+/**
+ * How what was held is delivered.
+ *
+ * @generated from message tidings.v1.DrainBacklog
+ */
+export type DrainBacklog = Message<"tidings.v1.DrainBacklog"> & {
+  /**
+   * How many of the deliveries that were held and due are begun in a second at most, within `policy.max_in_flight`: from
+   * 0.001 to 10,000, kept to the thousandth. Events published after the activation, and retries that become due after it, go
+   * out beside them as usual. Default (0): without limit, and what was held but due later is due at once too.
+   *
+   * @generated from field: double rate_per_second = 1;
+   */
+  ratePerSecond: number;
+};
+
+/**
+ * Describes the message tidings.v1.DrainBacklog.
+ * Use `create(DrainBacklogSchema)` to create a new message.
+ */
+export const DrainBacklogSchema: GenMessage<DrainBacklog> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 23);
+
+/**
+ * What was held is CANCELLED, at once as far as any call can tell; the transitions on the watch stream follow. RetryDelivery
+ * makes single ones due again. An attempt that was in flight at the activation is not held and goes on.
+ *
+ * @generated from message tidings.v1.SkipBacklog
+ */
+export type SkipBacklog = Message<"tidings.v1.SkipBacklog"> & {
+};
+
+/**
+ * Describes the message tidings.v1.SkipBacklog.
+ * Use `create(SkipBacklogSchema)` to create a new message.
+ */
+export const SkipBacklogSchema: GenMessage<SkipBacklog> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 24);
 
 /**
  * What ActivateEndpoint answers.
@@ -730,7 +1066,7 @@ export const ActivateEndpointRequestSchema: GenMessage<ActivateEndpointRequest> 
  */
 export type ActivateEndpointResponse = Message<"tidings.v1.ActivateEndpointResponse"> & {
   /**
-   * The endpoint, enabled, with its failing time forgotten. What was held is delivered.
+   * The endpoint, enabled, with its failing time forgotten.
    *
    * @generated from field: tidings.v1.Endpoint endpoint = 1;
    */
@@ -742,7 +1078,7 @@ export type ActivateEndpointResponse = Message<"tidings.v1.ActivateEndpointRespo
  * Use `create(ActivateEndpointResponseSchema)` to create a new message.
  */
 export const ActivateEndpointResponseSchema: GenMessage<ActivateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 18);
+  messageDesc(file_tidings_v1_endpoint, 25);
 
 /**
  * What PingEndpoint takes.
@@ -770,7 +1106,7 @@ export type PingEndpointRequest = Message<"tidings.v1.PingEndpointRequest"> & {
  * Use `create(PingEndpointRequestSchema)` to create a new message.
  */
 export const PingEndpointRequestSchema: GenMessage<PingEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 19);
+  messageDesc(file_tidings_v1_endpoint, 26);
 
 /**
  * What PingEndpoint answers.
@@ -798,16 +1134,16 @@ export type PingEndpointResponse = Message<"tidings.v1.PingEndpointResponse"> & 
  * Use `create(PingEndpointResponseSchema)` to create a new message.
  */
 export const PingEndpointResponseSchema: GenMessage<PingEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 20);
+  messageDesc(file_tidings_v1_endpoint, 27);
 
 /**
- * Whether an endpoint receives events.
+ * Whether events are routed to an endpoint, and whether they are delivered.
  *
  * @generated from enum tidings.v1.EndpointState
  */
 export enum EndpointState {
   /**
-   * Not a state; never returned.
+   * Not a state; refused in filters.
    *
    * @generated from enum value: ENDPOINT_STATE_UNSPECIFIED = 0;
    */
@@ -827,6 +1163,14 @@ export enum EndpointState {
    * @generated from enum value: ENDPOINT_STATE_DISABLED = 2;
    */
   DISABLED = 2,
+
+  /**
+   * Events are routed to the endpoint, and their deliveries are HELD with what was pending, until the endpoint is activated,
+   * or until they have been held for longer than `policy.hold_duration`. No request is begun but for pings.
+   *
+   * @generated from enum value: ENDPOINT_STATE_PAUSED = 3;
+   */
+  PAUSED = 3,
 }
 
 /**

@@ -633,7 +633,7 @@ export enum RouteReason {
   UNSPECIFIED = 0,
 
   /**
-   * The endpoint was enabled and its filter matched: it got a delivery.
+   * The endpoint was enabled or paused, and its filter matched: it got a delivery.
    *
    * @generated from enum value: ROUTE_REASON_MATCHED = 1;
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/event_type.proto.
  */
 export const file_tidings_v1_event_type: GenFile = /*@__PURE__*/
-  fileDesc("Cht0aWRpbmdzL3YxL2V2ZW50X3R5cGUucHJvdG8SCnRpZGluZ3MudjEi1QEKCUV2ZW50VHlwZRIMCgRuYW1lGAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNjaGVtYRgGIAEoCRISCgpkZXByZWNhdGVkGAcgASgIEgwKBGV0YWcYCCABKAkiTgoPRXZlbnRUeXBlRmlsdGVyEhMKC25hbWVfcHJlZml4GAEgASgJEhcKCmRlcHJlY2F0ZWQYAiABKAhIAIgBAUINCgtfZGVwcmVjYXRlZCJWChZDcmVhdGVFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIpCgpldmVudF90eXBlGAIgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUiRAoXQ3JlYXRlRXZlbnRUeXBlUmVzcG9uc2USKQoKZXZlbnRfdHlwZRgBIAEoCzIVLnRpZGluZ3MudjEuRXZlbnRUeXBlIocBChZVcGRhdGVFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIpCgpldmVudF90eXBlGAIgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKF1VwZGF0ZUV2ZW50VHlwZVJlc3BvbnNlEikKCmV2ZW50X3R5cGUYASABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZSJHChZEZWxldGVFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGV0YWcYAyABKAkiGQoXRGVsZXRlRXZlbnRUeXBlUmVzcG9uc2UiWAoXSW1wb3J0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKC2V2ZW50X3R5cGVzGAIgAygLMhUudGlkaW5ncy52MS5FdmVudFR5cGUiYQoYSW1wb3J0RXZlbnRUeXBlc1Jlc3BvbnNlEhUKDWNyZWF0ZWRfY291bnQYASABKAUSFQoNdXBkYXRlZF9jb3VudBgCIAEoBRIXCg91bmNoYW5nZWRfY291bnQYAyABKAUiNgoTR2V0RXZlbnRUeXBlUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDAoEbmFtZRgCIAEoCSJBChRHZXRFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUifgoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIrCgZmaWx0ZXIYBCABKAsyGy50aWRpbmdzLnYxLkV2ZW50VHlwZUZpbHRlciJdChZMaXN0RXZlbnRUeXBlc1Jlc3BvbnNlEioKC2V2ZW50X3R5cGVzGAEgAygLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Cht0aWRpbmdzL3YxL2V2ZW50X3R5cGUucHJvdG8SCnRpZGluZ3MudjEi1QEKCUV2ZW50VHlwZRIMCgRuYW1lGAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNjaGVtYRgGIAEoCRISCgpkZXByZWNhdGVkGAcgASgIEgwKBGV0YWcYCCABKAkiTgoPRXZlbnRUeXBlRmlsdGVyEhMKC25hbWVfcHJlZml4GAEgASgJEhcKCmRlcHJlY2F0ZWQYAiABKAhIAIgBAUINCgtfZGVwcmVjYXRlZCJqChZDcmVhdGVFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIpCgpldmVudF90eXBlGAIgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJEChdDcmVhdGVFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUimwEKFlVwZGF0ZUV2ZW50VHlwZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEikKCmV2ZW50X3R5cGUYAiABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgEIAEoCSJEChdVcGRhdGVFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUiWwoWRGVsZXRlRXZlbnRUeXBlUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiGQoXRGVsZXRlRXZlbnRUeXBlUmVzcG9uc2UibAoXSW1wb3J0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKC2V2ZW50X3R5cGVzGAIgAygLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJhChhJbXBvcnRFdmVudFR5cGVzUmVzcG9uc2USFQoNY3JlYXRlZF9jb3VudBgBIAEoBRIVCg11cGRhdGVkX2NvdW50GAIgASgFEhcKD3VuY2hhbmdlZF9jb3VudBgDIAEoBSI2ChNHZXRFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJIkEKFEdldEV2ZW50VHlwZVJlc3BvbnNlEikKCmV2ZW50X3R5cGUYASABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZSJ+ChVMaXN0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEisKBmZpbHRlchgEIAEoCzIbLnRpZGluZ3MudjEuRXZlbnRUeXBlRmlsdGVyIl0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USKgoLZXZlbnRfdHlwZXMYASADKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A type of event as the tenant's catalogue describes it. Events of types that the catalogue does not have are published,
@@ -144,6 +144,13 @@ export type CreateEventTypeRequest = Message<"tidings.v1.CreateEventTypeRequest"
    * @generated from field: tidings.v1.EventType event_type = 2;
    */
   eventType?: EventType | undefined;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -202,6 +209,13 @@ export type UpdateEventTypeRequest = Message<"tidings.v1.UpdateEventTypeRequest"
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
 };
 
 /**
@@ -258,6 +272,13 @@ export type DeleteEventTypeRequest = Message<"tidings.v1.DeleteEventTypeRequest"
    * @generated from field: string etag = 3;
    */
   etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
 };
 
 /**
@@ -306,6 +327,13 @@ export type ImportEventTypesRequest = Message<"tidings.v1.ImportEventTypesReques
    * @generated from field: repeated tidings.v1.EventType event_types = 2;
    */
   eventTypes: EventType[];
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**

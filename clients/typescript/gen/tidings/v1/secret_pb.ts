@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/secret.proto.
  */
 export const file_tidings_v1_secret: GenFile = /*@__PURE__*/
-  fileDesc("Chd0aWRpbmdzL3YxL3NlY3JldC5wcm90bxIKdGlkaW5ncy52MSKSAgoORW5kcG9pbnRTZWNyZXQSCgoCaWQYASABKAkSEwoLZmluZ2VycHJpbnQYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzY2hlbWUYBSABKAkSJgoFc3RhdGUYBiABKA4yFy50aWRpbmdzLnYxLlNlY3JldFN0YXRlEjEKDWFjdGl2YXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnB1YmxpY19rZXkYCCABKAkiZgoMSXNzdWVkU2VjcmV0EhEKCXNlY3JldF9pZBgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGc2VjcmV0GAMgASgJEhIKCnB1YmxpY19rZXkYBCABKAkSDwoHd2FybmluZxgFIAEoCSIwCg5JbXBvcnRlZFNlY3JldBIOCgZzY2hlbWUYASABKAkSDgoGc2VjcmV0GAIgASgJItQBChtSb3RhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEioKB292ZXJsYXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGc2VjcmV0GAQgASgJSACIAQESDgoGc2NoZW1lGAUgASgJEjEKDWFjdGl2YXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgkKB19zZWNyZXQijAEKHFJvdGF0ZUVuZHBvaW50U2VjcmV0UmVzcG9uc2USDgoGc2VjcmV0GAEgASgJEisKB3NlY3JldHMYAiADKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50U2VjcmV0Ei8KDWlzc3VlZF9zZWNyZXQYAyABKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCJaCh1BY3RpdmF0ZUVuZHBvaW50U2VjcmV0UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkSEQoJc2VjcmV0X2lkGAMgASgJIk0KHkFjdGl2YXRlRW5kcG9pbnRTZWNyZXRSZXNwb25zZRIrCgdzZWNyZXRzGAEgAygLMhoudGlkaW5ncy52MS5FbmRwb2ludFNlY3JldCJrChpMaXN0RW5kcG9pbnRTZWNyZXRzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiYwobTGlzdEVuZHBvaW50U2VjcmV0c1Jlc3BvbnNlEisKB3NlY3JldHMYASADKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50U2VjcmV0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJYChtSZXZva2VFbmRwb2ludFNlY3JldFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEhEKCXNlY3JldF9pZBgDIAEoCSJLChxSZXZva2VFbmRwb2ludFNlY3JldFJlc3BvbnNlEisKB3NlY3JldHMYASADKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50U2VjcmV0Kl0KC1NlY3JldFN0YXRlEhwKGFNFQ1JFVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1NFQ1JFVF9TVEFURV9TVEFHRUQQARIXChNTRUNSRVRfU1RBVEVfQUNUSVZFEAJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chd0aWRpbmdzL3YxL3NlY3JldC5wcm90bxIKdGlkaW5ncy52MSKSAgoORW5kcG9pbnRTZWNyZXQSCgoCaWQYASABKAkSEwoLZmluZ2VycHJpbnQYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzY2hlbWUYBSABKAkSJgoFc3RhdGUYBiABKA4yFy50aWRpbmdzLnYxLlNlY3JldFN0YXRlEjEKDWFjdGl2YXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnB1YmxpY19rZXkYCCABKAkiZgoMSXNzdWVkU2VjcmV0EhEKCXNlY3JldF9pZBgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGc2VjcmV0GAMgASgJEhIKCnB1YmxpY19rZXkYBCABKAkSDwoHd2FybmluZxgFIAEoCSIwCg5JbXBvcnRlZFNlY3JldBIOCgZzY2hlbWUYASABKAkSDgoGc2VjcmV0GAIgASgJIvYBChtSb3RhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEioKB292ZXJsYXAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGc2VjcmV0GAQgASgJSACIAQESDgoGc2NoZW1lGAUgASgJEjEKDWFjdGl2YXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCUIJCgdfc2VjcmV0IowBChxSb3RhdGVFbmRwb2ludFNlY3JldFJlc3BvbnNlEg4KBnNlY3JldBgBIAEoCRIrCgdzZWNyZXRzGAIgAygLMhoudGlkaW5ncy52MS5FbmRwb2ludFNlY3JldBIvCg1pc3N1ZWRfc2VjcmV0GAMgASgLMhgudGlkaW5ncy52MS5Jc3N1ZWRTZWNyZXQifAodQWN0aXZhdGVFbmRwb2ludFNlY3JldFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEhEKCXNlY3JldF9pZBgDIAEoCRIMCgRldGFnGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkiTQoeQWN0aXZhdGVFbmRwb2ludFNlY3JldFJlc3BvbnNlEisKB3NlY3JldHMYASADKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50U2VjcmV0ImsKGkxpc3RFbmRwb2ludFNlY3JldHNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJjChtMaXN0RW5kcG9pbnRTZWNyZXRzUmVzcG9uc2USKwoHc2VjcmV0cxgBIAMoCzIaLnRpZGluZ3MudjEuRW5kcG9pbnRTZWNyZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInoKG1Jldm9rZUVuZHBvaW50U2VjcmV0UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkSEQoJc2VjcmV0X2lkGAMgASgJEgwKBGV0YWcYBCABKAkSEgoKcmVxdWVzdF9pZBgFIAEoCSJLChxSZXZva2VFbmRwb2ludFNlY3JldFJlc3BvbnNlEisKB3NlY3JldHMYASADKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50U2VjcmV0Kl0KC1NlY3JldFN0YXRlEhwKGFNFQ1JFVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1NFQ1JFVF9TVEFURV9TVEFHRUQQARIXChNTRUNSRVRfU1RBVEVfQUNUSVZFEAJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What is shown of a signing secret after its creation: everything but the secret.
@@ -217,6 +217,20 @@ export type RotateEndpointSecretRequest = Message<"tidings.v1.RotateEndpointSecr
    * @generated from field: google.protobuf.Timestamp activate_time = 6;
    */
   activateTime?: Timestamp | undefined;
+
+  /**
+   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 8;
+   */
+  requestId: string;
 };
 
 /**
@@ -290,6 +304,20 @@ export type ActivateEndpointSecretRequest = Message<"tidings.v1.ActivateEndpoint
    * @generated from field: string secret_id = 3;
    */
   secretId: string;
+
+  /**
+   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**
@@ -417,6 +445,20 @@ export type RevokeEndpointSecretRequest = Message<"tidings.v1.RevokeEndpointSecr
    * @generated from field: string secret_id = 3;
    */
   secretId: string;
+
+  /**
+   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
 };
 
 /**

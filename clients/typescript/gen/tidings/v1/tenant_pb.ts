@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/tenant.proto.
  */
 export const file_tidings_v1_tenant: GenFile = /*@__PURE__*/
-  fileDesc("Chd0aWRpbmdzL3YxL3RlbmFudC5wcm90bxIKdGlkaW5ncy52MSKzAQoGVGVuYW50EgoKAmlkGAEgASgJEi0KDHNjaGVtYV9jaGVjaxgCIAEoDjIXLnRpZGluZ3MudjEuU2NoZW1hQ2hlY2sSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAUgASgJIiUKEEdldFRlbmFudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJIjcKEUdldFRlbmFudFJlc3BvbnNlEiIKBnRlbmFudBgBIAEoCzISLnRpZGluZ3MudjEuVGVuYW50ImoKE1VwZGF0ZVRlbmFudFJlcXVlc3QSIgoGdGVuYW50GAEgASgLMhIudGlkaW5ncy52MS5UZW5hbnQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjoKFFVwZGF0ZVRlbmFudFJlc3BvbnNlEiIKBnRlbmFudBgBIAEoCzISLnRpZGluZ3MudjEuVGVuYW50KnEKC1NjaGVtYUNoZWNrEhwKGFNDSEVNQV9DSEVDS19VTlNQRUNJRklFRBAAEhQKEFNDSEVNQV9DSEVDS19PRkYQARIVChFTQ0hFTUFfQ0hFQ0tfV0FSThACEhcKE1NDSEVNQV9DSEVDS19SRUpFQ1QQA0JAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Chd0aWRpbmdzL3YxL3RlbmFudC5wcm90bxIKdGlkaW5ncy52MSKzAQoGVGVuYW50EgoKAmlkGAEgASgJEi0KDHNjaGVtYV9jaGVjaxgCIAEoDjIXLnRpZGluZ3MudjEuU2NoZW1hQ2hlY2sSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAUgASgJIiUKEEdldFRlbmFudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJIjcKEUdldFRlbmFudFJlc3BvbnNlEiIKBnRlbmFudBgBIAEoCzISLnRpZGluZ3MudjEuVGVuYW50In4KE1VwZGF0ZVRlbmFudFJlcXVlc3QSIgoGdGVuYW50GAEgASgLMhIudGlkaW5ncy52MS5UZW5hbnQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkiOgoUVXBkYXRlVGVuYW50UmVzcG9uc2USIgoGdGVuYW50GAEgASgLMhIudGlkaW5ncy52MS5UZW5hbnQqcQoLU2NoZW1hQ2hlY2sSHAoYU0NIRU1BX0NIRUNLX1VOU1BFQ0lGSUVEEAASFAoQU0NIRU1BX0NIRUNLX09GRhABEhUKEVNDSEVNQV9DSEVDS19XQVJOEAISFwoTU0NIRU1BX0NIRUNLX1JFSkVDVBADQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A customer on whose behalf events are published. `default` always exists.
@@ -128,6 +128,13 @@ export type UpdateTenantRequest = Message<"tidings.v1.UpdateTenantRequest"> & {
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/watch.proto.
  */
 export const file_tidings_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0aWRpbmdzL3YxL3dhdGNoLnByb3RvEgp0aWRpbmdzLnYxIsEBChZXYXRjaERlbGl2ZXJpZXNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIqCgZmaWx0ZXIYAiABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5RmlsdGVyEjAKCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFQoLZnJvbV9vbGRlc3QYBCABKAhIABIWCgxyZXN1bWVfdG9rZW4YBSABKAlIAEIHCgVzdGFydCL/AQoXV2F0Y2hEZWxpdmVyaWVzUmVzcG9uc2USFAoMcmVzdW1lX3Rva2VuGAEgASgJEi8KC2NvbW1pdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghkZWxpdmVyeRgDIAEoCzIeLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uSAASMgoIZW5kcG9pbnQYBCABKAsyHi50aWRpbmdzLnYxLkVuZHBvaW50VHJhbnNpdGlvbkgAEioKCWhlYXJ0YmVhdBgFIAEoCzIVLnRpZGluZ3MudjEuSGVhcnRiZWF0SABCCQoHbWVzc2FnZSL/AgoSRGVsaXZlcnlUcmFuc2l0aW9uEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhMKC2VuZHBvaW50X2lkGAMgASgJEhIKCmV2ZW50X3R5cGUYBCABKAkSMAoEa2luZBgFIAEoDjIiLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uS2luZBIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIWCg5hdHRlbXB0X251bWJlchgHIAEoBRITCgtodHRwX3N0YXR1cxgIIAEoBRItCgxmYWlsdXJlX2tpbmQYCSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEioKB2xhdGVuY3kYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoRbmV4dF9hdHRlbXB0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4BChJFbmRwb2ludFRyYW5zaXRpb24SEwoLZW5kcG9pbnRfaWQYASABKAkSMAoEa2luZBgCIAEoDjIiLnRpZGluZ3MudjEuRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIxCg5kaXNhYmxlX3JlYXNvbhgDIAEoDjIZLnRpZGluZ3MudjEuRGlzYWJsZVJlYXNvbiILCglIZWFydGJlYXQq/wIKFkRlbGl2ZXJ5VHJhbnNpdGlvbktpbmQSKAokREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASIwofREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1FVRVVFRBABEiYKIkRFTElWRVJZX1RSQU5TSVRJT05fS0lORF9ERUxJVkVSRUQQAhIsCihERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVUUllfU0NIRURVTEVEEAMSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0RFQUQQBBImCiJERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfQ0FOQ0VMTEVEEAUSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0hFTEQQBhIjCh9ERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVTRU5UEAcSLQopREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0NBTkNFTF9SRVFVRVNURUQQCCqMAwoWRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIoCiRFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIkCiBFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfQ1JFQVRFRBABEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9VUERBVEVEEAISJQohRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0RJU0FCTEVEEAMSJgoiRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0FDVElWQVRFRBAEEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9ERUxFVEVEEAUSKwonRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9ST1RBVEVEEAYSLQopRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9BQ1RJVkFURUQQBxIrCidFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfU0VDUkVUX1JFVk9LRUQQCEJAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_endpoint]);
+  fileDesc("ChZ0aWRpbmdzL3YxL3dhdGNoLnByb3RvEgp0aWRpbmdzLnYxIsEBChZXYXRjaERlbGl2ZXJpZXNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIqCgZmaWx0ZXIYAiABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5RmlsdGVyEjAKCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFQoLZnJvbV9vbGRlc3QYBCABKAhIABIWCgxyZXN1bWVfdG9rZW4YBSABKAlIAEIHCgVzdGFydCL/AQoXV2F0Y2hEZWxpdmVyaWVzUmVzcG9uc2USFAoMcmVzdW1lX3Rva2VuGAEgASgJEi8KC2NvbW1pdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghkZWxpdmVyeRgDIAEoCzIeLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uSAASMgoIZW5kcG9pbnQYBCABKAsyHi50aWRpbmdzLnYxLkVuZHBvaW50VHJhbnNpdGlvbkgAEioKCWhlYXJ0YmVhdBgFIAEoCzIVLnRpZGluZ3MudjEuSGVhcnRiZWF0SABCCQoHbWVzc2FnZSL/AgoSRGVsaXZlcnlUcmFuc2l0aW9uEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhMKC2VuZHBvaW50X2lkGAMgASgJEhIKCmV2ZW50X3R5cGUYBCABKAkSMAoEa2luZBgFIAEoDjIiLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uS2luZBIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIWCg5hdHRlbXB0X251bWJlchgHIAEoBRITCgtodHRwX3N0YXR1cxgIIAEoBRItCgxmYWlsdXJlX2tpbmQYCSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEioKB2xhdGVuY3kYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoRbmV4dF9hdHRlbXB0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4BChJFbmRwb2ludFRyYW5zaXRpb24SEwoLZW5kcG9pbnRfaWQYASABKAkSMAoEa2luZBgCIAEoDjIiLnRpZGluZ3MudjEuRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIxCg5kaXNhYmxlX3JlYXNvbhgDIAEoDjIZLnRpZGluZ3MudjEuRGlzYWJsZVJlYXNvbiILCglIZWFydGJlYXQq/wIKFkRlbGl2ZXJ5VHJhbnNpdGlvbktpbmQSKAokREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASIwofREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1FVRVVFRBABEiYKIkRFTElWRVJZX1RSQU5TSVRJT05fS0lORF9ERUxJVkVSRUQQAhIsCihERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVUUllfU0NIRURVTEVEEAMSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0RFQUQQBBImCiJERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfQ0FOQ0VMTEVEEAUSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0hFTEQQBhIjCh9ERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVTRU5UEAcSLQopREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0NBTkNFTF9SRVFVRVNURUQQCCrWAwoWRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIoCiRFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIkCiBFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfQ1JFQVRFRBABEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9VUERBVEVEEAISJQohRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0RJU0FCTEVEEAMSJgoiRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0FDVElWQVRFRBAEEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9ERUxFVEVEEAUSKwonRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9ST1RBVEVEEAYSLQopRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9BQ1RJVkFURUQQBxIrCidFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfU0VDUkVUX1JFVk9LRUQQCBIjCh9FTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfUEFVU0VEEAkSIwofRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1dBUk5FRBAKQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_endpoint]);
 
 /**
  * What WatchDeliveries takes.
@@ -255,7 +255,7 @@ export type EndpointTransition = Message<"tidings.v1.EndpointTransition"> & {
   kind: EndpointTransitionKind;
 
   /**
-   * Why the endpoint was disabled. Unspecified for other transitions.
+   * Why the endpoint was disabled or, for a warning, will be. Unspecified for other transitions.
    *
    * @generated from field: tidings.v1.DisableReason disable_reason = 3;
    */
@@ -298,8 +298,8 @@ export enum DeliveryTransitionKind {
   UNSPECIFIED = 0,
 
   /**
-   * The delivery was created with its event. Its state is IN_FLIGHT if its first attempt begins at once. The beginnings of
-   * later attempts are not told; their ends are.
+   * The delivery was created with its event. Its state is IN_FLIGHT if its first attempt begins at once, and HELD if its
+   * endpoint is paused. The beginnings of later attempts are not told; their ends are.
    *
    * @generated from enum value: DELIVERY_TRANSITION_KIND_QUEUED = 1;
    */
@@ -334,8 +334,8 @@ export enum DeliveryTransitionKind {
   CANCELLED = 5,
 
   /**
-   * The delivery went back to waiting at an endpoint that had been disabled meanwhile. What was pending already when
-   * the endpoint was disabled is told by the endpoint's transition alone.
+   * The delivery went back to waiting at an endpoint that had been paused or disabled meanwhile. What was pending already
+   * when the endpoint was paused or disabled is told by the endpoint's transition alone.
    *
    * @generated from enum value: DELIVERY_TRANSITION_KIND_HELD = 6;
    */
@@ -397,7 +397,8 @@ export enum EndpointTransitionKind {
   DISABLED = 3,
 
   /**
-   * The endpoint was activated: its held deliveries are PENDING again.
+   * The endpoint was activated: its held deliveries are PENDING again or, if they are skipped, CANCELLED, which is told of
+   * each.
    *
    * @generated from enum value: ENDPOINT_TRANSITION_KIND_ACTIVATED = 4;
    */
@@ -430,6 +431,21 @@ export enum EndpointTransitionKind {
    * @generated from enum value: ENDPOINT_TRANSITION_KIND_SECRET_REVOKED = 8;
    */
   SECRET_REVOKED = 8,
+
+  /**
+   * The endpoint was paused: its pending deliveries, and those that are made from now on, are HELD.
+   *
+   * @generated from enum value: ENDPOINT_TRANSITION_KIND_PAUSED = 9;
+   */
+  PAUSED = 9,
+
+  /**
+   * The endpoint fails, and will be disabled if that goes on. Told once in each spell of failing; `disable_reason` says for
+   * which reason.
+   *
+   * @generated from enum value: ENDPOINT_TRANSITION_KIND_WARNED = 10;
+   */
+  WARNED = 10,
 }
 
 /**
