@@ -16,7 +16,7 @@ from stage import DEV, ROOT, Failed, main_of
 
 # The test binary has the named crash points compiled in; one profile, so that dependencies compile once. What is compiled
 # for the tests alone is optimised less: that halves the time, and its tests wait for other things than the processor.
-TEST_BUILD = ["--release", "--locked", "--features", "faults", "--config", "profile.release.package.tidings.opt-level=1"]
+TEST_BUILD = ["--release", "--locked", "--features", "faults", "--config", "profile.release.package.tidings.opt-level=0"]
 TEST_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.MULTILINE)
 STYLE_FACT = re.compile(r"^ok \S", re.MULTILINE)
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.MULTILINE)
