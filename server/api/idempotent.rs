@@ -184,8 +184,8 @@ mod tests {
             let request = method.input_type().rsplit('.').next().unwrap();
             let message = messages.iter().find(|message| message.name() == request).unwrap();
             let has_id = message.field.iter().any(|field| field.name() == FIELD);
-            let begins = |other: &&str| method.name().starts_with(*other);
-            let acts = !OTHERS.iter().any(|other| begins(&other)) && !REPEATABLE.contains(&method.name());
+            let other = OTHERS.iter().any(|other| method.name().starts_with(other));
+            let acts = !other && !REPEATABLE.contains(&method.name());
             assert_eq!(has_id, acts, "{}", method.name());
             if acts {
                 mutations.insert(request);
