@@ -138,7 +138,7 @@ async fn bad_rates_are_refused_with_all_else_that_is_wrong() {
     }
     let mut client = api.client.clone();
     let call = client.activate_endpoint(activate(&Endpoint::default(), drain(f64::NAN)));
-    let fields = ["endpoint_id", "drain.rate_per_second"];
+    let fields = ["drain.rate_per_second", "endpoint_id"];
     api.refuses("all", call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
     for (number, (rate, shown)) in
         [(0.001, Some(0.001)), (10_000.0, Some(10_000.0)), (0.0, None)].into_iter().enumerate()

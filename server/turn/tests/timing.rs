@@ -30,10 +30,10 @@ async fn scheduled_event_waits_in_its_lane_even_across_a_crash() {
     let early = fixture.claim().await;
     assert!(early.jobs.is_empty());
     assert_eq!(early.next_due, Some(at));
-    fixture.shared.clock.advance(MINUTE - Duration::from_micros(1));
+    fixture.shared.clock.advance(MINUTE - Duration::from_millis(1));
     let fixture = fixture.crashed().await;
     assert!(fixture.claim().await.jobs.is_empty(), "nothing is early");
-    fixture.shared.clock.advance(Duration::from_micros(1));
+    fixture.shared.clock.advance(Duration::from_millis(1));
     let due = fixture.claim().await;
     assert_eq!(due.jobs.len(), 1);
     assert_eq!((due.jobs[0].key.endpoint, due.jobs[0].attempt), (endpoint, 1));
@@ -87,7 +87,7 @@ async fn delivery_that_would_be_retried_after_its_event_expires_is_dead_at_once(
     let fixture = Fixture::new().await;
     let endpoint = fixture.endpoint(DeliveryPolicy { disable_after_dead: Some(1), ..policy(3, 8) }).await;
     let at = fixture.now().plus(MINUTE);
-    let jobs = fixture.publish(vec![expiring(at), expiring(at.plus(Duration::from_micros(1)))]).await.jobs;
+    let jobs = fixture.publish(vec![expiring(at), expiring(at.plus(Duration::from_millis(1)))]).await.jobs;
     let decision = |job: &Job| Decision::RetryAt(at).before(job.event.expires);
     fixture.settle(&jobs[0], failed(decision(&jobs[0]))).await;
     fixture.settle(&jobs[1], failed(decision(&jobs[1]))).await;
