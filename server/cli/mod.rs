@@ -8,6 +8,7 @@ pub mod event_types;
 mod input;
 pub mod line;
 pub mod receive;
+mod roots;
 mod scheme_args;
 mod scheme_file;
 pub mod serve;
