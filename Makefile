@@ -1,7 +1,7 @@
 # What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help test postgres bench fsync demo format proto proto-baseline audit clean-tools
+.PHONY: help test postgres bench bench-check bench-long fsync demo format proto proto-baseline audit clean-tools
 
 PYTHON ?= python3
 # Stages to run instead of all: make test STAGES="'format' 'clippy'"
@@ -27,8 +27,14 @@ fsync: ## Count under strace that every publish waits for the disk (needs strace
 demo: ## Show a server delivering, retrying and rotating a secret
 	@cargo run --release --locked -- demo
 
-bench: ## Measure rate, latency, processor time and memory; BENCH="--runs 1" for less
+bench: ## Measure rates, latency, costs and faults; BENCH="--database postgres --only 1:1"
 	@cargo bench --locked --bench delivery -- $(BENCH)
+
+bench-check: ## Fail if a delivery is dearer than docs/performance.json says
+	@cargo bench --locked --bench delivery -- --check $(BENCH)
+
+bench-long: ## Full rate for an hour, sampled every minute; BENCH="--seconds 600" for less
+	@cargo bench --locked --bench delivery -- --only long --runs 1 --seconds 3600 $(BENCH)
 
 format: ## Format the Rust code
 	@cargo fmt --all

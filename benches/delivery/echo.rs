@@ -11,6 +11,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tidings::{
     egress::{Egress, EgressConfig, Request},
     model::AddressPolicy,
@@ -20,17 +21,16 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::{body::Body, server::NamedService, transport::server::TcpIncoming};
 use url::Url;
 
-use crate::message;
+use crate::{message, targets::Targets};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Args {
-    /// The receiver's port.
-    #[arg(long)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) targets: Targets,
     /// How many endpoints there are.
     #[arg(long)]
     pub(crate) endpoints: usize,
-    /// How many requests may be in flight at each of them.
+    /// How many requests may be in flight in all.
     #[arg(long)]
     pub(crate) in_flight_max: usize,
 }
@@ -45,12 +45,17 @@ struct Echo {
 /// Serves until it is killed.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?] };
-    let egress = EgressConfig { allow_http: true, ports: vec![args.port], addresses, ..EgressConfig::default() };
-    let url = |endpoint| Url::parse(&format!("http://127.0.0.1:{}/{endpoint}", args.port));
+    let mut extra_roots = Vec::new();
+    if let Some(path) = &args.targets.certificate {
+        extra_roots.push(CertificateDer::from_pem_slice(&std::fs::read(path)?).map_err(anyhow::Error::msg)?);
+    }
+    let ports = vec![args.targets.port];
+    let egress = EgressConfig { allow_http: true, ports, addresses, extra_roots, ..EgressConfig::default() };
+    let url = |endpoint| Url::parse(&args.targets.url(endpoint));
     let echo = Echo {
         egress: Egress::new(egress)?,
         endpoints: (0..args.endpoints).map(url).collect::<Result<_, _>>()?,
-        slots: Arc::new(Semaphore::new(args.endpoints * args.in_flight_max)),
+        slots: Arc::new(Semaphore::new(args.in_flight_max)),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on {}", listener.local_addr()?);

@@ -1,52 +1,52 @@
-//! `make bench`: how fast events become deliveries, and what that costs.
+//! `make bench`: how fast events become deliveries, what that costs, and what becomes of it when things go wrong.
 //!
-//! Publisher, server and receiver are processes of their own: this binary starts itself again in the roles `publish`,
-//! `receive` and `echo`, and the real `tidings serve`, on loopback and plain HTTP. Each scenario begins with a new
-//! database. `echo` is the baseline: the same gRPC call and the same POST, with nothing stored in between; what the
-//! server reaches is told as a share of what that reaches in the same run.
+//! Publisher, server, database and receiver are processes of their own: this binary starts itself again in the roles
+//! `publish`, `receive`, `watch` and `echo`, and the real `tidings serve`, on loopback. Each scenario begins with a new
+//! database. `echo` is the baseline: the same gRPC call and the same POST, with nothing stored or signed in between;
+//! what the server reaches is told as a share of what that reaches in the same run.
 //!
 //! Full rate is a closed loop of concurrent publishers; latency is measured in an open loop, from the moment at which an
 //! event was to be sent, whatever became of those before it.
 
+mod bench;
+mod cluster;
+mod committed;
+mod database;
 mod echo;
+mod load;
+mod machine;
 mod message;
 mod process;
 mod publish;
 mod receive;
+#[path = "../report/mod.rs"]
 mod report;
 mod scenario;
+mod seed;
+mod seen;
+mod site;
+mod sql;
 mod stream;
-
-use std::path::PathBuf;
+mod targets;
+mod usage;
+mod watch;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "delivery", about = "Measures deliveries: rate, latency, processor time and memory")]
+#[command(
+    name = "delivery",
+    args_override_self = true,
+    about = "Measures deliveries: rate, latency, processor time, memory, and faults"
+)]
 struct Args {
     #[command(subcommand)]
     role: Option<Role>,
-    /// Seconds that each scenario publishes for.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// Runs of each scenario; the report shows medians.
-    #[arg(long, default_value_t = 3)]
-    runs: usize,
-    /// Only these scenarios, such as `1:1,1:1 baseline`.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Folder for the databases. It must be on a disk: a commit to memory costs nothing.
-    #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/../bench"))]
-    folder: PathBuf,
-    /// The server to be measured.
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_tidings"))]
-    server: PathBuf,
-    /// Where the figures go as JSON. Default: `delivery.json` in the folder.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    bench: bench::Options,
     /// Given by cargo.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[arg(long = "bench", hide = true)]
+    _cargo: bool,
 }
 
 #[derive(Subcommand)]
@@ -56,7 +56,10 @@ enum Role {
     Publish(publish::Args),
     /// Answers requests and notes when they came.
     #[command(hide = true)]
-    Receive,
+    Receive(receive::Args),
+    /// Watches deliveries, a stream for each endpoint.
+    #[command(hide = true)]
+    Watch(watch::Args),
     /// The baseline: takes events and posts them, storing nothing.
     #[command(hide = true)]
     Echo(echo::Args),
@@ -64,38 +67,19 @@ enum Role {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    // One thread for each of publisher and receiver, so that they leave the machine to what is measured.
+    // One thread for each of publisher, receiver and watcher, so that they leave the machine to what is measured.
     let mut runtime = match args.role {
         Some(Role::Echo(_)) => tokio::runtime::Builder::new_multi_thread(),
-        Some(Role::Publish(_) | Role::Receive) | None => tokio::runtime::Builder::new_current_thread(),
+        Some(Role::Publish(_) | Role::Receive(_) | Role::Watch(_)) | None => {
+            tokio::runtime::Builder::new_current_thread()
+        }
     };
     let runtime = runtime.enable_all().build()?;
     match args.role {
         Some(Role::Publish(args)) => runtime.block_on(publish::run(args)),
-        Some(Role::Receive) => runtime.block_on(receive::run()),
+        Some(Role::Receive(args)) => runtime.block_on(receive::run(args)),
+        Some(Role::Watch(args)) => runtime.block_on(watch::run(args)),
         Some(Role::Echo(args)) => runtime.block_on(echo::run(args)),
-        None => runtime.block_on(measure(args)),
+        None => runtime.block_on(bench::run(args.bench)),
     }
-}
-
-async fn measure(args: Args) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&args.folder)?;
-    let folder = args.folder.canonicalize()?;
-    process::refuse_memory_disk(&folder)?;
-    let mut results = Vec::new();
-    for run in 1..=args.runs {
-        for scenario in
-            scenario::ALL.iter().filter(|scenario| args.only.is_empty() || args.only.contains(&scenario.name()))
-        {
-            eprint!("run {run} of {}: {} … ", args.runs, scenario.name());
-            let result = scenario::run(scenario, &args.server, &folder, args.seconds).await?;
-            eprintln!("{}", result.summary());
-            results.push(result);
-        }
-    }
-    println!("{}", report::table(&results));
-    let json = args.json.unwrap_or_else(|| folder.join("delivery.json"));
-    std::fs::write(&json, serde_json::to_vec_pretty(&results)?)?;
-    println!("All figures: {}", json.display());
-    Ok(())
 }

@@ -18,6 +18,11 @@ pub(crate) fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// The name of tenant number `number`, where there are some beside `default`.
+pub(crate) fn tenant(number: usize) -> String {
+    format!("bench-{number}")
+}
+
 /// The payload of event number `event`, to be sent at `sent`.
 pub(crate) fn write(sent: u64, event: u64) -> Bytes {
     let mut text = format!(r#"{{"sent":"{sent:0DIGITS$}","event":"{event:0DIGITS$}","padding":""#);

@@ -1,6 +1,6 @@
-//! Child processes, and what they use.
+//! Child processes that are spoken with in lines.
 
-use std::{path::Path, process::Stdio};
+use std::process::Stdio;
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
@@ -10,6 +10,7 @@ use tokio::{
 };
 
 /// A process that is spoken with in lines, and killed when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
@@ -19,11 +20,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts this binary in a role.
     pub(crate) fn role(role: &str, args: &[String]) -> anyhow::Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).arg(role).args(args))
+        Self::start(Command::new(std::env::current_exe()?).arg(role).args(args).kill_on_drop(true))
     }
 
+    /// Starts a process. Its standard error is ours.
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("no input")?;
         let output = BufReader::new(child.stdout.take().context("no output")?).lines();
         Ok(Self { child, input, output })
@@ -53,36 +55,25 @@ impl Process {
         Ok(format!("http://{address}"))
     }
 
+    /// SIGKILL; returns when the process is gone.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }
-}
 
-/// Processor seconds, user and system, that a process has used, from `/proc/PID/stat` (proc_pid_stat(5)): fields 14 and
-/// 15, in ticks of 10 ms.
-pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold anything; what follows it begins with field 3.
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let ticks =
-        |field: usize| fields.get(field - 3).context("no such field")?.parse::<u64>().map_err(anyhow::Error::from);
-    Ok((ticks(14)? + ticks(15)?) as f64 / 100.0)
-}
+    /// SIGTERM; returns when the process has ended by itself.
+    pub(crate) async fn terminate(mut self) -> anyhow::Result<()> {
+        let told = Command::new("kill").args(["-TERM", &self.id()?.to_string()]).status().await?;
+        anyhow::ensure!(told.success(), "the process could not be told to end");
+        self.child.wait().await?;
+        Ok(())
+    }
 
-/// The most memory that a process has had resident, in MiB (`VmHWM`).
-pub(crate) fn memory_peak_mib(pid: u32) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kibibytes / 1024.0)
-}
-
-/// Fails if `folder` is in memory, where a commit costs nothing.
-pub(crate) fn refuse_memory_disk(folder: &Path) -> anyhow::Result<()> {
-    /// statfs(2): TMPFS_MAGIC and RAMFS_MAGIC.
-    const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
-    let kind = rustix::fs::statfs(folder)?.f_type;
-    anyhow::ensure!(!IN_MEMORY.contains(&kind), "{} is not on a disk", folder.display());
-    Ok(())
+    /// Closes its input, and returns when it has ended.
+    pub(crate) async fn finish(self) -> anyhow::Result<()> {
+        let Self { mut child, input, output } = self;
+        drop(input);
+        child.wait().await?;
+        drop(output);
+        Ok(())
+    }
 }

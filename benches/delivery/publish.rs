@@ -2,6 +2,8 @@
 
 use std::{
     cell::RefCell,
+    io::Write as _,
+    path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -17,9 +19,10 @@ use tonic::{
 };
 
 use crate::{
-    message, process,
+    message,
     receive::{Percentiles, histogram},
     stream,
+    usage,
 };
 
 /// Calls share so many connections.
@@ -36,17 +39,29 @@ pub(crate) struct Args {
     /// Types that the events have in turn.
     #[arg(long, value_delimiter = ',')]
     pub(crate) types: Vec<String>,
+    /// Tenants that publish in turn; 0 for `default`.
+    #[arg(long)]
+    pub(crate) tenants: usize,
     /// Calls at once in the closed loop.
     #[arg(long)]
     pub(crate) publishers: u64,
     /// Streams at once in the closed loop, instead of calls; 0 for calls.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long)]
     pub(crate) streams: u64,
     /// Events a second in the open loop; 0 for the closed one.
     #[arg(long)]
     pub(crate) rate: u64,
+    /// The first event's number.
+    #[arg(long)]
+    pub(crate) first: u64,
     #[arg(long)]
     pub(crate) milliseconds: u64,
+    /// Print what was published in each interval of so many milliseconds; 0 for the whole alone.
+    #[arg(long)]
+    pub(crate) interval: u64,
+    /// The server may go away: then end, with the numbers of all events acknowledged in this file.
+    #[arg(long)]
+    pub(crate) acknowledged: Option<PathBuf>,
 }
 
 /// What was published.
@@ -54,11 +69,13 @@ pub(crate) struct Args {
 pub(crate) struct Published {
     /// Events acknowledged.
     pub(crate) events: u64,
+    /// The number after the highest of any event published so far.
+    pub(crate) end: u64,
     /// Calls refused for want of room, which were repeated.
     pub(crate) refused: u64,
     /// When publishing began, on the clock of [`message::now`].
-    pub(crate) first: u64,
-    /// From then to the last acknowledgement.
+    pub(crate) began: u64,
+    /// From then to when this was told.
     pub(crate) seconds: f64,
     /// How long calls took, in microseconds.
     pub(crate) call: Percentiles,
@@ -74,8 +91,33 @@ pub(crate) async fn connect(server: &str) -> anyhow::Result<WebhookServiceClient
 
 struct Publisher {
     clients: Vec<WebhookServiceClient<Channel>>,
-    types: Vec<String>,
-    published: RefCell<(Published, Histogram<u64>)>,
+    args: Args,
+    noted: RefCell<Noted>,
+}
+
+struct Noted {
+    published: Published,
+    calls: Histogram<u64>,
+    acknowledged: Vec<u64>,
+}
+
+impl Args {
+    /// As arguments of the role.
+    pub(crate) fn args(&self) -> Vec<String> {
+        let mut args = vec![
+            format!("--server={}", self.server),
+            format!("--types={}", self.types.join(",")),
+            format!("--tenants={}", self.tenants),
+            format!("--publishers={}", self.publishers),
+            format!("--streams={}", self.streams),
+            format!("--rate={}", self.rate),
+            format!("--first={}", self.first),
+            format!("--milliseconds={}", self.milliseconds),
+            format!("--interval={}", self.interval),
+        ];
+        args.extend(self.acknowledged.iter().map(|path| format!("--acknowledged={}", path.display())));
+        args
+    }
 }
 
 /// Publishes for the time given and prints what was.
@@ -84,42 +126,57 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     for _ in 0..CONNECTIONS {
         clients.push(connect(&args.server).await?);
     }
-    let types = args.types.clone();
-    let publisher = Rc::new(Publisher { clients, types, published: RefCell::new((Published::default(), histogram())) });
-    publisher.published.borrow_mut().0.first = message::now();
-    let local = tokio::task::LocalSet::new();
+    let noted = Noted { published: Published::begin(), calls: histogram(), acknowledged: Vec::new() };
+    let publisher = Rc::new(Publisher { clients, args: args.clone(), noted: RefCell::new(noted) });
     let end = Instant::now() + Duration::from_millis(args.milliseconds);
-    local
-        .run_until(async {
-            if args.streams > 0 {
-                let latencies = stream::publish(&args.server, &args.types, args.streams, end).await?;
-                let (published, calls) = &mut *publisher.published.borrow_mut();
-                published.events = latencies.len() as u64;
-                latencies.into_iter().for_each(|latency| calls.saturating_record(latency));
-                Ok(())
-            } else if args.rate == 0 {
-                closed_loop(&publisher, args.publishers, end).await
-            } else {
-                open_loop(&publisher, args.rate, end).await
-            }
-        })
-        .await?;
-    let (mut published, ref calls) = *publisher.published.borrow();
-    published.seconds = message::now().saturating_sub(published.first) as f64 / 1e9;
-    published.call = Percentiles::of(calls);
-    published.cpu_seconds = process::cpu_seconds(std::process::id())?;
-    println!("{}", serde_json::to_string(&published)?);
+    let local = tokio::task::LocalSet::new();
+    if args.interval > 0 {
+        local.spawn_local(tell_intervals(publisher.clone()));
+    }
+    let loops = async {
+        if args.streams > 0 {
+            let latencies = stream::publish(&publisher.args, end).await?;
+            publisher.noted.borrow_mut().acknowledge_stream(args.first, latencies);
+            Ok(())
+        } else if args.rate == 0 {
+            closed_loop(&publisher, end).await
+        } else {
+            open_loop(&publisher, end).await
+        }
+    };
+    local.run_until(loops).await?;
+    if let Some(path) = &args.acknowledged {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        for number in &publisher.noted.borrow().acknowledged {
+            file.write_all(&number.to_le_bytes())?;
+        }
+        file.flush()?;
+    }
+    println!("{}", serde_json::to_string(&publisher.noted.borrow_mut().take()?)?);
     Ok(())
 }
 
-async fn closed_loop(publisher: &Rc<Publisher>, publishers: u64, end: Instant) -> anyhow::Result<()> {
+async fn tell_intervals(publisher: Rc<Publisher>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(publisher.args.interval));
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let Ok(published) = publisher.noted.borrow_mut().take() else { return };
+        println!("{}", serde_json::to_string(&published).unwrap_or_default());
+    }
+}
+
+async fn closed_loop(publisher: &Rc<Publisher>, end: Instant) -> anyhow::Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
+    let publishers = publisher.args.publishers;
     for first in 0..publishers {
         let publisher = publisher.clone();
         tasks.spawn_local(async move {
-            let mut event = first;
+            let mut event = publisher.args.first + first;
             while Instant::now() < end {
-                publisher.publish(event, message::now()).await?;
+                if !publisher.publish(event, message::now()).await? {
+                    break;
+                }
                 event += publishers;
             }
             anyhow::Ok(())
@@ -131,8 +188,9 @@ async fn closed_loop(publisher: &Rc<Publisher>, publishers: u64, end: Instant) -
     Ok(())
 }
 
-async fn open_loop(publisher: &Rc<Publisher>, rate: u64, end: Instant) -> anyhow::Result<()> {
+async fn open_loop(publisher: &Rc<Publisher>, end: Instant) -> anyhow::Result<()> {
     let (send, mut ticks) = mpsc::unbounded_channel();
+    let (rate, first) = (publisher.args.rate, publisher.args.first);
     // A thread of its own keeps the time: the runtime's timer is a millisecond coarse.
     std::thread::spawn(move || {
         let (start, start_nanos) = (Instant::now(), message::now());
@@ -142,7 +200,7 @@ async fn open_loop(publisher: &Rc<Publisher>, rate: u64, end: Instant) -> anyhow
                 return;
             }
             pause_until(start + offset);
-            if send.send((event, start_nanos + offset.as_nanos() as u64)).is_err() {
+            if send.send((first + event, start_nanos + offset.as_nanos() as u64)).is_err() {
                 return;
             }
         }
@@ -164,29 +222,65 @@ fn pause_until(then: Instant) {
 }
 
 impl Publisher {
-    /// Publishes one event, again and again should there be no room for it.
-    async fn publish(&self, event: u64, sent: u64) -> anyhow::Result<()> {
+    /// Publishes one event, again and again should there be no room for it. Returns false if the server went away and may.
+    async fn publish(&self, event: u64, sent: u64) -> anyhow::Result<bool> {
         let index = usize::try_from(event)?;
         let mut client = self.clients[index % self.clients.len()].clone();
         loop {
             let body = Event {
-                r#type: self.types[index % self.types.len()].clone(),
+                r#type: self.args.types[index % self.args.types.len()].clone(),
                 payload: message::write(sent, event),
                 ..Event::default()
             };
-            let request = PublishEventRequest { event: Some(body), ..PublishEventRequest::default() };
-            let result = client.publish_event(request).await;
+            let tenant_id = index.checked_rem(self.args.tenants).map_or_else(String::new, message::tenant);
+            let result = client.publish_event(PublishEventRequest { tenant_id, event: Some(body) }).await;
             match result {
                 Ok(_) => {
-                    let (published, calls) = &mut *self.published.borrow_mut();
-                    published.events += 1;
-                    calls.saturating_record(message::now().saturating_sub(sent) / 1_000);
-                    return Ok(());
+                    self.noted.borrow_mut().acknowledge(event, sent, self.args.acknowledged.is_some());
+                    return Ok(true);
                 }
-                Err(status) if status.code() == Code::ResourceExhausted => self.published.borrow_mut().0.refused += 1,
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    self.noted.borrow_mut().published.refused += 1;
+                }
+                Err(_) if self.args.acknowledged.is_some() => return Ok(false),
                 Err(status) => return Err(status.into()),
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+}
+
+impl Published {
+    fn begin() -> Self {
+        Self { began: message::now(), ..Self::default() }
+    }
+}
+
+impl Noted {
+    fn acknowledge(&mut self, event: u64, sent: u64, keep: bool) {
+        self.published.events += 1;
+        self.published.end = self.published.end.max(event + 1);
+        self.calls.saturating_record(message::now().saturating_sub(sent) / 1_000);
+        if keep {
+            self.acknowledged.push(event);
+        }
+    }
+
+    /// Events acknowledged by streams, from number `first` on, and how long each took in microseconds.
+    fn acknowledge_stream(&mut self, first: u64, latencies: Vec<u64>) {
+        self.published.events += latencies.len() as u64;
+        self.published.end = self.published.end.max(first + latencies.len() as u64);
+        latencies.into_iter().for_each(|latency| self.calls.saturating_record(latency));
+    }
+
+    /// What was published since the last time.
+    fn take(&mut self) -> anyhow::Result<Published> {
+        let next = Published { end: self.published.end, ..Published::begin() };
+        let mut published = std::mem::replace(&mut self.published, next);
+        published.seconds = message::now().saturating_sub(published.began) as f64 / 1e9;
+        published.call = Percentiles::of(&self.calls);
+        published.cpu_seconds = usage::cpu_seconds(std::process::id())?;
+        self.calls.reset();
+        Ok(published)
     }
 }

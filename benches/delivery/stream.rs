@@ -7,19 +7,19 @@ use tidings::proto::{Event, PublishEventStreamRequest, publish_event_stream_resp
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{message, publish::connect};
+use crate::{message, publish::{Args, connect}};
 
 /// Events that a stream has written and not been acknowledged, so that the latency measured is the server's and not that
 /// of a queue in here.
 const UNACKNOWLEDGED_MAX: usize = 1_024;
 
-/// Publishes over `streams` streams, each on a connection of its own, until `end`. Returns how long each event took, in
-/// microseconds.
-pub(crate) async fn publish(server: &str, types: &[String], streams: u64, end: Instant) -> anyhow::Result<Vec<u64>> {
+/// Publishes over so many streams as are asked for, each on a connection of its own, until `end`. Returns how long each
+/// event took, in microseconds.
+pub(crate) async fn publish(args: &Args, end: Instant) -> anyhow::Result<Vec<u64>> {
     let mut tasks = tokio::task::JoinSet::new();
-    for first in 0..streams {
-        let (server, types) = (server.to_owned(), types.to_vec());
-        tasks.spawn_local(async move { one(&server, &types, first, streams, end).await });
+    for stream in 0..args.streams {
+        let args = args.clone();
+        tasks.spawn_local(async move { one(&args, args.first + stream, end).await });
     }
     let mut latencies = Vec::new();
     while let Some(done) = tasks.join_next().await {
@@ -28,10 +28,11 @@ pub(crate) async fn publish(server: &str, types: &[String], streams: u64, end: I
     Ok(latencies)
 }
 
-/// Publishes the events `first`, `first + step` and so on; returns how long each took, in microseconds.
-async fn one(server: &str, types: &[String], first: u64, step: u64, end: Instant) -> anyhow::Result<Vec<u64>> {
+/// Publishes the event `first` and every so many after it as there are streams; returns how long each took, in microseconds.
+async fn one(args: &Args, first: u64, end: Instant) -> anyhow::Result<Vec<u64>> {
+    let (types, step) = (args.types.clone(), args.streams);
     let (requests, sent) = mpsc::channel(UNACKNOWLEDGED_MAX);
-    let mut client = connect(server).await?;
+    let mut client = connect(&args.server).await?;
     let mut acknowledgements = client.publish_event_stream(ReceiverStream::new(sent)).await?.into_inner();
     let (times, mut sent_at) = mpsc::unbounded_channel();
     let write = async move {

@@ -9,6 +9,7 @@ mod input;
 pub mod line;
 pub mod migrate;
 pub mod receive;
+mod roots;
 mod scheme_args;
 mod scheme_file;
 pub mod serve;

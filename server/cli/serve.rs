@@ -11,7 +11,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::copy::key_file;
+use super::{copy::key_file, roots};
 use crate::{
     api::Limits,
     dispatch::Room,
@@ -66,6 +66,9 @@ pub struct ServeArgs {
     /// Allow endpoints on this port, or these ports (`8000-8999`), besides 443 and 8443. May be repeated.
     #[arg(long, env = "TIDINGS_ALLOW_PORT", value_name = "PORT[-PORT]", value_delimiter = ',', value_parser = ports)]
     allow_port: Vec<(u16, u16)>,
+    /// PEM file with root certificates that endpoints are trusted by besides those of the system. Read at the start.
+    #[arg(long, env = "TIDINGS_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// Runs a server until SIGTERM or SIGINT.
@@ -103,10 +106,17 @@ impl ServeArgs {
         let addresses = AddressPolicy { allowed: self.allow_cidr };
         let mut ports = UrlPolicy::default().ports;
         ports.extend(self.allow_port.iter().flat_map(|&(first, last)| first..=last));
+        let extra_roots = self.ca_file.as_deref().map_or(Ok(Vec::new()), roots::read)?;
         Ok(Config {
             database: store::Config { location: self.database, key, replica },
             urls: UrlPolicy { allow_http: self.allow_http, ports: ports.clone(), addresses: addresses.clone() },
-            egress: EgressConfig { allow_http: self.allow_http, ports, addresses, ..EgressConfig::default() },
+            egress: EgressConfig {
+                allow_http: self.allow_http,
+                ports,
+                addresses,
+                extra_roots,
+                only_extra_roots: false,
+            },
             room: Room { slots: self.in_flight_max, ..Room::default() },
             limits: Limits { payload_bytes_max: self.payload_bytes_max as usize, ..Limits::default() },
             watch: watch::Config::default(),

@@ -1,7 +1,17 @@
 use std::time::Duration;
 
-use tidings::proto::WatchDeliveriesRequest;
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use http::StatusCode;
+use tidings::{
+    proto::{
+        AttemptOutcome, CreateEndpointRequest, Endpoint, FailureKind, PingEndpointRequest, WatchDeliveriesRequest,
+    },
+    receiver::{Answer, Certificate, Receiver},
+};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::process::{Running, client, refusal};
@@ -70,4 +80,42 @@ async fn sigterm_ends_a_server_in_time_while_streams_and_idle_connections_are_op
     assert_eq!(ended.code(), Code::Unavailable, "{ended}");
     // Whatever the server said on it, the connection is at its end.
     let _ = idle.read_to_end(&mut Vec::new()).await;
+}
+
+#[tokio::test]
+async fn endpoint_is_trusted_by_a_root_of_ones_own_and_not_without_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = Certificate::self_signed(["127.0.0.1"]).unwrap();
+    std::fs::write(directory.path().join("roots.pem"), certificate.pem()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let receiver = Receiver::with_tls(listener, &certificate).unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(receiver.run(|_| async { Answer::from(StatusCode::OK) }, stop.clone()));
+    for (database, roots, expected) in [
+        ("trusting.db", &["--ca-file", "roots.pem"][..], (AttemptOutcome::Succeeded, FailureKind::Unspecified)),
+        ("wary.db", &[][..], (AttemptOutcome::Failed, FailureKind::Tls)),
+    ] {
+        let port = port.to_string();
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8", "--allow-port", &port];
+        let mut serving = Running::start(directory.path(), &[&serve, roots, &["--database", database]].concat());
+        let mut client = client(serving.line("listening on ").await.replace("listening on ", "http://"));
+        let endpoint = Endpoint { url: format!("https://127.0.0.1:{port}/"), ..Default::default() };
+        let create = CreateEndpointRequest { endpoint: Some(endpoint), ..Default::default() };
+        let endpoint_id = client.create_endpoint(create).await.unwrap().into_inner().endpoint.unwrap().id;
+        let ping = PingEndpointRequest { endpoint_id, ..Default::default() };
+        let attempt = client.ping_endpoint(ping).await.unwrap().into_inner().attempt.unwrap();
+        assert_eq!((attempt.outcome(), attempt.failure_kind()), expected, "{}", attempt.error_detail);
+        assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn serve_refuses_a_file_of_roots_that_holds_none() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("roots.pem"), "nothing\n").unwrap();
+    let said = refusal(directory.path(), &[&SERVE[..], &["--ca-file", "roots.pem"]].concat()).await;
+    assert!(said.contains("roots.pem holds no certificate"), "{said}");
+    assert!(!directory.path().join("tidings.db").exists());
 }
