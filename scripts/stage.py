@@ -21,12 +21,16 @@ TAIL_LINES = 80
 
 
 class Failed(Exception):
-    """A stage failed; the text says why. `passed` and `failed` count its checks, where it counted them itself."""
+    """A stage failed; the text says why. `passed` and `failed` count its checks, where it counted them itself.
 
-    def __init__(self, text, passed=0, failed=1):
+    `excerpt` is what of the log tells the reason, where that is known; otherwise its tail is shown.
+    """
+
+    def __init__(self, text, passed=0, failed=1, excerpt=""):
         super().__init__(text)
         self.passed = passed
         self.failed = failed
+        self.excerpt = excerpt
 
 
 class Log:
@@ -35,6 +39,8 @@ class Log:
     def __init__(self, path):
         self.path = path
         self.file = open(path, "wb")
+        # What is to be shown of the stage although it passed.
+        self.notes = []
 
     def __enter__(self):
         return self
@@ -100,11 +106,14 @@ def run_stages(stages):
                 passed += getattr(error, "passed", 0)
                 failed += getattr(error, "failed", 1)
                 print(f"FAILED  {time.monotonic() - stage_began:6.1f} s\n")
-                print(f"{log.tail()}\n\n{name}: {error}\nThe whole log: {log.path.relative_to(ROOT)}")
+                excerpt = getattr(error, "excerpt", "") or log.tail()
+                print(f"{excerpt}\n\n{name}: {error}\nThe whole log: {log.path.relative_to(ROOT)}")
                 break
         passed += count
         result = f"  {count:5} passed" if count else ""
         print(f"ok      {time.monotonic() - stage_began:6.1f} s{result}", flush=True)
+        for note in log.notes:
+            print(f"        {note}", flush=True)
     print(f"\nAll in {time.monotonic() - began:.1f} s.")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0

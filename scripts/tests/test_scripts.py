@@ -183,6 +183,39 @@ class StagesTest(unittest.TestCase):
         text = "test result: ok. 3 passed; 0 failed; 1 ignored\nx\ntest result: FAILED. 4 passed; 2 failed; 0 ignored\n"
         self.assertEqual(stages.count_results(text), (7, 2))
 
+    def test_output_of_tests_that_failed_is_found(self):
+        text = (
+            "test a::b ... FAILED\ntest c ... ok\n\nfailures:\n\n---- a::b stdout ----\n\nthread panicked\nleft: 1\n\n"
+            "---- d stdout ----\nno\n\n\nfailures:\n    a::b\n    d\n\ntest result: FAILED. 1 passed; 2 failed;\n"
+        )
+        self.assertEqual(stages.failed_tests(text), ["a::b", "d"])
+        self.assertEqual(stages.failures(text), "a::b:\nthread panicked\nleft: 1\n\nd:\nno\n\nfailed: a::b, d")
+        self.assertEqual(stages.failures("test result: ok. 1 passed; 0 failed;\n"), "")
+
+    def test_a_test_that_fails_once_is_named_and_one_that_fails_twice_is_broken(self):
+        failing = "---- a stdout ----\nno\n\nfailures:\n    a\n\ntest result: FAILED. 4 passed; 1 failed;\n"
+        for repeat, expected in [
+            ("test result: ok. 1 passed; 0 failed;\n", (5, 0)),
+            ("test result: ok. 0 passed; 0 failed;\n", (4, 1)),
+            (failing, (4, 1)),
+        ]:
+            with tempfile.TemporaryDirectory() as folder, Log(Path(folder) / "log") as log:
+                outputs = [failing, repeat]
+                commands = []
+
+                def status_of(*command, env):
+                    commands.append(command)
+                    text = outputs.pop(0)
+                    log.write(text)
+                    return 1 if "FAILED" in text else 0
+
+                log.status_of = status_of
+                run = stages.run_tests(log, ["--lib"], {}, ["--skip", "x"])
+                self.assertEqual((run.passed, run.failed), expected)
+                self.assertEqual(bool(log.notes), run.failed == 0)
+                self.assertEqual(commands[0][-4:], ("--lib", "--", "--skip", "x"))
+                self.assertEqual(commands[1][-3:], ("--", "--exact", "a"))
+
     def test_generated_code_that_differs_is_named(self):
         with tempfile.TemporaryDirectory() as expected, tempfile.TemporaryDirectory() as committed:
             for folder, name, text in [
