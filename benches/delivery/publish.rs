@@ -21,8 +21,7 @@ use tonic::{
 use crate::{
     message,
     receive::{Percentiles, histogram},
-    stream,
-    usage,
+    stream, usage,
 };
 
 /// Calls share so many connections.

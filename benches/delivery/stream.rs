@@ -7,7 +7,10 @@ use tidings::proto::{Event, PublishEventStreamRequest, publish_event_stream_resp
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{message, publish::{Args, connect}};
+use crate::{
+    message,
+    publish::{Args, connect},
+};
 
 /// Events that a stream has written and not been acknowledged, so that the latency measured is the server's and not that
 /// of a queue in here.

@@ -148,12 +148,17 @@ impl MultiRow {
         text
     }
 
-    /// `UNNEST` makes rows of the arrays, in their order.
+    /// The rows as Postgres takes them, between head and tail: `UNNEST` makes them of the arrays, the first of which is bound
+    /// to the placeholder of this number.
+    pub(super) fn arrays(&self, first: usize) -> String {
+        let arrays: Vec<String> =
+            (first..).zip(self.columns).map(|(number, column)| format!("${number}::{column}[]")).collect();
+        format!(" SELECT * FROM UNNEST({})", arrays.join(", "))
+    }
+
     fn text_of_arrays(&self) -> String {
         let own = (1..=9).take_while(|number| self.tail.contains(&format!("${number}"))).count();
-        let arrays: Vec<String> =
-            (own + 1..).zip(self.columns).map(|(number, column)| format!("${number}::{column}[]")).collect();
-        format!("{} SELECT * FROM UNNEST({}){}", self.head, arrays.join(", "), self.tail)
+        format!("{}{}{}", self.head, self.arrays(own + 1), self.tail)
     }
 }
 

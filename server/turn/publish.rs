@@ -29,17 +29,25 @@ struct Routed {
     deliver_at: Option<Timestamp>,
 }
 
+/// What a turn is to write of its publishes.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    pub(super) events: Vec<EventInsert>,
+    pub(super) deliveries: Vec<DeliveryInsert>,
+}
+
 impl Turn<'_> {
-    /// Writes the events and the deliveries that follow from them, and answers each publish.
-    pub(super) async fn publish(&mut self, publishes: &[Publish]) -> Result<()> {
+    /// Routes the events, answers each publish, and returns what is to be written: the events, but for those with chosen
+    /// ids, which are written at once, and the deliveries that follow from all of them.
+    pub(super) async fn publish(&mut self, publishes: &[Publish]) -> Result<Fresh> {
         if publishes.is_empty() {
-            return Ok(());
+            return Ok(Fresh::default());
         }
         self.done.answers = vec![Err(PublishError::Internal); publishes.len()];
         self.done.pings = vec![None; publishes.len()];
         let (originals, repeats) = self.fold(publishes);
         let (events, inserts) = self.route(publishes, &originals).await?;
-        let inserted = self.insert_events(&events, inserts).await?;
+        let (own, inserted) = self.insert_chosen(&events, inserts).await?;
         let mut written = Vec::with_capacity(events.len());
         for event in &events {
             if event.chosen && !inserted.contains(&event.content.key) {
@@ -54,8 +62,9 @@ impl Turn<'_> {
             written.push(event);
         }
         self.insert_times(publishes, &written).await?;
-        self.insert_deliveries(&written).await?;
-        self.answer_repeats(publishes, &repeats).await
+        let deliveries = self.plan_deliveries(&written).await?;
+        self.answer_repeats(publishes, &repeats).await?;
+        Ok(Fresh { events: own, deliveries })
     }
 
     /// Parts the publishes into the first of each event id and the rest: repeats of an id within this batch, and events that
@@ -115,17 +124,20 @@ impl Turn<'_> {
         Ok((events, inserts))
     }
 
-    /// Writes the events; returns the keys of those with chosen ids that were not there yet.
-    async fn insert_events(&mut self, events: &[Routed], inserts: Vec<EventInsert>) -> Result<HashSet<EventKey>> {
+    /// Writes the events with chosen ids. Returns the others, and the keys of those written that were not there yet.
+    async fn insert_chosen(
+        &mut self,
+        events: &[Routed],
+        inserts: Vec<EventInsert>,
+    ) -> Result<(Vec<EventInsert>, HashSet<EventKey>)> {
         let (mut chosen, mut own) = (Vec::new(), Vec::new());
         for (event, insert) in events.iter().zip(inserts) {
             if event.chosen { chosen.push(insert) } else { own.push(insert) }
         }
         chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
-        store::hot::insert_own_events(self.tx, &own).await?;
         let inserted = store::hot::insert_chosen_events(self.tx, &chosen).await?;
         self.end.last_event = Some(EventKey(self.engine.last_event.load(Ordering::Relaxed)));
-        Ok(inserted.into_iter().collect())
+        Ok((own, inserted.into_iter().collect()))
     }
 
     /// What answers a publish whose event id was published before; `None` if it was not.
@@ -154,9 +166,9 @@ impl Turn<'_> {
         store::event_time::insert(self.tx, &times).await
     }
 
-    /// Writes the deliveries of the events: handed over where their lanes have room, left in their lanes otherwise, and until
+    /// The deliveries of the events: handed over where their lanes have room, left in their lanes otherwise, and until
     /// their time if that is still to come.
-    async fn insert_deliveries(&mut self, events: &[&Routed]) -> Result<()> {
+    async fn plan_deliveries(&mut self, events: &[&Routed]) -> Result<Vec<DeliveryInsert>> {
         let mut deliveries = Vec::new();
         let mut waiting: HashMap<EndpointKey, Timestamp> = HashMap::new();
         for event in events {
@@ -180,7 +192,6 @@ impl Turn<'_> {
             }
         }
         let owner = self.engine.shared.incarnation;
-        store::hot::insert_deliveries(self.tx, owner, self.now, &deliveries).await?;
         let events = || deliveries.iter().filter(|delivery| delivery.handed_over).map(|delivery| delivery.key.event);
         if let (Some(first), Some(last)) = (events().min(), events().max()) {
             self.end.handoff = Some(Handoff { owner, first, last });
@@ -188,7 +199,8 @@ impl Turn<'_> {
         let lane = |(endpoint, due)| LaneRow { endpoint, next_at: self.looks_at(endpoint, due) };
         let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
         lanes.iter().for_each(|lane| self.note_due(lane.next_at));
-        store::lane::lower(self.tx, &lanes).await
+        store::lane::lower(self.tx, &lanes).await?;
+        Ok(deliveries)
     }
 
     /// Takes a place for a fresh delivery, if there is room. A ping gets a slot in any case.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{log::Transition, warning::verdict, write::Turn};
+use super::{log::Transition, publish::Fresh, warning::verdict, write::Turn};
 use crate::{
     dispatch::Finished,
     model::{
@@ -22,11 +22,8 @@ use crate::{
 const INLINE_RESPONSE_BYTES_MAX: usize = 256;
 
 impl Turn<'_> {
-    /// Settles attempts: their deliveries, their records, their lanes, their endpoints' health.
-    pub(super) async fn settle(&mut self, finished: &[Arc<Finished>]) -> Result<()> {
-        if finished.is_empty() {
-            return Ok(());
-        }
+    /// Writes what was published, and settles attempts: their deliveries, their records, their lanes, their endpoints' health.
+    pub(super) async fn settle(&mut self, fresh: &Fresh, finished: &[Arc<Finished>]) -> Result<()> {
         let (mut delivered, mut others) = (Vec::new(), Vec::new());
         for one in finished {
             let settlement = self.settlement(one);
@@ -37,7 +34,11 @@ impl Turn<'_> {
             }
         }
         let owner = self.engine.shared.incarnation;
-        let mut settled = store::hot::settle_delivered(self.tx, owner, self.now, &delivered).await?;
+        let rows = store::hot::Rows { events: &fresh.events, deliveries: &fresh.deliveries, delivered: &delivered };
+        let mut settled = store::hot::write(self.tx, owner, self.now, rows).await?;
+        if finished.is_empty() {
+            return Ok(());
+        }
         settled.extend(store::hot::settle_others(self.tx, owner, self.now, &others).await?);
         let expunged: HashSet<DeliveryKey> =
             settled.iter().filter(|settled| settled.expunged).map(|settled| settled.key).collect();

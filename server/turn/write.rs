@@ -162,9 +162,9 @@ impl<'tx> Turn<'tx> {
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<()> {
-        self.publish(&batch.publishes).await?;
-        crash_point!("turn-published");
-        self.settle(&batch.finished).await?;
+        let fresh = self.publish(&batch.publishes).await?;
+        self.settle(&fresh, &batch.finished).await?;
+        crash_point!("turn-written");
         self.release(&batch.releases).await?;
         self.forget_batches();
         for (delivery, attempt) in &batch.begins {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 const POINTS: [&str; 5] =
-    ["turn-published", "turn-before-commit", "turn-after-commit", "before-request", "after-request"];
+    ["turn-written", "turn-before-commit", "turn-after-commit", "before-request", "after-request"];
 const SEEDS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,7 +112,7 @@ async fn crashes_around_the_commit_of_a_streamed_event_lose_and_repeat_nothing()
     endpoint(&process.client, &sink, "/a", None).await;
     process.stop().await;
     let (ids, mut acknowledged) = (ids(), 0);
-    for point in ["turn-published:2", "turn-before-commit:3", "turn-after-commit:2", "turn-after-commit:5"] {
+    for point in ["turn-written:2", "turn-before-commit:3", "turn-after-commit:2", "turn-after-commit:5"] {
         let mut process = home.start_crashing(Some(point)).await.expect("nothing is passed before it listens");
         let (progress, _told) = mpsc::unbounded_channel();
         stream(&process.client, &ids, &mut acknowledged, &progress).await.expect(point);

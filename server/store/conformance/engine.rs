@@ -17,6 +17,7 @@ use crate::{
 pub(super) async fn run(house: &mut House) {
     events(house).await;
     deliveries(house).await;
+    rows(house).await;
     leases(house).await;
     lanes(house).await;
     settling(house).await;
@@ -174,6 +175,46 @@ async fn lanes(house: &mut House) {
     }
     // A deleted endpoint is not loaded even while it has a lane.
     reads!(house, conn, endpoint::load(conn, 3, 1).await?);
+}
+
+/// What one statement writes on Postgres and three do on SQLite: each part alone, and all together.
+async fn rows(house: &mut House) {
+    let owner = house.owner();
+    let own = |number: i64| an_event(number, &format!("row-{number}"));
+    let fresh = |event, endpoint| DeliveryInsert { key: key(event, endpoint), handed_over: true, due: None };
+    let to = DeliveryState::Delivered;
+    let shown = Some((204, Duration::from_micros(7), None));
+    let settled = move |event, attempt| {
+        (Settlement { key: key(event, 2), attempt, to, ready_at: None, uncounted: false, shown }, "ok".into())
+    };
+    let waiting = DeliveryInsert { handed_over: false, due: Some(at(9_000)), ..fresh(75, 1) };
+    let deliveries = [[fresh(70, 2), fresh(71, 2), fresh(72, 2)], [fresh(73, 1), fresh(74, 1), waiting]];
+    // The last of them has another number, and the one before it is not there.
+    let delivered = move || [settled(70, 1), settled(71, 1), settled(999, 1), settled(72, 2)];
+    writes!(house, tx, {
+        let events = [own(70), own(71), own(72)];
+        let rows = hot::Rows { events: &events, deliveries: &deliveries[0], ..Default::default() };
+        hot::write(tx, owner, at(300), rows).await?
+    });
+    writes!(house, tx, {
+        let (events, delivered) = ([own(73), own(74), own(75)], delivered());
+        let rows = hot::Rows { events: &events, deliveries: &deliveries[1], delivered: &delivered };
+        sorted(hot::write(tx, owner, at(301), rows).await?)
+    });
+    writes!(house, tx, {
+        let rows = hot::Rows { delivered: &delivered(), ..Default::default() };
+        sorted(hot::write(tx, owner, at(302), rows).await?)
+    });
+    writes!(house, tx, {
+        let rows = hot::Rows { events: &[own(73)], ..Default::default() };
+        hot::write(tx, owner, at(303), rows).await?
+    });
+    writes!(house, tx, hot::write(tx, owner, at(304), hot::Rows::default()).await?);
+    for (event, endpoint) in [(70, 2), (72, 2), (73, 1), (75, 1)] {
+        reads!(house, conn, delivery::get(conn, TENANT, key(event, endpoint)).await?);
+    }
+    let keys: Vec<_> = (70..76).map(EventKey).collect();
+    writes!(house, tx, sorted(event::contents(tx, &keys).await?));
 }
 
 async fn settling(house: &mut House) {

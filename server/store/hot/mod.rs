@@ -5,12 +5,14 @@
 mod end;
 mod overdue;
 mod publish;
+mod rows;
 mod settle;
 
 pub(crate) use self::{
     end::commit,
     overdue::end_overdue,
     publish::{insert_chosen_events, insert_deliveries, insert_own_events},
+    rows::{Rows, write},
     settle::{end_pending, settle_delivered, settle_others},
 };
 pub use self::{

@@ -21,7 +21,7 @@ const EVENT_COLUMNS: &[&str] = &[
 ];
 
 /// For events whose ids the server made: a conflict would be a fault.
-const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", columns: EVENT_COLUMNS };
+pub(super) const INSERT_OWN: MultiRow = MultiRow { head: INSERT_EVENTS, tail: "", columns: EVENT_COLUMNS };
 
 /// For events whose ids the publisher chose, on SQLite: what is not counted was published before. Every row returned wakes
 /// another thread.
@@ -35,7 +35,7 @@ const INSERT_CHOSEN: MultiRow = MultiRow {
     columns: EVENT_COLUMNS,
 };
 
-const INSERT_DELIVERIES: MultiRow = MultiRow {
+pub(super) const INSERT_DELIVERIES: MultiRow = MultiRow {
     head: "INSERT INTO delivery (event, endpoint, state, owner, attempt, base, ready_at, updated)",
     tail: "",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint"],
@@ -80,6 +80,23 @@ macro_rules! bind_events {
             .bind(column($events, |event| &event.payload[..]))
     };
 }
+
+/// Binds the columns of many deliveries, in the order of [`INSERT_DELIVERIES`].
+macro_rules! bind_deliveries {
+    ($query:expr, $deliveries:expr, $owner:expr, $now:expr) => {
+        $query
+            .bind(column($deliveries, |delivery| delivery.key.event.0))
+            .bind(column($deliveries, |delivery| delivery.key.endpoint.0))
+            .bind(column($deliveries, |delivery| delivery.lease($owner, $now).0))
+            .bind(column($deliveries, |delivery| delivery.lease($owner, $now).1))
+            .bind(column($deliveries, |delivery| delivery.lease($owner, $now).2))
+            .bind(column($deliveries, |_| 0_i64))
+            .bind(column($deliveries, |delivery| delivery.lease($owner, $now).3))
+            .bind(column($deliveries, |_| $now.as_micros()))
+    };
+}
+
+pub(super) use {bind_deliveries, bind_events};
 
 /// An event to write.
 #[derive(Clone, Debug)]
@@ -198,17 +215,8 @@ pub(crate) async fn insert_deliveries(
         }
         Conn::Postgres(_) if deliveries.is_empty() => {}
         Conn::Postgres(conn) => {
-            sqlx::query(sqlx::AssertSqlSafe(tx.texts.of_arrays(&INSERT_DELIVERIES)))
-                .bind(column(deliveries, |delivery| delivery.key.event.0))
-                .bind(column(deliveries, |delivery| delivery.key.endpoint.0))
-                .bind(column(deliveries, |delivery| delivery.lease(owner, now).0))
-                .bind(column(deliveries, |delivery| delivery.lease(owner, now).1))
-                .bind(column(deliveries, |delivery| delivery.lease(owner, now).2))
-                .bind(column(deliveries, |_| 0_i64))
-                .bind(column(deliveries, |delivery| delivery.lease(owner, now).3))
-                .bind(column(deliveries, |_| now.as_micros()))
-                .execute(&mut **conn)
-                .await?;
+            let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.of_arrays(&INSERT_DELIVERIES)));
+            bind_deliveries!(query, deliveries, owner, now).execute(&mut **conn).await?;
         }
     }
     Ok(())
@@ -216,7 +224,7 @@ pub(crate) async fn insert_deliveries(
 
 impl DeliveryInsert {
     /// The columns that say whether it is leased: state, owner, attempt, and when it is due.
-    fn lease(&self, owner: Incarnation, now: Timestamp) -> (i64, i64, i64, Option<i64>) {
+    pub(super) fn lease(&self, owner: Incarnation, now: Timestamp) -> (i64, i64, i64, Option<i64>) {
         if self.handed_over {
             (DeliveryState::InFlight as i64, owner.0, 1, None)
         } else {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A `cancel` of 2 says that the event was expunged: what was answered is not kept, and that stays so.
-const SETTLE_DELIVERED: MultiRow = MultiRow {
+pub(super) const SETTLE_DELIVERED: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt, status, latency, response) AS (",
     tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, \
             cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, updated = $2, status = v.status, \
@@ -81,8 +81,23 @@ macro_rules! bind_delivered {
     };
 }
 
+/// Binds the columns of [`SETTLE_DELIVERED`] on Postgres.
+macro_rules! bind_settled {
+    ($query:expr, $settlements:expr) => {
+        $query
+            .bind(column($settlements, |(settlement, _)| settlement.key.event.0))
+            .bind(column($settlements, |(settlement, _)| settlement.key.endpoint.0))
+            .bind(column($settlements, |(settlement, _)| i64::from(settlement.attempt)))
+            .bind(column($settlements, |(settlement, _)| settlement.status().unwrap_or(0)))
+            .bind(column($settlements, |(settlement, _)| settlement.latency().unwrap_or(0)))
+            .bind(column($settlements, |(_, response)| &response[..]))
+    };
+}
+
+pub(super) use bind_settled;
+
 /// What settling returns: event, endpoint, state, cancel.
-type Row = (i64, i64, i64, i64);
+pub(super) type Row = (i64, i64, i64, i64);
 
 /// The end of an attempt, or the release of a lease without one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -206,17 +221,8 @@ pub(crate) async fn settle_delivered(
         }
         Conn::Postgres(_) if settlements.is_empty() => {}
         Conn::Postgres(conn) => {
-            rows = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.of_arrays(&SETTLE_DELIVERED)))
-                .bind(owner.0)
-                .bind(now.as_micros())
-                .bind(column(settlements, |(settlement, _)| settlement.key.event.0))
-                .bind(column(settlements, |(settlement, _)| settlement.key.endpoint.0))
-                .bind(column(settlements, |(settlement, _)| i64::from(settlement.attempt)))
-                .bind(column(settlements, |(settlement, _)| settlement.status().unwrap_or(0)))
-                .bind(column(settlements, |(settlement, _)| settlement.latency().unwrap_or(0)))
-                .bind(column(settlements, |(_, response)| &response[..]))
-                .fetch_all(&mut **conn)
-                .await?;
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(tx.texts.of_arrays(&SETTLE_DELIVERED)));
+            rows = bind_settled!(query.bind(owner.0).bind(now.as_micros()), settlements).fetch_all(&mut **conn).await?;
         }
     }
     rows.into_iter().map(read_settled).collect()
@@ -274,11 +280,11 @@ pub(crate) async fn settle_others(
 
 /// The columns of what is shown of an attempt.
 impl Settlement {
-    fn status(&self) -> Option<i64> {
+    pub(super) fn status(&self) -> Option<i64> {
         self.shown.map(|(status, ..)| i64::from(status))
     }
 
-    fn latency(&self) -> Option<i64> {
+    pub(super) fn latency(&self) -> Option<i64> {
         self.shown.map(|(_, latency, _)| micros(latency))
     }
 
@@ -291,7 +297,7 @@ impl Settlement {
     }
 }
 
-fn read_settled((event, endpoint, state, cancel): Row) -> Result<Settled> {
+pub(super) fn read_settled((event, endpoint, state, cancel): Row) -> Result<Settled> {
     let key = DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) };
     let state = DeliveryState::from_i64(state).ok_or_else(|| Error::Corrupt(format!("delivery state {state}")))?;
     Ok(Settled { key, state, expunged: cancel == 2 })

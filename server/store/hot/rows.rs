@@ -1,0 +1,65 @@
+//! What nearly every turn writes: new events, their deliveries, and attempts that succeeded. On Postgres they are one
+//! statement, hence one round trip instead of three.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+
+use super::{
+    insert_deliveries, insert_own_events,
+    publish::{DeliveryInsert, EventInsert, INSERT_DELIVERIES, INSERT_OWN, bind_deliveries, bind_events},
+    settle::{Row, SETTLE_DELIVERED, Settled, Settlement, bind_settled, read_settled},
+    settle_delivered,
+};
+use crate::{
+    model::{Incarnation, Timestamp},
+    store::{Conn, Result, Tx, sql::column},
+};
+
+/// All parts see the database as it was before the statement; what is settled was written by earlier turns. `$1` and `$2` are
+/// the settling's own, then come the arrays of the three.
+static WRITE: LazyLock<String> = LazyLock::new(|| {
+    let (settle, events) = (&SETTLE_DELIVERED, 3);
+    let deliveries = events + INSERT_OWN.columns.len();
+    let settled = deliveries + INSERT_DELIVERIES.columns.len();
+    let settling = settle.head.strip_prefix("WITH ").expect("it begins with the rows that it is given");
+    format!(
+        "WITH events AS ({}{}), deliveries AS ({}{}), {settling}{}{}",
+        INSERT_OWN.head,
+        INSERT_OWN.arrays(events),
+        INSERT_DELIVERIES.head,
+        INSERT_DELIVERIES.arrays(deliveries),
+        settle.arrays(settled),
+        settle.tail,
+    )
+});
+
+/// What nearly every turn writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rows<'a> {
+    /// Events whose ids the server made.
+    pub(crate) events: &'a [EventInsert],
+    /// Deliveries of these and other new events.
+    pub(crate) deliveries: &'a [DeliveryInsert],
+    /// Attempts that succeeded, with the small answers to be kept.
+    pub(crate) delivered: &'a [(Settlement, Bytes)],
+}
+
+/// Does what [`insert_own_events`], [`insert_deliveries`] and [`settle_delivered`] do, and returns what the last returns. None
+/// of the deliveries may be among the settled.
+pub(crate) async fn write(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows: Rows<'_>) -> Result<Vec<Settled>> {
+    let Rows { events, deliveries, delivered } = rows;
+    match &mut tx.conn {
+        Conn::Postgres(conn) if !events.is_empty() || !deliveries.is_empty() => {
+            let query = sqlx::query_as(WRITE.as_str()).bind(owner.0).bind(now.as_micros());
+            let query = bind_deliveries!(bind_events!(query, events), deliveries, owner, now);
+            let rows: Vec<Row> = bind_settled!(query, delivered).fetch_all(&mut **conn).await?;
+            rows.into_iter().map(read_settled).collect()
+        }
+        Conn::Postgres(_) | Conn::Sqlite(_) => {
+            insert_own_events(tx, events).await?;
+            insert_deliveries(tx, owner, now, deliveries).await?;
+            settle_delivered(tx, owner, now, delivered).await
+        }
+    }
+}
