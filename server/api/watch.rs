@@ -17,7 +17,7 @@ use crate::{
         DeliveryTransition, EndpointTransition, Heartbeat, WatchDeliveriesRequest, WatchDeliveriesResponse,
         watch_deliveries_request, watch_deliveries_response::Message,
     },
-    watch::{Start, WatchItem, WatchMessage},
+    watch::{LOG_BEGAN, Start, WatchItem, WatchMessage},
 };
 
 /// How far the numbers of endpoints' transitions lie above the protocol's.
@@ -71,7 +71,7 @@ fn show(ids: &IdCodec, item: WatchItem) -> WatchDeliveriesResponse {
     };
     WatchDeliveriesResponse {
         resume_token: item.resume_token,
-        commit_time: Some(timestamp(item.time)),
+        commit_time: (item.time > LOG_BEGAN).then(|| timestamp(item.time)),
         message: Some(message),
     }
 }

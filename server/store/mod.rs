@@ -60,7 +60,7 @@ pub use self::{
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},
-    log::LogRow,
+    log::{LOG_BEGAN, LogRow},
     meta::DatabaseKeys,
     postgres::Postgres,
     request::{AnsweredRequest, RequestKey},
