@@ -1,7 +1,7 @@
 # What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help test postgres bench fsync demo format proto proto-baseline audit clean-tools
+.PHONY: help test postgres bench pages fsync demo format proto proto-baseline audit clean-tools
 
 PYTHON ?= python3
 # Stages to run instead of all: make test STAGES="'format' 'clippy'"
@@ -29,6 +29,10 @@ demo: ## Show a server delivering, retrying and rotating a secret
 
 bench: ## Measure rate, latency, processor time and memory; BENCH="--runs 1" for less
 	@cargo bench --locked --bench delivery -- $(BENCH)
+
+pages: ## List a million deliveries on each database; prints the slowest page of each filter
+	@$(PYTHON) scripts/cluster.py env TIDINGS_TEST_DELIVERIES=1000000 \
+		cargo test --release --locked --features faults --lib -- --nocapture --test-threads 1 listing::pages
 
 format: ## Format the Rust code
 	@cargo fmt --all

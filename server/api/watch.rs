@@ -9,6 +9,7 @@ use super::{
     WebhookApi,
     convert::{duration, read_timestamp, timestamp},
     error::Error,
+    filter::refuse_create_times,
     violation::Violations,
 };
 use crate::{
@@ -31,6 +32,7 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let filter = self.read_filter(request.filter.as_ref(), "filter", &mut violations);
+        refuse_create_times(request.filter.as_ref().unwrap_or(&Default::default()), &mut violations);
         let start = read_start(request.start, &mut violations);
         violations.check()?;
         self.own_endpoints(tenant.key, &filter.endpoints).await?;

@@ -22,6 +22,8 @@ pub(crate) mod health;
 pub(crate) mod hot;
 pub(crate) mod lane;
 pub(crate) mod lease;
+#[cfg(test)]
+mod lists;
 mod location;
 pub(crate) mod log;
 pub(crate) mod meta;
@@ -54,6 +56,7 @@ pub use self::{
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_delivery::{CancelledRow, EndpointRange},
+    event_era::EraRange,
     event_type::{CatalogueSize, PublishRule, Upserted},
     health::{Health, Warning},
     hot::{DeliveryInsert, Ending, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},

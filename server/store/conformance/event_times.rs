@@ -125,6 +125,9 @@ async fn eras(house: &mut House) {
     for (low, high, time) in [(0, 110, 0), (0, 110, 25), (0, 110, 35), (0, 110, 110), (0, 30, 60), (105, 109, 107)] {
         reads!(house, conn, event_era::first_since(conn, EventKey(low), EventKey(high), at(time)).await?);
     }
+    for (start, end) in [(None, None), (Some(105), None), (None, Some(107)), (Some(103), Some(108))] {
+        reads!(house, conn, event_era::range(conn, EventKey(109), start.map(at), end.map(at)).await?);
+    }
     for below in [i64::MAX, 101, 40, 1] {
         reads!(house, conn, event::newest_below(conn, EventKey(below)).await?);
     }
