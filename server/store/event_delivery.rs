@@ -55,6 +55,14 @@ pub(crate) async fn endpoints(conn: &mut Conn, range: EndpointRange) -> Result<V
     Ok(rows.into_iter().map(|(endpoint,)| EndpointKey(endpoint)).collect())
 }
 
+/// The deliveries of a range that are pending, and when each last changed.
+pub(crate) async fn pending(conn: &mut Conn, range: EndpointRange) -> Result<Vec<(EndpointKey, Timestamp)>> {
+    let sql = "SELECT endpoint, updated FROM delivery \
+               WHERE event = $1 AND endpoint > $2 AND endpoint <= $3 AND state = 1 ORDER BY endpoint";
+    let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, range.event.0, range.after.0, range.last.0)?;
+    Ok(rows.into_iter().map(|(endpoint, updated)| (EndpointKey(endpoint), Timestamp::from_micros(updated))).collect())
+}
+
 /// Cancels the deliveries of a range that are pending, and marks those in flight to end with their attempts. Returns what
 /// this has changed, in no order.
 pub(crate) async fn cancel(tx: &mut Tx, range: EndpointRange, now: Timestamp) -> Result<Vec<CancelledRow>> {

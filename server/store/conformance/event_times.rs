@@ -63,6 +63,7 @@ async fn ends(house: &mut House) {
     reads!(house, conn, event_delivery::next_range(conn, EventKey(105), EndpointKey(4), 3).await?);
     let range = |event| EndpointRange { event: EventKey(event), after: EndpointKey(1), last: EndpointKey(3) };
     reads!(house, conn, event_delivery::endpoints(conn, range(105)).await?);
+    reads!(house, conn, event_delivery::pending(conn, range(105)).await?);
     for _ in 0..2 {
         writes!(house, tx, sorted(event_delivery::cancel(tx, range(105), at(300)).await?));
     }
