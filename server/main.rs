@@ -30,6 +30,8 @@ enum Command {
     Sign(cli::sign::SignArgs),
     /// Verify a webhook that was kept, and explain what is wrong with it
     Verify(cli::verify::VerifyArgs),
+    /// Publish events from a file or a pipe, one JSON object a line
+    Publish(cli::publish::PublishArgs),
     /// Watch deliveries and endpoints change
     Watch(cli::watch::WatchArgs),
     /// Import or list a tenant's catalogue of event types
@@ -69,6 +71,7 @@ async fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.into()),
         },
+        Command::Publish(args) => cli::publish::run(args).await.map_err(Into::into),
         Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
         Command::EventTypes(args) => cli::event_types::run(args).await.map_err(Into::into),
     };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::model::{ShownState, Timestamp};
+use crate::model::{FailureKind, ShownState, Timestamp};
 use crate::proto;
 
 const NANOS_PER_SEC: i32 = 1_000_000_000;
@@ -105,6 +105,11 @@ pub(super) fn read_state(number: i32) -> Result<ShownState, &'static str> {
     }
 }
 
+/// Reads a kind of failure that is not UNSPECIFIED. The protocol's numbers are ours.
+pub(super) fn read_failure(number: i32) -> Result<FailureKind, &'static str> {
+    FailureKind::from_i64(i64::from(number)).ok_or("must be a kind of FailureKind other than FAILURE_KIND_UNSPECIFIED")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +152,15 @@ mod tests {
         for (seconds, nanos) in refused.into_iter().chain([(315_576_000_001, 0), (i64::MAX, 0)]) {
             assert!(read_duration(&span(seconds, nanos)).is_err(), "{seconds} {nanos}");
         }
+    }
+
+    #[test]
+    fn unknown_and_unspecified_failures_are_refused() {
+        for number in -1..=100 {
+            let known = number > 0 && proto::FailureKind::try_from(number).is_ok();
+            assert_eq!(read_failure(number).map(|failure| failure as i32).ok(), known.then_some(number));
+        }
+        assert!(read_failure(proto::FailureKind::Timeout as i32).is_ok());
     }
 
     #[test]

@@ -6,13 +6,14 @@ use super::{
     WebhookApi,
     endpoints::unreported,
     error::{Error, Resource},
+    filter::read_create_times,
     idempotent::Once,
     listing::{Page, Query},
     page::{List, Place, Scope, read_size},
     violation::Violations,
 };
 use crate::{
-    model::{DeliveryKey, EndpointKey, EventKey},
+    model::{DeliveryFilter, DeliveryKey, EndpointKey, EventKey},
     proto::{
         CancelDeliveryRequest, CancelDeliveryResponse, CancelResult, GetDeliveryRequest, GetDeliveryResponse,
         ListDeliveriesRequest, ListDeliveriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
@@ -38,8 +39,10 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let size = read_size(request.page_size, &mut violations);
-        let filter = self.read_filter(request.filter.as_ref(), "filter", &mut violations);
-        let filter_bytes = request.filter.unwrap_or_default().encode_to_vec();
+        let given = request.filter.unwrap_or_default();
+        let (start, end) = read_create_times(&given, &mut violations);
+        let filter = DeliveryFilter { start, end, ..self.read_filter(Some(&given), "filter", &mut violations) };
+        let filter_bytes = given.encode_to_vec();
         let scope =
             Scope { key: &self.shared.keys.tokens, list: List::Deliveries, tenant: tenant.key, filter: &filter_bytes };
         let after = scope.read(&request.page_token, &mut violations);
@@ -52,7 +55,8 @@ impl WebhookApi {
         let query = Query { tenant: tenant.key, filter, after, size };
         let shared = self.shared.clone();
         let read = self.shared.db.read(move |conn| Box::pin(async move { query.run(conn, &shared.routes).await }));
-        let Page { rows, next } = read.await?;
+        let Page { rows, next, cost } = read.await?;
+        tracing::debug!(found = rows.len(), cost, "page of deliveries");
         let deliveries = rows.iter().map(|row| {
             let shown = row.shown(self.shared.routes.standing(row.key.endpoint));
             self.show_delivery(&tenant, &shown)

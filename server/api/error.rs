@@ -164,16 +164,24 @@ pub(super) fn deadline_exceeded(message: &str) -> Status {
     status(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message)
 }
 
-/// The same status with the details that every status carries, for one that the gRPC library made by itself.
+/// The same status with the details that every status carries, for one that the gRPC library, its health service, or a layer
+/// before all services made by itself.
 pub(super) fn explained(made: &Status) -> Option<Status> {
+    let mut metadata = HashMap::new();
     let (reason, default) = match made.code() {
         Code::Internal => (ErrorReason::MalformedMessage, "the message cannot be read"),
         Code::OutOfRange | Code::ResourceExhausted => (ErrorReason::MessageTooLarge, "the message is too large"),
         Code::Unimplemented => (ErrorReason::Unimplemented, "the server has no such service or method"),
+        Code::PermissionDenied => (ErrorReason::CallerRefused, "the call comes from where none is taken from"),
+        Code::NotFound => {
+            // All else that may not be there is ours.
+            metadata.insert("resource".to_owned(), "service".to_owned());
+            (ErrorReason::NotFound, "the server has no such service")
+        }
         _ => return None,
     };
     let message = if made.message().is_empty() { default } else { made.message() };
-    Some(status(made.code(), reason, message))
+    Some(Status::with_error_details(made.code(), message, details(reason, metadata)))
 }
 
 fn configure_status(error: configure::Error) -> Status {

@@ -6,7 +6,7 @@
 
 use crate::{
     model::{Event, EventFilter, EventKey, TenantKey},
-    store::{self, Conn},
+    store::{self, Conn, EraRange},
 };
 
 /// What one page looks at, at most: events.
@@ -60,7 +60,7 @@ impl Query {
             let Some(newest) = store::event::newest_below(conn, below).await? else {
                 return Ok(Page { events: gathered.events, next: None });
             };
-            let (era, low, high) = self.range_of_era(conn, newest, &mut gathered).await?;
+            let EraRange { first: era, low, high } = self.range_of_era(conn, newest, &mut gathered).await?;
             if let Some(next) = self.gather(conn, low, high, &mut gathered).await? {
                 let more = store::event::newest_below(conn, next).await?.is_some_and(|key| key >= low)
                     || store::event::newest_below(conn, era).await?.is_some();
@@ -79,23 +79,14 @@ impl Query {
         conn: &mut Conn,
         newest: EventKey,
         gathered: &mut Gathered,
-    ) -> store::Result<(EventKey, EventKey, EventKey)> {
-        let (mut low, mut high) = (EventKey(0), EventKey(newest.0.saturating_add(1)));
-        let EventFilter { start, end, .. } = &self.filter;
+    ) -> store::Result<EraRange> {
+        let EventFilter { start, end, .. } = self.filter;
         if start.is_none() && end.is_none() {
-            return Ok((low, low, high));
+            let high = EventKey(newest.0.saturating_add(1));
+            return Ok(EraRange { first: EventKey(0), low: EventKey(0), high });
         }
-        let era = store::event_era::first_of(conn, newest).await?;
-        low = era;
-        if let Some(end) = end {
-            high = store::event_era::first_since(conn, low, high, *end).await?;
-            gathered.scanned += SEARCH_COST;
-        }
-        if let Some(start) = start {
-            low = store::event_era::first_since(conn, low, high, *start).await?;
-            gathered.scanned += SEARCH_COST;
-        }
-        Ok((era, low, high))
+        gathered.scanned += SEARCH_COST * (usize::from(start.is_some()) + usize::from(end.is_some()));
+        store::event_era::range(conn, newest, start, end).await
     }
 
     /// Looks through `low..high`, newest first. Returns the last event that was looked at if the page is full by then.

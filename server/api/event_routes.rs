@@ -6,7 +6,7 @@ use super::{
     WebhookApi,
     error::{Error, Resource},
     events::check_id,
-    page::{List, Place, Scope, read_size_at},
+    page::{List, Place, Scope, read_size},
     violation::Violations,
 };
 use crate::{
@@ -31,14 +31,14 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         violations.take("event_id", check_id(&request.event_id));
-        let size = read_size_at("routes_page_size", request.routes_page_size, &mut violations);
+        let size = read_size(request.page_size, &mut violations);
         let scope = Scope {
             key: &self.shared.keys.tokens,
             list: List::EventRoutes,
             tenant: tenant.key,
             filter: request.event_id.as_bytes(),
         };
-        let after = scope.read_at("routes_page_token", &request.routes_page_token, &mut violations);
+        let after = scope.read(&request.page_token, &mut violations);
         violations.check()?;
 
         let (id, after) = (request.event_id.clone(), EndpointKey(after.unwrap_or_default().0));
@@ -47,8 +47,8 @@ impl WebhookApi {
         let Found { event, versions, reached, more } = read.await?.ok_or(Error::NotFound(Resource::Event))?;
         let next = versions.last().filter(|_| more).map(|version| scope.write(Place(version.endpoint.0, 0)));
         let routes = versions.iter().map(|version| self.show_route(&event, version, &reached)).collect();
-        let next_routes_page_token = next.unwrap_or_default();
-        Ok(GetEventResponse { event: Some(self.show_event(&tenant, event)), routes, next_routes_page_token })
+        let next_page_token = next.unwrap_or_default();
+        Ok(GetEventResponse { event: Some(self.show_event(&tenant, event)), routes, next_page_token })
     }
 
     fn show_route(&self, event: &Event, version: &EndpointVersion, reached: &HashSet<EndpointKey>) -> EventRoute {

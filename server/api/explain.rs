@@ -1,5 +1,6 @@
-//! Statuses that the gRPC library makes by itself, before or after a handler, get the details that every other status has:
-//! google.rpc.ErrorInfo with a reason. They are known by having no details, in the head of an answer or in its trailers.
+//! Statuses that the gRPC library or a layer makes by itself, before or after a handler, get the details that every other
+//! status has: google.rpc.ErrorInfo with a reason. They are known by having no details, in the head of an answer or in its
+//! trailers.
 
 use std::{
     pin::Pin,
@@ -116,6 +117,8 @@ mod tests {
             (Code::OutOfRange, "MESSAGE_TOO_LARGE"),
             (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
             (Code::Unimplemented, "UNIMPLEMENTED"),
+            (Code::PermissionDenied, "CALLER_REFUSED"),
+            (Code::NotFound, "NOT_FOUND"),
         ];
         for (code, expected) in cases {
             let text = "é is 7 bytes too long".to_owned();

@@ -2,19 +2,22 @@
 
 use super::{
     WebhookApi,
-    convert::read_state,
+    convert::{read_failure, read_state, read_timestamp},
     error::{Error, Resource},
+    events::check_id,
     violation::Violations,
 };
 use crate::{
-    model::{DeliveryFilter, EndpointKey, PatternError, TenantKey, TypeFilter},
+    model::{DeliveryFilter, EndpointKey, PatternError, TenantKey, Timestamp, TypeFilter},
     proto, store,
 };
 
 const ENDPOINTS_MAX: usize = 100;
+const EVENTS_MAX: usize = 100;
 
 impl WebhookApi {
-    /// Reads a filter at `field`. Whether its endpoints are the tenant's is left to [`WebhookApi::own_endpoints`].
+    /// Reads a filter at `field`, but for its times, which List alone takes. Whether its endpoints are the tenant's is left to
+    /// [`WebhookApi::own_endpoints`].
     pub(super) fn read_filter(
         &self,
         filter: Option<&proto::DeliveryFilter>,
@@ -27,10 +30,19 @@ impl WebhookApi {
             let state = violations.take(&format!("{field}.states[{index}]"), read_state(*number));
             states.extend(state.filter(|state| !states.contains(state)));
         }
+        let mut failures = Vec::new();
+        for (index, number) in filter.failure_kinds.iter().enumerate() {
+            let failure = violations.take(&format!("{field}.failure_kinds[{index}]"), read_failure(*number));
+            failures.extend(failure.filter(|failure| !failures.contains(failure)));
+        }
         DeliveryFilter {
             endpoints: self.read_endpoints(&filter.endpoint_ids, &format!("{field}.endpoint_ids"), violations),
             event_types: read_types(&filter.event_types, &format!("{field}.event_types"), violations),
             states,
+            event_ids: read_event_ids(&filter.event_ids, &format!("{field}.event_ids"), violations),
+            failures,
+            start: None,
+            end: None,
         }
     }
 
@@ -77,5 +89,47 @@ pub(super) fn read_types(patterns: &[String], field: &str, violations: &mut Viol
             }
             TypeFilter::default()
         }
+    }
+}
+
+/// Reads a list of events' ids. Whether there are such events is not asked: they may be published later.
+fn read_event_ids(ids: &[String], field: &str, violations: &mut Violations) -> Vec<String> {
+    if ids.len() > EVENTS_MAX {
+        violations.add(field, format!("must have at most {EVENTS_MAX} entries; it has {}", ids.len()));
+    }
+    for (index, id) in ids.iter().take(EVENTS_MAX).enumerate() {
+        violations.take(&format!("{field}[{index}]"), check_id(id));
+    }
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Reads between which times of publication the events of a list's deliveries lie.
+pub(super) fn read_create_times(
+    filter: &proto::DeliveryFilter,
+    violations: &mut Violations,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    let mut read = |time: &Option<prost_types::Timestamp>, field| {
+        violations.take(field, time.as_ref().map(read_timestamp).transpose()).flatten()
+    };
+    let start = read(&filter.start_create_time, "filter.start_create_time");
+    let end = read(&filter.end_create_time, "filter.end_create_time");
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        violations.add("filter.end_create_time", "must not be before `start_create_time`");
+    }
+    (start, end)
+}
+
+/// Refuses the times in the filter of a stream.
+pub(super) fn refuse_create_times(filter: &proto::DeliveryFilter, violations: &mut Violations) {
+    let times =
+        [("filter.start_create_time", &filter.start_create_time), ("filter.end_create_time", &filter.end_create_time)];
+    for (field, _) in times.into_iter().filter(|(_, time)| time.is_some()) {
+        violations
+            .add(field, "is for ListDeliveries alone; leave it out, and say with `start` where the stream begins");
     }
 }

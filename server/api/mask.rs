@@ -5,7 +5,7 @@ use prost_types::FieldMask;
 use super::violation::{Violations, echo};
 
 /// Fields of an endpoint that exist, but that its owner does not set.
-const OUTPUT_ONLY: [&str; 10] = [
+const OUTPUT_ONLY: [&str; 13] = [
     "id",
     "tenant_id",
     "state",
@@ -16,6 +16,9 @@ const OUTPUT_ONLY: [&str; 10] = [
     "update_time",
     "etag",
     "effective_policy",
+    "pause_time",
+    "disable_warning",
+    "backlog_drain",
 ];
 
 const FIELD: &str = "update_mask";

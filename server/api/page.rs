@@ -55,13 +55,8 @@ pub(super) struct Scope<'a> {
 
 /// How many items a page holds, or what is wrong with the number.
 pub(super) fn read_size(page_size: i32, violations: &mut Violations) -> usize {
-    read_size_at("page_size", page_size, violations)
-}
-
-/// As [`read_size`], of a field of another name.
-pub(super) fn read_size_at(field: &str, page_size: i32, violations: &mut Violations) -> usize {
     if page_size < 0 {
-        violations.add(field, "must not be negative; 0 stands for 50");
+        violations.add("page_size", "must not be negative; 0 stands for 50");
     }
     let size = if page_size == 0 { PAGE_SIZE_DEFAULT } else { page_size.min(PAGE_SIZE_MAX) };
     usize::try_from(size).unwrap_or(0)
@@ -83,12 +78,7 @@ impl Scope<'_> {
 
     /// Where the page begins that `token` stands for: `None` for the first, and for one that is refused.
     pub(super) fn read(&self, token: &str, violations: &mut Violations) -> Option<Place> {
-        self.read_at("page_token", token, violations)
-    }
-
-    /// As [`Scope::read`], of a field of another name.
-    pub(super) fn read_at(&self, field: &str, token: &str, violations: &mut Violations) -> Option<Place> {
-        self.read_as(field, token, violations, |position| {
+        self.read_as(token, violations, |position| {
             let (first, second) = position.split_at_checked(8)?;
             Some(Place(i64::from_be_bytes(first.try_into().ok()?), i64::from_be_bytes(second.try_into().ok()?)))
         })
@@ -96,16 +86,10 @@ impl Scope<'_> {
 
     /// The name of the item that the page begins after: `None` as with [`Scope::read`].
     pub(super) fn read_name(&self, token: &str, violations: &mut Violations) -> Option<String> {
-        self.read_as("page_token", token, violations, |position| String::from_utf8(position.to_vec()).ok())
+        self.read_as(token, violations, |position| String::from_utf8(position.to_vec()).ok())
     }
 
-    fn read_as<T>(
-        &self,
-        field: &str,
-        token: &str,
-        violations: &mut Violations,
-        of: impl Fn(&[u8]) -> Option<T>,
-    ) -> Option<T> {
+    fn read_as<T>(&self, token: &str, violations: &mut Violations, of: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
         if token.is_empty() {
             return None;
         }
@@ -113,7 +97,7 @@ impl Scope<'_> {
         if place.is_none() {
             violations.add_for(
                 ErrorReason::InvalidPageToken,
-                field,
+                "page_token",
                 "is not one that this call returned for the same tenant and filter; start again without one",
             );
         }

@@ -61,10 +61,10 @@ pub(crate) fn serve(
     let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
     let shared = api.shared.clone();
     let layers = ServiceBuilder::new()
+        .layer_fn(Explained::new)
         .layer_fn(LoopbackOnly::new)
         .layer_fn(move |inner| KeySets::new(shared.clone(), inner))
         .layer_fn(GrpcOnly::new)
-        .layer_fn(Explained::new)
         .layer_fn(|inner| Deadlines::new(inner, UPLOAD_STALL_MAX))
         .into_inner();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

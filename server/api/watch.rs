@@ -9,6 +9,7 @@ use super::{
     WebhookApi,
     convert::{duration, read_timestamp, timestamp},
     error::Error,
+    filter::refuse_create_times,
     violation::Violations,
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         DeliveryTransition, EndpointTransition, Heartbeat, WatchDeliveriesRequest, WatchDeliveriesResponse,
         watch_deliveries_request, watch_deliveries_response::Message,
     },
-    watch::{Start, WatchItem, WatchMessage},
+    watch::{LOG_BEGAN, Start, WatchItem, WatchMessage},
 };
 
 /// How far the numbers of endpoints' transitions lie above the protocol's.
@@ -31,6 +32,7 @@ impl WebhookApi {
         let tenant = self.tenant(&request.tenant_id)?;
         let mut violations = Violations::default();
         let filter = self.read_filter(request.filter.as_ref(), "filter", &mut violations);
+        refuse_create_times(request.filter.as_ref().unwrap_or(&Default::default()), &mut violations);
         let start = read_start(request.start, &mut violations);
         violations.check()?;
         self.own_endpoints(tenant.key, &filter.endpoints).await?;
@@ -71,7 +73,7 @@ fn show(ids: &IdCodec, item: WatchItem) -> WatchDeliveriesResponse {
     };
     WatchDeliveriesResponse {
         resume_token: item.resume_token,
-        commit_time: Some(timestamp(item.time)),
+        commit_time: (item.time > LOG_BEGAN).then(|| timestamp(item.time)),
         message: Some(message),
     }
 }

@@ -147,7 +147,7 @@ fn delivery_word(kind: DeliveryTransitionKind) -> (Tone, &'static str) {
         DeliveryTransitionKind::Dead => (Tone::Bad, "dead"),
         DeliveryTransitionKind::Cancelled => (Tone::Warning, "cancelled"),
         DeliveryTransitionKind::Held => (Tone::Warning, "held"),
-        DeliveryTransitionKind::Resent => (Tone::Strong, "resent"),
+        DeliveryTransitionKind::RetryRequested => (Tone::Strong, "retry requested"),
         DeliveryTransitionKind::CancelRequested => (Tone::Warning, "cancelling"),
     }
 }

@@ -8,6 +8,7 @@ pub mod event_types;
 mod input;
 pub mod line;
 pub mod migrate;
+pub mod publish;
 pub mod receive;
 mod roots;
 mod scheme_args;

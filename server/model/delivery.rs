@@ -92,6 +92,14 @@ pub struct DeliveryFilter {
     pub event_types: TypeFilter,
     /// In one of these states.
     pub states: Vec<ShownState>,
+    /// Of one of these events, by public id.
+    pub event_ids: Vec<String>,
+    /// Whose latest attempt failed for one of these reasons.
+    pub failures: Vec<FailureKind>,
+    /// Of events that were published then or later.
+    pub start: Option<Timestamp>,
+    /// Of events that were published before.
+    pub end: Option<Timestamp>,
 }
 
 impl DeliveryState {

@@ -84,7 +84,7 @@ pub enum TransitionKind {
     /// The delivery went back to waiting at a paused or disabled endpoint.
     Held = 6,
     /// A person made the delivery due again.
-    Resent = 7,
+    RetryRequested = 7,
     /// Cancellation was asked for while an attempt was in flight.
     CancelRequested = 8,
     /// The endpoint was created.
@@ -117,7 +117,7 @@ impl TransitionKind {
         Self::Dead,
         Self::Cancelled,
         Self::Held,
-        Self::Resent,
+        Self::RetryRequested,
         Self::CancelRequested,
         Self::EndpointCreated,
         Self::EndpointUpdated,

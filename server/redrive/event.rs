@@ -2,9 +2,14 @@
 //!
 //! An event may have very many deliveries, so they are ended range by range, each in a unit of work of its own with its log
 //! row. The units go on when the caller stops waiting. Once the first unit of an expunging is committed nothing of the
-//! payload is left and no attempt can start any more, whatever becomes of the others.
+//! payload is left and no attempt can start any more, whatever becomes of the others. Nothing remembers those: if the server
+//! ends midway, answers of later ranges and deliveries that wait stay as they are until the call is repeated, as its caller,
+//! who got no answer, is told to do.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::Error;
 use crate::{
@@ -134,17 +139,38 @@ impl Unit<'_> {
             tx.commit().await?;
             return Ok((EventCancelled::default(), None));
         };
+        let over = self.cancelled_before(store::event_delivery::pending(tx.conn(), range).await?);
         let rows = store::event_delivery::cancel(tx, range, now).await?;
         if self.ending == Ending::Expunge {
             store::event_delivery::erase_answers(tx, range).await?;
         }
-        let done = self.commit(tx, now, &rows).await?;
+        let done = self.commit(tx, now, &rows, &over).await?;
         Ok((done, Some(range.last)))
     }
 
-    /// Commits with one transition for each of `rows`. What waits behind a deleted endpoint was cancelled before, as far as
-    /// anybody can tell: it is not counted, but it is told here and nowhere else.
-    async fn commit(&self, tx: &mut Tx, now: Timestamp, rows: &[CancelledRow]) -> Result<EventCancelled, Error> {
+    /// To which endpoints deliveries that are stored as pending were cancelled before, as far as anybody can tell: what waits
+    /// behind a deleted endpoint, and what an activation has skipped.
+    fn cancelled_before(&self, pending: Vec<(EndpointKey, Timestamp)>) -> HashSet<EndpointKey> {
+        let over = |endpoint, updated| {
+            let standing = self.shared.routes.standing(endpoint);
+            standing.status == EndpointStatus::Deleted || standing.skips(self.event, updated)
+        };
+        pending
+            .into_iter()
+            .filter(|(endpoint, updated)| over(*endpoint, *updated))
+            .map(|(endpoint, _)| endpoint)
+            .collect()
+    }
+
+    /// Commits with one transition for each of `rows`. Deliveries to the endpoints `over` were cancelled before: they are not
+    /// counted, but their cancellation is told here and nowhere else.
+    async fn commit(
+        &self,
+        tx: &mut Tx,
+        now: Timestamp,
+        rows: &[CancelledRow],
+        over: &HashSet<EndpointKey>,
+    ) -> Result<EventCancelled, Error> {
         let mut done = EventCancelled::default();
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
@@ -152,8 +178,7 @@ impl Unit<'_> {
                 done.requested += 1;
                 (TransitionKind::CancelRequested, ShownState::InFlight)
             } else {
-                let deleted = self.shared.routes.status(row.key.endpoint) == EndpointStatus::Deleted;
-                done.cancelled += u32::from(!deleted);
+                done.cancelled += u32::from(!over.contains(&row.key.endpoint));
                 (TransitionKind::Cancelled, ShownState::Cancelled)
             };
             entries.push(LogEntry {

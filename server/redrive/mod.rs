@@ -99,7 +99,7 @@ pub async fn retry<R: Send + Sync + 'static>(
             store::lane::lower(tx, &[LaneRow { endpoint: key.endpoint, next_at: due }]).await?;
             let (row, _) = read(tx, tenant, key).await?;
             let answer = answer.with(tx, row.shown(endpoint)).await?;
-            commit(tx, &at, now, &row, ShownState::Pending, TransitionKind::Resent).await?;
+            commit(tx, &at, now, &row, ShownState::Pending, TransitionKind::RetryRequested).await?;
             at.wake.due(due);
             Ok(answer)
         })

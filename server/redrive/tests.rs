@@ -24,7 +24,7 @@ async fn retry_starts_the_schedule_of_an_ended_delivery_anew() {
         let row = stored(&fixture, key).await;
         assert_eq!((row.state, row.base, row.ready_at), (DeliveryState::Pending, 1, Some(now)));
         let entry = fixture.last_entry().await;
-        assert_eq!((entry.kind, entry.state), (TransitionKind::Resent as i32, ShownState::Pending as i32));
+        assert_eq!((entry.kind, entry.state), (TransitionKind::RetryRequested as i32, ShownState::Pending as i32));
         assert_eq!(entry.next_attempt_micros, Some(now.as_micros()));
         let due = fixture.shared.db.read(|conn| Box::pin(store::lane::next_due(conn))).await.unwrap();
         assert!(due.is_some_and(|due| due <= now), "{due:?}");

@@ -113,13 +113,14 @@ pub(crate) async fn was_begun(conn: &mut Conn, delivery: DeliveryKey, number: u3
     Ok(row.is_some())
 }
 
+pub(super) const LIST: &str = "SELECT n, result, status, latency, kind, ended, truncated, detail, response, note FROM attempt \
+     WHERE event = $1 AND endpoint = $2 AND n > $3 ORDER BY n LIMIT $4";
+
 /// The attempts of a delivery that have a row, after number `after`, in order.
 pub(crate) async fn list(conn: &mut Conn, delivery: DeliveryKey, after: u32, limit: i64) -> Result<Vec<Attempt>> {
-    let sql = "SELECT n, result, status, latency, kind, ended, truncated, detail, response, note FROM attempt \
-               WHERE event = $1 AND endpoint = $2 AND n > $3 ORDER BY n LIMIT $4";
     type Row = (i64, i64, i64, i64, i64, i64, i64, String, Vec<u8>, i64);
     let (event, endpoint) = (delivery.event.0, delivery.endpoint.0);
-    let rows: Vec<Row> = fetch_all!(conn, sql, event, endpoint, i64::from(after), limit)?;
+    let rows: Vec<Row> = fetch_all!(conn, LIST, event, endpoint, i64::from(after), limit)?;
     rows.into_iter()
         .map(|(number, result, status, latency, kind, ended, truncated, detail, response, note)| {
             Ok(Attempt {

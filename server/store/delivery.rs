@@ -101,32 +101,56 @@ macro_rules! select {
 
 type Row = (i64, i64, i64, String, String, i64, i64, i64, i64, Option<i64>, i64, i64, i64, i64, i64, Vec<u8>);
 
+pub(super) const GET: &str = select!("d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
+
+pub(super) const PAGE: &str =
+    select!("(d.event, d.endpoint) < ($1, $2) AND d.event >= $3 ORDER BY d.event DESC, d.endpoint DESC LIMIT $4");
+
+pub(super) const PAGE_OF_ENDPOINT: &str =
+    select!("d.endpoint = $1 AND d.event < $2 AND d.event >= $3 ORDER BY d.event DESC LIMIT $4");
+
+pub(super) const PAGE_OF_EVENT: &str = select!("d.event = $1 AND d.endpoint < $2 ORDER BY d.endpoint DESC LIMIT $3");
+
 /// A delivery of a tenant's.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: DeliveryKey) -> Result<Option<DeliveryRow>> {
-    let sql = select!("d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
-    fetch_optional!(conn, sql, key.event.0, key.endpoint.0, tenant.0)?.map(read).transpose()
+    fetch_optional!(conn, GET, key.event.0, key.endpoint.0, tenant.0)?.map(read).transpose()
 }
 
-/// The next `limit` deliveries after `after`, newest event first, of every tenant: the caller picks its own, so that a
-/// tenant with few among many is served in bounded steps.
-pub(crate) async fn page(conn: &mut Conn, after: Position, limit: i64) -> Result<Vec<DeliveryRow>> {
+/// The next `limit` deliveries after `after` of the events from `oldest` on, newest event first, of every tenant: the caller
+/// picks its own, so that a tenant with few among many is served in bounded steps.
+pub(crate) async fn page(conn: &mut Conn, after: Position, oldest: EventKey, limit: i64) -> Result<Vec<DeliveryRow>> {
     let Position(DeliveryKey { event, endpoint }) = after;
-    let sql = select!("(d.event, d.endpoint) < ($1, $2) ORDER BY d.event DESC, d.endpoint DESC LIMIT $3");
-    fetch_all!(conn, sql, event.0, endpoint.0, limit)?.into_iter().map(read).collect()
+    fetch_all!(conn, PAGE, event.0, endpoint.0, oldest.0, limit)?.into_iter().map(read).collect()
 }
 
-/// The next `limit` deliveries to one endpoint after `after`, newest event first.
+/// The next `limit` deliveries to one endpoint after `after` of the events from `oldest` on, newest event first.
 pub(crate) async fn page_of_endpoint(
     conn: &mut Conn,
     endpoint: EndpointKey,
     after: Position,
+    oldest: EventKey,
     limit: i64,
 ) -> Result<Vec<DeliveryRow>> {
     // Within one event deliveries go by falling endpoint, so whether this one comes after `after` depends on both.
     let Position(after) = after;
     let below = if endpoint < after.endpoint { after.event.0.saturating_add(1) } else { after.event.0 };
-    let sql = select!("d.endpoint = $1 AND d.event < $2 ORDER BY d.event DESC LIMIT $3");
-    fetch_all!(conn, sql, endpoint.0, below, limit)?.into_iter().map(read).collect()
+    fetch_all!(conn, PAGE_OF_ENDPOINT, endpoint.0, below, oldest.0, limit)?.into_iter().map(read).collect()
+}
+
+/// The next `limit` deliveries of one event after `after`, by falling endpoint.
+pub(crate) async fn page_of_event(
+    conn: &mut Conn,
+    event: EventKey,
+    after: Position,
+    limit: i64,
+) -> Result<Vec<DeliveryRow>> {
+    let Position(after) = after;
+    let below = match event.cmp(&after.event) {
+        std::cmp::Ordering::Less => i64::MAX,
+        std::cmp::Ordering::Equal => after.endpoint.0,
+        std::cmp::Ordering::Greater => return Ok(Vec::new()),
+    };
+    fetch_all!(conn, PAGE_OF_EVENT, event.0, below, limit)?.into_iter().map(read).collect()
 }
 
 /// Makes a delivery due at `due`: one that had ended starts its schedule anew. The caller has checked its state.

@@ -32,9 +32,20 @@ macro_rules! select {
     };
 }
 
-/// A page of a tenant's endpoints, served by their index. With `tenant = $1` Postgres would rather go by the primary
-/// key and pass over other tenants' rows, however many lie between.
-const LIST: &str = select!("WHERE (tenant, key) > ($1, $2) AND tenant <= $1 ORDER BY tenant, key LIMIT $3");
+/// A page of a tenant's endpoints, served by their index. Left to themselves both databases would rather go by the primary
+/// key once they have counted the rows, and pass over other tenants', however many lie between.
+pub(super) const LIST_ON_SQLITE: &str =
+    select!("INDEXED BY endpoint_of_tenant WHERE tenant = $1 AND key > $2 ORDER BY key LIMIT $3");
+
+/// As [`LIST_ON_SQLITE`]: no other index has this order.
+pub(super) const LIST_ON_POSTGRES: &str =
+    select!("WHERE (tenant, key) > ($1, $2) AND tenant <= $1 ORDER BY tenant, key LIMIT $3");
+
+/// What routing read of a page of a tenant's endpoints under a configuration, served by the index of theirs, as
+/// [`LIST_ON_POSTGRES`] is.
+pub(super) const VERSIONS_AT: &str = "SELECT v.endpoint, v.filter, v.state, v.reason FROM endpoint_version v \
+     WHERE (v.tenant, v.endpoint) > ($1, $3) AND v.tenant <= $1 AND v.cfg = (SELECT max(w.cfg) FROM endpoint_version w \
+     WHERE w.endpoint = v.endpoint AND w.cfg <= $2) AND v.state <> 3 ORDER BY v.tenant, v.endpoint LIMIT $4";
 
 /// A row of what is selected.
 #[derive(Debug)]
@@ -262,7 +273,11 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: EndpointKey) ->
 /// The next `limit` endpoints of a tenant's after `after`, oldest first, tombstones included: the caller passes them
 /// over, so that a tenant with many is served in bounded steps.
 pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: i64) -> Result<Vec<ListedEndpoint>> {
-    let rows: Vec<Stored> = fetch_all!(conn, LIST, tenant.0, after, limit)?;
+    let sql = match conn {
+        Conn::Sqlite(_) => LIST_ON_SQLITE,
+        Conn::Postgres(_) => LIST_ON_POSTGRES,
+    };
+    let rows: Vec<Stored> = fetch_all!(conn, sql, tenant.0, after, limit)?;
     Ok(rows.into_iter().map(ListedEndpoint).collect())
 }
 
@@ -281,10 +296,7 @@ pub(crate) async fn versions_at(
     after: EndpointKey,
     limit: i64,
 ) -> Result<Vec<EndpointVersion>> {
-    let sql = "SELECT v.endpoint, v.filter, v.state, v.reason FROM endpoint_version v \
-               WHERE v.tenant = $1 AND v.cfg = (SELECT max(w.cfg) FROM endpoint_version w \
-               WHERE w.endpoint = v.endpoint AND w.cfg <= $2) AND v.state <> 3 AND v.endpoint > $3 ORDER BY v.endpoint LIMIT $4";
-    let rows: Vec<(i64, String, i64, i64)> = fetch_all!(conn, sql, tenant.0, cfg, after.0, limit)?;
+    let rows: Vec<(i64, String, i64, i64)> = fetch_all!(conn, VERSIONS_AT, tenant.0, cfg, after.0, limit)?;
     rows.into_iter()
         .map(|(endpoint, filter, state, reason)| {
             Ok(EndpointVersion {
@@ -388,6 +400,3 @@ fn read_filter(text: &str) -> Result<TypeFilter> {
 fn read_labels(text: &str) -> Result<BTreeMap<String, String>> {
     serde_json::from_str(text).map_err(|_| Error::Corrupt("an endpoint's labels".to_owned()))
 }
-
-#[cfg(test)]
-mod tests;

@@ -64,6 +64,10 @@ macro_rules! select {
     };
 }
 
+pub(in crate::store) const GET: &str = select!("e.payload", "e.labels", "e.tenant = $1 AND e.id = $2");
+
+pub(in crate::store) const FIND: &str = "SELECT key FROM event WHERE tenant = $1 AND id = $2";
+
 pub(in crate::store) const NEWEST_BELOW: &str = "SELECT key FROM event WHERE key < $1 ORDER BY key DESC LIMIT 1";
 
 pub(in crate::store) const PAGE: &str = select!(
@@ -81,21 +85,7 @@ pub(crate) async fn find_published(conn: &mut Conn, tenant: TenantKey, id: &str)
 
 /// The event a tenant published under `id`.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<Event>> {
-    let sql = select!("e.payload", "e.labels", "e.tenant = $1 AND e.id = $2");
-    fetch_optional!(conn, sql, tenant.0, id)?.map(read_event).transpose()
-}
-
-/// The key of the event a tenant published under `id`.
-pub(crate) async fn find(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<EventKey>> {
-    let sql = "SELECT key FROM event WHERE tenant = $1 AND id = $2";
-    let row: Option<(i64,)> = fetch_optional!(conn, sql, tenant.0, id)?;
-    Ok(row.map(|(key,)| EventKey(key)))
-}
-
-/// The newest event before `below`, of any tenant.
-pub(crate) async fn newest_below(conn: &mut Conn, below: EventKey) -> Result<Option<EventKey>> {
-    let row: Option<(i64,)> = fetch_optional!(conn, NEWEST_BELOW, below.0)?;
-    Ok(row.map(|(key,)| EventKey(key)))
+    fetch_optional!(conn, GET, tenant.0, id)?.map(read_event).transpose()
 }
 
 /// The newest `limit` events of `low..high`, newest first, without payloads. They are of every tenant, so that one with few
@@ -108,6 +98,18 @@ pub(crate) async fn page(
     limit: i64,
 ) -> Result<Vec<Event>> {
     fetch_all!(conn, PAGE, tenant.0, low.0, high.0, limit)?.into_iter().map(read_event).collect()
+}
+
+/// The key of the event a tenant published under `id`.
+pub(crate) async fn find(conn: &mut Conn, tenant: TenantKey, id: &str) -> Result<Option<EventKey>> {
+    let row: Option<(i64,)> = fetch_optional!(conn, FIND, tenant.0, id)?;
+    Ok(row.map(|(key,)| EventKey(key)))
+}
+
+/// The newest event before `below`, of any tenant.
+pub(crate) async fn newest_below(conn: &mut Conn, below: EventKey) -> Result<Option<EventKey>> {
+    let row: Option<(i64,)> = fetch_optional!(conn, NEWEST_BELOW, below.0)?;
+    Ok(row.map(|(key,)| EventKey(key)))
 }
 
 /// What deliveries need of the events `keys`, in no order.

@@ -31,6 +31,12 @@ pub struct CancelledRow {
     pub attempt: u32,
 }
 
+pub(super) const NEXT_RANGE: &str = "SELECT max(endpoint) FROM (SELECT endpoint FROM delivery WHERE event = $1 \
+     AND endpoint > $2 ORDER BY endpoint LIMIT $3) AS page";
+
+pub(super) const ENDPOINTS: &str =
+    "SELECT endpoint FROM delivery WHERE event = $1 AND endpoint > $2 AND endpoint <= $3 ORDER BY endpoint";
+
 /// The next `limit` deliveries of an event after an endpoint; `None` if there are no more.
 pub(crate) async fn next_range(
     conn: &mut Conn,
@@ -38,18 +44,23 @@ pub(crate) async fn next_range(
     after: EndpointKey,
     limit: i64,
 ) -> Result<Option<EndpointRange>> {
-    let sql = "SELECT max(endpoint) FROM (SELECT endpoint FROM delivery WHERE event = $1 AND endpoint > $2 \
-               ORDER BY endpoint LIMIT $3) AS page";
-    let row: Option<(Option<i64>,)> = fetch_optional!(conn, sql, event.0, after.0, limit)?;
+    let row: Option<(Option<i64>,)> = fetch_optional!(conn, NEXT_RANGE, event.0, after.0, limit)?;
     let last = row.and_then(|(last,)| last);
     Ok(last.map(|last| EndpointRange { event, after, last: EndpointKey(last) }))
 }
 
 /// To which endpoints of a range the event goes.
 pub(crate) async fn endpoints(conn: &mut Conn, range: EndpointRange) -> Result<Vec<EndpointKey>> {
-    let sql = "SELECT endpoint FROM delivery WHERE event = $1 AND endpoint > $2 AND endpoint <= $3 ORDER BY endpoint";
-    let rows: Vec<(i64,)> = fetch_all!(conn, sql, range.event.0, range.after.0, range.last.0)?;
+    let rows: Vec<(i64,)> = fetch_all!(conn, ENDPOINTS, range.event.0, range.after.0, range.last.0)?;
     Ok(rows.into_iter().map(|(endpoint,)| EndpointKey(endpoint)).collect())
+}
+
+/// The deliveries of a range that are pending, and when each last changed.
+pub(crate) async fn pending(conn: &mut Conn, range: EndpointRange) -> Result<Vec<(EndpointKey, Timestamp)>> {
+    let sql = "SELECT endpoint, updated FROM delivery \
+               WHERE event = $1 AND endpoint > $2 AND endpoint <= $3 AND state = 1 ORDER BY endpoint";
+    let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, range.event.0, range.after.0, range.last.0)?;
+    Ok(rows.into_iter().map(|(endpoint, updated)| (EndpointKey(endpoint), Timestamp::from_micros(updated))).collect())
 }
 
 /// Cancels the deliveries of a range that are pending, and marks those in flight to end with their attempts. Returns what

@@ -44,6 +44,35 @@ pub(crate) async fn first_since(conn: &mut Conn, low: EventKey, high: EventKey, 
     Ok(EventKey(low))
 }
 
+/// The keys of the events of one era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EraRange {
+    /// Where the era begins; what is below is of others.
+    pub first: EventKey,
+    /// The first that is wanted.
+    pub low: EventKey,
+    /// Beyond the last that is wanted.
+    pub high: EventKey,
+}
+
+/// The events up to `newest`, of the era which that one is of, that were published at `start` or later and before `end`.
+pub(crate) async fn range(
+    conn: &mut Conn,
+    newest: EventKey,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<EraRange> {
+    let first = first_of(conn, newest).await?;
+    let (mut low, mut high) = (first, EventKey(newest.0.saturating_add(1)));
+    if let Some(end) = end {
+        high = first_since(conn, low, high, end).await?;
+    }
+    if let Some(start) = start {
+        low = first_since(conn, low, high, start).await?;
+    }
+    Ok(EraRange { first, low, high })
+}
+
 /// The first event of `low..high`, and when it was published.
 async fn first_from(conn: &mut Conn, low: i64, high: i64) -> Result<Option<(i64, Timestamp)>> {
     let row: Option<(i64, i64)> = fetch_optional!(conn, FIRST_FROM, low, high)?;

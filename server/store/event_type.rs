@@ -141,6 +141,9 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, name: &str) -> Resul
     Ok(row.map(read))
 }
 
+pub(super) const LIST: &str = "SELECT name, description, schema, deprecated, version, created, updated FROM event_type \
+     WHERE tenant = $1 AND name > $2 AND name >= $3 AND name < $4 AND ($5 < 0 OR deprecated = $5) ORDER BY name LIMIT $6";
+
 /// A tenant's event types that `filter` selects and whose names come after `after`, by name.
 pub(crate) async fn list(
     conn: &mut Conn,
@@ -149,12 +152,9 @@ pub(crate) async fn list(
     after: &str,
     limit: i64,
 ) -> Result<Vec<EventType>> {
-    let sql = "SELECT name, description, schema, deprecated, version, created, updated FROM event_type \
-               WHERE tenant = $1 AND name > $2 AND name >= $3 AND name < $4 AND ($5 < 0 OR deprecated = $5) \
-               ORDER BY name LIMIT $6";
     let beyond = format!("{}{AFTER_NAMES}", filter.name_prefix);
     let deprecated = filter.deprecated.map_or(-1, i64::from);
-    let rows: Vec<Row> = fetch_all!(conn, sql, tenant.0, after, &filter.name_prefix, &beyond, deprecated, limit)?;
+    let rows: Vec<Row> = fetch_all!(conn, LIST, tenant.0, after, &filter.name_prefix, &beyond, deprecated, limit)?;
     Ok(rows.into_iter().map(read).collect())
 }
 

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::model::{LogBody, Timestamp};
 
+/// The time of the row that every log begins with, which comes with the database rather than by a commit.
+pub const LOG_BEGAN: Timestamp = Timestamp::from_micros(1);
+
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogRow {

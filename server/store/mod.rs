@@ -22,6 +22,8 @@ pub(crate) mod health;
 pub(crate) mod hot;
 pub(crate) mod lane;
 pub(crate) mod lease;
+#[cfg(test)]
+mod lists;
 mod location;
 pub(crate) mod log;
 pub(crate) mod meta;
@@ -54,13 +56,14 @@ pub use self::{
     error::{Error, Result},
     event::{EventHeading, StoredEvent},
     event_delivery::{CancelledRow, EndpointRange},
+    event_era::EraRange,
     event_type::{CatalogueSize, PublishRule, Upserted},
     health::{Health, Warning},
     hot::{DeliveryInsert, Ending, EventInsert, Handoff, Overdue, Settled, Settlement, TurnEnd},
     lane::LaneRow,
     lease::{Claimed, Leased},
     location::{Config, KeySource, Location},
-    log::LogRow,
+    log::{LOG_BEGAN, LogRow},
     meta::DatabaseKeys,
     postgres::Postgres,
     request::{AnsweredRequest, RequestKey},

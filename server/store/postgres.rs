@@ -45,11 +45,14 @@ const COMMON: &str = "SET default_transaction_isolation = 'read committed'; SET 
                       SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '2s'; SET jit = off; \
                       SET client_min_messages = error;";
 
-/// Plans made while tables are empty are kept for as long as the connection lives; without these they read whole tables.
+/// For all but the heartbeat. Plans made while tables are empty are kept for as long as the connection lives; without these
+/// they read whole tables.
 const HOT: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
                    SET enable_memoize = off;";
 
-const READER: &str = "SET default_transaction_read_only = on;";
+/// Lists go down an index and stop at their LIMIT. Without these, plans made while tables are empty, or not counted yet, gather
+/// all that could be selected and sort it.
+const READER: &str = "SET default_transaction_read_only = on; SET enable_bitmapscan = off; SET enable_sort = off;";
 
 /// An open Postgres database.
 #[derive(Debug)]
@@ -83,6 +86,7 @@ impl Postgres {
         let readers = pool(READERS_MAX).test_before_acquire(true).after_connect(|conn, _| {
             Box::pin(async move {
                 conn.execute(COMMON).await?;
+                conn.execute(HOT).await?;
                 conn.execute(READER).await.map(drop)
             })
         });

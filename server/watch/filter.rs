@@ -1,7 +1,7 @@
 //! Which transitions a stream wants. Pure.
 //!
-//! A delivery's transition is judged by its endpoint, its event's type and the state after it. An endpoint's transition
-//! has neither type nor state: it is wanted by those who ask for neither.
+//! A delivery's transition is judged by its endpoint, its event and that one's type, and by the state and the failure after
+//! it. An endpoint's transition has none but the first of these: it is wanted by those who ask for none of the others.
 
 use crate::{
     model::{DeliveryFilter, EndpointKey, LogBody, TenantKey, TransitionKind, TypeFilter},
@@ -16,6 +16,8 @@ pub(crate) struct Selector {
     endpoints: Vec<EndpointKey>,
     event_types: TypeFilter,
     states: Vec<i32>,
+    event_ids: Vec<String>,
+    failures: Vec<i32>,
 }
 
 impl Selector {
@@ -27,7 +29,13 @@ impl Selector {
         let mut states: Vec<i32> = filter.states.iter().map(|state| *state as i32).collect();
         states.sort_unstable();
         states.dedup();
-        Self { tenant, endpoints, event_types: filter.event_types.clone(), states }
+        let mut event_ids = filter.event_ids.clone();
+        event_ids.sort_unstable();
+        event_ids.dedup();
+        let mut failures: Vec<i32> = filter.failures.iter().map(|failure| *failure as i32).collect();
+        failures.sort_unstable();
+        failures.dedup();
+        Self { tenant, endpoints, event_types: filter.event_types.clone(), states, event_ids, failures }
     }
 
     /// Whether transition `index` of a row is wanted. One of a kind that this version does not know is not.
@@ -38,11 +46,19 @@ impl Selector {
         }
         let Some(kind) = TransitionKind::from_i32(entry.kind) else { return false };
         if kind.concerns_endpoint() {
-            return self.event_types.patterns().is_empty() && self.states.is_empty();
+            return self.event_types.patterns().is_empty()
+                && self.states.is_empty()
+                && self.event_ids.is_empty()
+                && self.failures.is_empty();
         }
         let event = usize::try_from(entry.event).ok().and_then(|event| body.events.get(event));
         (self.states.is_empty() || self.states.contains(&entry.state))
-            && event.is_some_and(|event| self.event_types.matches(&event.event_type))
+            && (self.failures.is_empty() || self.failures.contains(&entry.failure))
+            && event.is_some_and(|event| self.wants_event(&event.id) && self.event_types.matches(&event.event_type))
+    }
+
+    fn wants_event(&self, id: &str) -> bool {
+        self.event_ids.is_empty() || self.event_ids.binary_search_by(|wanted| wanted.as_str().cmp(id)).is_ok()
     }
 
     fn wants_endpoint(&self, endpoint: EndpointKey) -> bool {
@@ -63,6 +79,16 @@ impl Selector {
         }
         push_count(&mut bytes, self.states.len());
         self.states.iter().for_each(|state| bytes.extend(state.to_be_bytes()));
+        // These came later: tokens of filters without them are what they were.
+        if !self.event_ids.is_empty() || !self.failures.is_empty() {
+            push_count(&mut bytes, self.event_ids.len());
+            for id in &self.event_ids {
+                push_count(&mut bytes, id.len());
+                bytes.extend(id.as_bytes());
+            }
+            push_count(&mut bytes, self.failures.len());
+            self.failures.iter().for_each(|failure| bytes.extend(failure.to_be_bytes()));
+        }
         bytes
     }
 }
@@ -84,7 +110,7 @@ pub(crate) fn message(body: &LogBody, index: usize) -> Option<WatchMessage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LogEntry, LogEvent, ShownState};
+    use crate::model::{FailureKind, LogEntry, LogEvent, ShownState};
 
     const TENANT: TenantKey = TenantKey(1);
 
@@ -102,7 +128,10 @@ mod tests {
             events: vec![event(1, "user.created"), event(2, "order.paid")],
             entries: vec![
                 entry(1, 10, TransitionKind::Queued, 0, ShownState::Pending as i32),
-                entry(1, 11, TransitionKind::Dead, 1, ShownState::Dead as i32),
+                LogEntry {
+                    failure: FailureKind::Timeout as i32,
+                    ..entry(1, 11, TransitionKind::Dead, 1, ShownState::Dead as i32)
+                },
                 entry(1, 10, TransitionKind::EndpointDisabled, 0, 0),
                 entry(2, 10, TransitionKind::Queued, 0, ShownState::Pending as i32),
                 LogEntry { kind: 99, ..entry(1, 10, TransitionKind::Queued, 0, 1) },
@@ -117,6 +146,7 @@ mod tests {
             endpoints: endpoints.iter().map(|key| EndpointKey(*key)).collect(),
             event_types: TypeFilter::parse(&types).unwrap(),
             states: states.to_vec(),
+            ..DeliveryFilter::default()
         }
     }
 
@@ -141,6 +171,28 @@ mod tests {
         assert_eq!(selected(&filter(&[11], &["order.paid"], &[ShownState::Dead, ShownState::Held])), [1]);
     }
 
+    /// Narrowed down to events and failures.
+    fn narrowed(filter: DeliveryFilter, ids: &[&str], failures: &[FailureKind]) -> DeliveryFilter {
+        DeliveryFilter {
+            event_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            failures: failures.to_vec(),
+            ..filter
+        }
+    }
+
+    #[test]
+    fn events_and_failures_select_as_documented() {
+        let only = |ids: &[&str], failures: &[FailureKind]| selected(&narrowed(filter(&[], &[], &[]), ids, failures));
+        assert_eq!(only(&["e1"], &[]), [0]);
+        assert_eq!(only(&["e3", "e2", "e1", "e2"], &[]), [0, 1]);
+        assert_eq!(only(&["e3", "E1", ""], &[]), [0; 0]);
+        assert_eq!(only(&[], &[FailureKind::Dns, FailureKind::Timeout]), [1]);
+        assert_eq!(only(&[], &[FailureKind::Dns]), [0; 0]);
+        assert_eq!(only(&["e2"], &[FailureKind::Timeout]), [1]);
+        assert_eq!(only(&["e1"], &[FailureKind::Timeout]), [0; 0]);
+        assert_eq!(selected(&narrowed(filter(&[10], &[], &[]), &["e2"], &[])), [0; 0]);
+    }
+
     #[test]
     fn what_is_selected_can_be_sent() {
         let body = body();
@@ -161,6 +213,19 @@ mod tests {
             DeliveryFilter::default(),
         ] {
             assert_ne!(canonical(&one), canonical(&other));
+        }
+        let events = narrowed(filter(&[], &[], &[]), &["e1", "e2"], &[FailureKind::Dns, FailureKind::Tls]);
+        let again = narrowed(filter(&[], &[], &[]), &["e2", "e1", "e2"], &[FailureKind::Tls, FailureKind::Dns]);
+        assert_eq!(canonical(&events), canonical(&again));
+        for (ids, failures) in [
+            (&["e1"][..], &[FailureKind::Dns, FailureKind::Tls][..]),
+            (&["e1", "e2"], &[FailureKind::Dns]),
+            (&["e1", "e2"], &[]),
+            (&["e1e2"], &[FailureKind::Dns, FailureKind::Tls]),
+            (&[], &[FailureKind::Dns, FailureKind::Tls]),
+            (&[], &[]),
+        ] {
+            assert_ne!(canonical(&events), canonical(&narrowed(filter(&[], &[], &[]), ids, failures)));
         }
         let two = filter(&[], &["ab", "c"], &[]);
         assert_ne!(canonical(&two), canonical(&filter(&[], &["a", "bc"], &[])));

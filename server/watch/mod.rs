@@ -32,6 +32,7 @@ use self::{
     table::{Origin, Table},
     token::Tokens,
 };
+pub use crate::store::LOG_BEGAN;
 use crate::{
     model::{DeliveryFilter, LogEntry, LogEvent, TenantKey, Timestamp},
     signal::Head,
@@ -105,8 +106,8 @@ pub enum Start {
 pub struct WatchItem {
     /// Starts a stream right after this message.
     pub resume_token: String,
-    /// When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed. Never
-    /// falls.
+    /// When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed, or
+    /// [`LOG_BEGAN`]. Never falls.
     pub time: Timestamp,
     /// What the message tells.
     pub message: WatchMessage,

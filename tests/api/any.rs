@@ -123,6 +123,67 @@ async fn another_tenants_endpoint_is_as_good_as_none() {
 }
 
 #[tokio::test]
+async fn another_tenants_delivery_is_as_good_as_none() {
+    let (api, url) = Api::start_local().await;
+    let mut client = api.client.clone();
+    let mut pinged = Vec::new();
+    for tenant_id in [OTHER_TENANT, ""] {
+        let endpoint = Some(Endpoint { url: url.clone(), ..Default::default() });
+        let request = CreateEndpointRequest { tenant_id: tenant_id.to_owned(), endpoint, ..Default::default() };
+        let endpoint_id = client.create_endpoint(request).await.unwrap().into_inner().endpoint.unwrap().id;
+        let request = PingEndpointRequest { tenant_id: tenant_id.to_owned(), endpoint_id };
+        pinged.push(client.ping_endpoint(request).await.unwrap().into_inner());
+    }
+    let before = api.written().await;
+    let foreign = pinged[0].delivery.as_ref().unwrap();
+    let answers = with_delivery_id(&api, &foreign.id).await;
+    for (method, _, status) in &answers {
+        assert_eq!(status.code(), Code::NotFound, "{method}");
+        assert_eq!((shown(status), status.details()), (shown(&answers[0].2), answers[0].2.details()), "{method}");
+        assert!(!shown(status).contains(&foreign.id), "{method}");
+    }
+    let list = ListDeliveriesRequest {
+        filter: Some(DeliveryFilter { event_ids: vec![foreign.event_id.clone()], ..Default::default() }),
+        ..Default::default()
+    };
+    assert_eq!(client.list_deliveries(list).await.unwrap().into_inner(), ListDeliveriesResponse::default());
+    assert_eq!(api.written().await, before);
+    // Each is there for its own tenant.
+    let own = GetDeliveryRequest { delivery_id: pinged[1].delivery.as_ref().unwrap().id.clone(), ..Default::default() };
+    client.get_delivery(own).await.unwrap();
+    let theirs = GetDeliveryRequest { tenant_id: OTHER_TENANT.to_owned(), delivery_id: foreign.id.clone() };
+    client.get_delivery(theirs).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_endpoints_secret_is_as_good_as_none() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let mut secrets = Vec::new();
+    let (own, other) = (created(&api, "").await.id, created(&api, "").await.id);
+    for (endpoint_id, tenant) in [(other, ""), (created(&api, OTHER_TENANT).await.id, OTHER_TENANT)] {
+        let request = ListEndpointSecretsRequest { tenant_id: tenant.to_owned(), endpoint_id, ..Default::default() };
+        secrets.push(client.list_endpoint_secrets(request).await.unwrap().into_inner().secrets[0].id.clone());
+    }
+    secrets.push(secret_like(&api).await);
+    let before = api.written().await;
+    let mut texts = Vec::new();
+    for secret_id in secrets {
+        let endpoint_id = own.clone();
+        let request = RevokeEndpointSecretRequest { endpoint_id, secret_id, ..Default::default() };
+        let (endpoint_id, secret_id) = (request.endpoint_id.clone(), request.secret_id.clone());
+        let call = client.revoke_endpoint_secret(request);
+        texts.push(shown(&api.refuses("revoke", call, Code::NotFound, "NOT_FOUND", &[]).await));
+        let request = ActivateEndpointSecretRequest { endpoint_id, secret_id, ..Default::default() };
+        let call = client.activate_endpoint_secret(request);
+        texts.push(shown(&api.refuses("activate", call, Code::NotFound, "NOT_FOUND", &[]).await));
+    }
+    texts.dedup();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert_eq!(api.written().await, before);
+}
+
+#[tokio::test]
 async fn unknown_tenant_is_not_found_everywhere() {
     let api = Api::start().await;
     let mut client = api.client.clone();

@@ -5,7 +5,7 @@ use tonic::Code;
 
 use crate::{
     created,
-    support::{Api, shown},
+    support::{Api, OTHER_TENANT, shown},
 };
 
 #[tokio::test]
@@ -14,12 +14,26 @@ async fn bad_filters_are_refused_with_their_index() {
     let mut client = api.client.clone();
     let id = created(&api, "").await.id;
     let filter = DeliveryFilter::default;
+    let time = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
     let cases: Vec<(DeliveryFilter, &[&str])> = vec![
         (DeliveryFilter { states: vec![1, 999], ..filter() }, &["filter.states[1]"]),
         (DeliveryFilter { states: vec![0, -1], ..filter() }, &["filter.states[0]", "filter.states[1]"]),
         (DeliveryFilter { event_types: vec!["a".to_owned(), String::new()], ..filter() }, &["filter.event_types[1]"]),
         (DeliveryFilter { endpoint_ids: vec![id.clone(), "x".to_owned()], ..filter() }, &["filter.endpoint_ids[1]"]),
         (DeliveryFilter { endpoint_ids: vec![id.clone(); 101], ..filter() }, &["filter.endpoint_ids"]),
+        (DeliveryFilter { event_ids: vec!["e".to_owned(), "a b".to_owned()], ..filter() }, &["filter.event_ids[1]"]),
+        (DeliveryFilter { event_ids: vec![String::new()], ..filter() }, &["filter.event_ids[0]"]),
+        (DeliveryFilter { event_ids: vec!["e".to_owned(); 101], ..filter() }, &["filter.event_ids"]),
+        (
+            DeliveryFilter { failure_kinds: vec![1, 0, 999, -1], ..filter() },
+            &["filter.failure_kinds[1]", "filter.failure_kinds[2]", "filter.failure_kinds[3]"],
+        ),
+        (DeliveryFilter { start_create_time: time(0, -1), ..filter() }, &["filter.start_create_time"]),
+        (DeliveryFilter { end_create_time: time(i64::MAX, 0), ..filter() }, &["filter.end_create_time"]),
+        (
+            DeliveryFilter { start_create_time: time(2, 0), end_create_time: time(1, 0), ..filter() },
+            &["filter.end_create_time"],
+        ),
     ];
     for (filter, fields) in cases {
         let case = format!("{filter:?}");
@@ -32,6 +46,69 @@ async fn bad_filters_are_refused_with_their_index() {
         ..Default::default()
     };
     assert_eq!(client.list_deliveries(request).await.unwrap().into_inner(), ListDeliveriesResponse::default());
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_by_event_failure_and_time() {
+    let (api, url) = Api::start_local().await;
+    let mut client = api.client.clone();
+    let endpoint = Endpoint { url, ..Default::default() };
+    let create = CreateEndpointRequest { endpoint: Some(endpoint), disabled: true, ..Default::default() };
+    let endpoint_id = client.create_endpoint(create).await.unwrap().into_inner().endpoint.unwrap().id;
+    let mut pinged = Vec::new();
+    for _ in 0..3 {
+        let ping = PingEndpointRequest { endpoint_id: endpoint_id.clone(), ..Default::default() };
+        pinged.push(client.ping_endpoint(ping).await.unwrap().into_inner().delivery.unwrap());
+    }
+    let all = DeliveryFilter::default;
+    let ids = |which: &[usize]| which.iter().map(|index| pinged[*index].event_id.clone()).collect::<Vec<_>>();
+    let (first, second) = (pinged[0].create_time, pinged[1].create_time);
+    let cases: Vec<(DeliveryFilter, &[usize])> = vec![
+        (all(), &[2, 1, 0]),
+        (DeliveryFilter { event_ids: ids(&[0, 2, 0]), ..all() }, &[2, 0]),
+        (DeliveryFilter { event_ids: vec!["nobodys".to_owned()], ..all() }, &[]),
+        (DeliveryFilter { failure_kinds: vec![FailureKind::Connect as i32], ..all() }, &[2, 1, 0]),
+        (DeliveryFilter { failure_kinds: vec![FailureKind::Dns as i32], ..all() }, &[]),
+        (DeliveryFilter { start_create_time: second, ..all() }, &[2, 1]),
+        (DeliveryFilter { end_create_time: second, ..all() }, &[0]),
+        (DeliveryFilter { start_create_time: first, end_create_time: second, ..all() }, &[0]),
+        (DeliveryFilter { start_create_time: first, end_create_time: first, ..all() }, &[]),
+    ];
+    for (filter, expected) in cases {
+        let request = ListDeliveriesRequest { filter: Some(filter.clone()), ..Default::default() };
+        let deliveries = client.list_deliveries(request).await.unwrap().into_inner().deliveries;
+        let found: Vec<_> = deliveries.into_iter().map(|delivery| delivery.id).collect();
+        let expected: Vec<_> = expected.iter().map(|index| pinged[*index].id.clone()).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+    let elsewhere = ListDeliveriesRequest {
+        tenant_id: OTHER_TENANT.to_owned(),
+        filter: Some(DeliveryFilter { event_ids: ids(&[0]), ..all() }),
+        ..Default::default()
+    };
+    assert_eq!(client.list_deliveries(elsewhere).await.unwrap().into_inner(), ListDeliveriesResponse::default());
+
+    // A token is worth nothing with another filter.
+    let list = |filter: DeliveryFilter, page_token: &str| ListDeliveriesRequest {
+        filter: Some(filter),
+        page_size: 1,
+        page_token: page_token.to_owned(),
+        ..Default::default()
+    };
+    let filter = DeliveryFilter { event_ids: ids(&[0, 2]), ..all() };
+    let token = client.list_deliveries(list(filter.clone(), "")).await.unwrap().into_inner().next_page_token;
+    let page = client.list_deliveries(list(filter, &token)).await.unwrap().into_inner();
+    assert_eq!((&page.deliveries[0].id, page.next_page_token.as_str()), (&pinged[0].id, ""));
+    for other in [
+        DeliveryFilter { event_ids: ids(&[0, 1]), ..all() },
+        DeliveryFilter { event_ids: ids(&[0, 2]), failure_kinds: vec![2], ..all() },
+        DeliveryFilter { event_ids: ids(&[0, 2]), start_create_time: first, ..all() },
+        DeliveryFilter { event_ids: ids(&[0, 2]), end_create_time: second, ..all() },
+    ] {
+        let case = format!("{other:?}");
+        let call = client.list_deliveries(list(other, &token));
+        api.refuses(&case, call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &["page_token"]).await;
+    }
 }
 
 #[tokio::test]

@@ -129,20 +129,20 @@ async fn routes_come_in_pages() {
     publish(&api, event("two")).await.unwrap();
     let later = created(&api, "").await.id;
     let mut client = api.client.clone();
-    let whole = GetEventRequest { routes_page_size: 1_001, ..get("one") };
+    let whole = GetEventRequest { page_size: 1_001, ..get("one") };
     let whole = client.get_event(whole).await.unwrap().into_inner();
-    assert_eq!((whole.routes.len(), whole.next_routes_page_token.as_str()), (60, ""));
+    assert_eq!((whole.routes.len(), whole.next_page_token.as_str()), (60, ""));
     assert!(whole.routes.iter().all(|route| route.delivery_id.starts_with("dlv_") && route.endpoint_id != later));
     let first = client.get_event(get("one")).await.unwrap().into_inner();
     assert_eq!(first.routes, whole.routes[..50]);
     for size in [1, 7, 59, 60] {
         let (mut routes, mut token) = (Vec::new(), String::new());
         loop {
-            let request = GetEventRequest { routes_page_size: size, routes_page_token: token, ..get("one") };
+            let request = GetEventRequest { page_size: size, page_token: token, ..get("one") };
             let page = client.get_event(request).await.unwrap().into_inner();
             assert!(page.event.is_some() && page.routes.len() <= usize::try_from(size).unwrap());
             routes.extend(page.routes);
-            token = page.next_routes_page_token;
+            token = page.next_page_token;
             if token.is_empty() {
                 break;
             }
@@ -150,12 +150,12 @@ async fn routes_come_in_pages() {
         assert_eq!(routes, whole.routes, "{size}");
     }
     for token in ["garbage", "' OR 1=1"] {
-        let request = GetEventRequest { routes_page_size: -1, routes_page_token: token.to_owned(), ..get("one") };
-        let fields = ["routes_page_size", "routes_page_token"];
+        let request = GetEventRequest { page_size: -1, page_token: token.to_owned(), ..get("one") };
+        let fields = ["page_size", "page_token"];
         let call = client.get_event(request);
         api.refuses(token, call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &fields).await;
     }
-    let foreign = GetEventRequest { routes_page_token: first.next_routes_page_token, ..get("two") };
+    let foreign = GetEventRequest { page_token: first.next_page_token, ..get("two") };
     let call = client.get_event(foreign);
-    api.refuses("of another event", call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &["routes_page_token"]).await;
+    api.refuses("of another event", call, Code::InvalidArgument, "INVALID_PAGE_TOKEN", &["page_token"]).await;
 }

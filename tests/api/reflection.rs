@@ -3,6 +3,7 @@
 use prost::Message as _;
 use prost_types::FileDescriptorProto;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_types::StatusExt as _;
 
 use crate::support::{Api, channel};
 
@@ -71,5 +72,8 @@ async fn health_is_serving() {
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
     }
     let request = HealthCheckRequest { service: "tidings.v1.NoService".to_owned() };
-    assert_eq!(client.check(request).await.unwrap_err().code(), tonic::Code::NotFound);
+    let unknown = client.check(request).await.unwrap_err();
+    let info = unknown.get_details_error_info().expect("an ErrorInfo");
+    assert_eq!((unknown.code(), info.reason.as_str()), (tonic::Code::NotFound, "NOT_FOUND"));
+    assert_eq!(info.metadata["resource"], "service");
 }

@@ -101,13 +101,35 @@ async fn bad_filters_and_starts_are_refused_all_at_once() {
             &["filter.endpoint_ids[1]"],
         ),
         (DeliveryFilter { endpoint_ids: vec![id.clone(); 101], ..filter() }, None, &["filter.endpoint_ids"]),
+        (
+            DeliveryFilter { event_ids: vec!["e".to_owned(), "ä".to_owned()], ..filter() },
+            None,
+            &["filter.event_ids[1]"],
+        ),
+        (DeliveryFilter { event_ids: vec!["e".to_owned(); 101], ..filter() }, None, &["filter.event_ids"]),
+        (
+            DeliveryFilter { failure_kinds: vec![0, 1, 999], ..filter() },
+            None,
+            &["filter.failure_kinds[0]", "filter.failure_kinds[2]"],
+        ),
+        (
+            DeliveryFilter { start_create_time: Some(Timestamp::default()), ..filter() },
+            None,
+            &["filter.start_create_time"],
+        ),
+        (DeliveryFilter { end_create_time: Some(Timestamp::default()), ..filter() }, None, &["filter.end_create_time"]),
         (filter(), Some(Start::FromOldest(false)), &["from_oldest"]),
         (filter(), time(0, 1_000_000_000), &["start_time"]),
         (filter(), time(0, -1), &["start_time"]),
         (filter(), time(253_402_300_800, 0), &["start_time"]),
         (filter(), time(i64::MIN, i32::MIN), &["start_time"]),
         (
-            DeliveryFilter { endpoint_ids: vec!["x".to_owned()], event_types: vec![String::new()], states: vec![0] },
+            DeliveryFilter {
+                endpoint_ids: vec!["x".to_owned()],
+                event_types: vec![String::new()],
+                states: vec![0],
+                ..filter()
+            },
             Some(Start::FromOldest(false)),
             &["filter.states[0]", "filter.endpoint_ids[0]", "filter.event_types[0]", "from_oldest"],
         ),
@@ -118,7 +140,8 @@ async fn bad_filters_and_starts_are_refused_all_at_once() {
         api.refuses(&case, call, Code::InvalidArgument, "INVALID_REQUEST", fields).await;
     }
     // As many as there may be are taken, in whatever number of copies.
-    let filter = DeliveryFilter { endpoint_ids: vec![id; 100], event_types: types(100), states: vec![1, 1, 6] };
+    let filter =
+        DeliveryFilter { endpoint_ids: vec![id; 100], event_types: types(100), states: vec![1, 1, 6], ..filter() };
     open(&api, watching(Some(filter), time(253_402_300_799, 999_999_999))).await;
 }
 
@@ -169,6 +192,8 @@ async fn whatever_is_wrong_with_a_resume_token_gets_one_text() {
         DeliveryFilter { endpoint_ids: vec![id], ..Default::default() },
         DeliveryFilter { event_types: vec!["*".to_owned()], ..Default::default() },
         DeliveryFilter { states: vec![1], ..Default::default() },
+        DeliveryFilter { event_ids: vec!["e".to_owned()], ..Default::default() },
+        DeliveryFilter { failure_kinds: vec![1], ..Default::default() },
     ];
     requests.extend(filters.into_iter().map(|filter| watching(Some(filter), resuming(&token))));
     requests.push(WatchDeliveriesRequest { tenant_id: OTHER_TENANT.to_owned(), ..watching(None, resuming(&token)) });
@@ -219,7 +244,7 @@ async fn a_silent_stream_sends_heartbeats_that_move_on_past_what_it_passes_over(
         last = soon(stream.message()).await.unwrap().unwrap();
         assert!(matches!(last.message, Some(Message::Heartbeat(_))), "{last:?}");
     }
-    assert!(commit_time(&last) >= commit_time(&before), "{before:?} {last:?}");
+    assert!(last.commit_time.is_some() && last.commit_time != before.commit_time, "{before:?} {last:?}");
     let resumed = WatchDeliveriesRequest { start: resuming(&last.resume_token), ..other };
     assert_eq!(open(&api, resumed).await.1, last);
 }
@@ -255,6 +280,20 @@ async fn every_message_of_a_stream_resumes_exactly_after_a_restart() {
     let (mut stream, _) = open(&api, watching(None, Some(Start::FromOldest(true)))).await;
     let messages = |read: &[WatchDeliveriesResponse]| read.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
     assert_eq!(messages(&through(&mut stream, "e4").await), messages(&all));
+}
+
+#[tokio::test]
+async fn heartbeat_tells_no_commit_before_the_stream_has_passed_one() {
+    let (api, url) = Api::start_local().await;
+    let from_oldest = || watching(None, Some(Start::FromOldest(true)));
+    let (mut stream, first) = open(&api, from_oldest()).await;
+    assert_eq!(first.commit_time, None);
+    hopeless(&api, &url, "*").await;
+    let told = next(&mut stream).await;
+    assert!(commit_time(&told).0 > 1_700_000_000, "{told:?}");
+    let (_, later) = open(&api, watching(None, None)).await;
+    assert_eq!(later.commit_time, told.commit_time);
+    assert_eq!(open(&api, from_oldest()).await.1.commit_time, None);
 }
 
 fn commit_time(response: &WatchDeliveriesResponse) -> (i64, i32) {
@@ -294,19 +333,23 @@ async fn a_filter_selects_by_endpoint_type_and_state() {
     .map(|(what, event, endpoint)| (what.to_owned(), event.to_owned(), endpoint.clone()));
     assert_eq!(all, everything);
 
-    let none = DeliveryFilter::default;
-    let cases: [(DeliveryFilter, &[usize]); 7] = [
+    let (none, failure) = (DeliveryFilter::default, FailureKind::Connect as i32);
+    let cases: [(DeliveryFilter, &[usize]); 10] = [
         (none(), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
         (DeliveryFilter { endpoint_ids: vec![orders.clone()], ..none() }, &[0, 2, 3, 6, 7, 8, 9]),
         (DeliveryFilter { endpoint_ids: vec![users, orders.clone()], ..none() }, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
         (DeliveryFilter { event_types: vec!["order.*".to_owned()], ..none() }, &[2, 3, 6, 7, 8, 9]),
         (DeliveryFilter { event_types: vec!["order.paid".to_owned()], ..none() }, &[2, 3, 8, 9]),
         (DeliveryFilter { states: vec![DeliveryState::Dead as i32], ..none() }, &[3, 5, 7, 9]),
+        (DeliveryFilter { event_ids: vec!["u1".to_owned(), "last".to_owned()], ..none() }, &[4, 5, 8, 9]),
+        (DeliveryFilter { failure_kinds: vec![failure], ..none() }, &[3, 5, 7, 9]),
+        (DeliveryFilter { failure_kinds: vec![failure], event_ids: vec!["last".to_owned()], ..none() }, &[9]),
         (
             DeliveryFilter {
                 endpoint_ids: vec![orders],
                 event_types: vec!["order.paid".to_owned(), "user.*".to_owned()],
                 states: vec![DeliveryState::Dead as i32],
+                ..none()
             },
             &[3, 9],
         ),

@@ -234,7 +234,7 @@ async fn calls_that_a_web_page_could_make_are_denied() {
     let body = frame(0, &GetEndpointRequest { endpoint_id: id.clone(), ..Default::default() }.encode_to_vec());
     for (case, request) in cases {
         let answer = wire.ask(request, &body).await;
-        assert_eq!((answer.http, answer.grpc), (StatusCode::OK, Some(Code::PermissionDenied)), "{case}: {answer:?}");
+        answer.assert_refused(case, Code::PermissionDenied, "CALLER_REFUSED");
     }
     for host in ["localhost", "127.0.0.1", "[::1]"] {
         let answer = wire.ask(to(host), &body).await;

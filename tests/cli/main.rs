@@ -1,5 +1,5 @@
-//! The binary: what the demo shows, when a server refuses to start, how it stops, how catalogues are imported, how a
-//! database is copied and migrated, and how webhooks are signed and verified by hand.
+//! The binary: what the demo shows, when a server refuses to start, how it stops, how catalogues are imported and events
+//! published, how a database is copied and migrated, and how webhooks are signed and verified by hand.
 
 mod copy;
 mod demo;
@@ -7,5 +7,6 @@ mod event_types;
 mod migrate;
 mod postgres;
 mod process;
+mod publish;
 mod serve;
 mod signatures;

@@ -237,7 +237,7 @@ pub(crate) async fn ended(process: &Process, deliveries: usize) -> HashMap<(Stri
                     let before = ends.insert(key, kind);
                     assert_eq!(before, None, "a terminal state absorbs");
                 }
-                Kind::Resent => drop(ends.remove(&key)),
+                Kind::RetryRequested => drop(ends.remove(&key)),
                 _ => assert!(!ends.contains_key(&key), "{kind:?} after the end of {key:?}"),
             }
         }

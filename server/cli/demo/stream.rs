@@ -48,7 +48,7 @@ impl Tally {
                 DeliveryTransitionKind::Dead | DeliveryTransitionKind::Cancelled => self.lost += 1,
                 DeliveryTransitionKind::Unspecified
                 | DeliveryTransitionKind::Held
-                | DeliveryTransitionKind::Resent
+                | DeliveryTransitionKind::RetryRequested
                 | DeliveryTransitionKind::CancelRequested => {}
             },
             Message::Endpoint(_) => self.endpoints += 1,

@@ -20,6 +20,9 @@ pub struct WatchArgs {
     /// Only deliveries to this endpoint, and what happens to it; may be repeated.
     #[arg(long = "endpoint", value_name = "ID")]
     pub endpoints: Vec<String>,
+    /// Only deliveries of this event; may be repeated.
+    #[arg(long = "event", value_name = "ID")]
+    pub events: Vec<String>,
     /// Only deliveries of event types that match, such as `user.*`; may be repeated.
     #[arg(long = "type", value_name = "PATTERN")]
     pub types: Vec<String>,
@@ -64,6 +67,8 @@ impl WatchArgs {
             endpoint_ids: self.endpoints.clone(),
             event_types: self.types.clone(),
             states: self.states.iter().map(|state| *state as i32).collect(),
+            event_ids: self.events.clone(),
+            ..DeliveryFilter::default()
         };
         WatchDeliveriesRequest { tenant_id: self.tenant.clone(), filter: Some(filter), start }
     }
@@ -122,11 +127,13 @@ mod tests {
         assert_eq!((plain.tenant_id.as_str(), plain.start), ("default", None));
         let all =
             ["--tenant", "acme", "--endpoint", "ep_1", "--endpoint", "ep_2", "--type", "user.*", "--state", "dead"];
-        let filtered = request(&[&all[..], &["--state", "In-Flight", "--from-oldest"]].concat()).unwrap();
+        let filtered =
+            request(&[&all[..], &["--state", "In-Flight", "--from-oldest", "--event", "evt_1"]].concat()).unwrap();
         let filter = filtered.filter.unwrap();
         assert_eq!(filtered.tenant_id, "acme");
         assert_eq!(filter.endpoint_ids, ["ep_1", "ep_2"]);
         assert_eq!(filter.event_types, ["user.*"]);
+        assert_eq!(filter.event_ids, ["evt_1"]);
         assert_eq!(filter.states, [DeliveryState::Dead as i32, DeliveryState::InFlight as i32]);
         assert_eq!(filtered.start, Some(Start::FromOldest(true)));
         assert_eq!(request(&["--resume", "abc"]).unwrap().start, Some(Start::ResumeToken("abc".to_owned())));

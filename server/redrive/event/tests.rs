@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     fixture::{Fixture, OTHER_TENANT, TENANT, twins},
-    model::{DeliveryKey, FailureKind, Incarnation},
+    model::{DeliveryKey, FailureKind, Incarnation, OnBacklog},
     redrive::{Cancelled, cancel, retry},
     store::{DeliveryRow, Settlement},
 };
@@ -99,6 +99,24 @@ async fn everything_that_has_not_ended_is_cancelled_once() {
     // The attempt in flight fails, late: it is not repeated.
     settle(&fixture, keys[0], DeliveryState::Pending, "").await;
     assert_eq!(row(&fixture, keys[0]).await.state, DeliveryState::Cancelled);
+}
+
+#[tokio::test]
+async fn what_an_activation_skipped_is_not_counted_again() {
+    let fixture = Fixture::new().await;
+    let keys = event(&fixture, 3, DeliveryState::Pending).await;
+    fixture.configurator.pause_endpoint(TENANT, keys[1].endpoint, None).await.unwrap();
+    fixture.shared.clock.advance(std::time::Duration::from_micros(1));
+    let skip = Some(OnBacklog::Skip);
+    fixture.configurator.activate_endpoint(TENANT, keys[1].endpoint, None, skip).await.unwrap();
+    assert_eq!(row(&fixture, keys[1]).await.state, DeliveryState::Pending, "it is not rewritten yet");
+    let before = kinds(&fixture).await.len();
+    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0])).await.unwrap(), done(2, 0));
+    // Told all the same: whoever rewrites what was skipped finds it done.
+    assert_eq!(kinds(&fixture).await[before..], [TransitionKind::Cancelled as i32; 3]);
+    for key in keys {
+        assert_eq!(row(&fixture, key).await.state, DeliveryState::Cancelled);
+    }
 }
 
 #[tokio::test]
@@ -220,6 +238,7 @@ twins!(
     "tests.rs",
     [
         everything_that_has_not_ended_is_cancelled_once,
+        what_an_activation_skipped_is_not_counted_again,
         event_with_very_many_deliveries_is_cancelled_in_units,
         event_without_deliveries_and_those_of_others_are_told_apart,
         expunging_erases_the_payload_and_keeps_the_record,

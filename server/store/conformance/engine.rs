@@ -95,10 +95,14 @@ async fn deliveries(house: &mut House) {
     for tenant in [TENANT, OTHER] {
         reads!(house, conn, delivery::get(conn, tenant, key(1, 1)).await?);
     }
-    reads!(house, conn, delivery::page(conn, Position::START, 7).await?);
-    reads!(house, conn, delivery::page(conn, Position(key(11, 2)), 100).await?);
+    reads!(house, conn, delivery::page(conn, Position::START, EventKey(0), 7).await?);
+    for oldest in [0, 9, 11, 12] {
+        reads!(house, conn, delivery::page(conn, Position(key(11, 2)), EventKey(oldest), 100).await?);
+    }
     for after in [Position::START, Position(key(20, 1)), Position(key(20, 2)), Position(key(20, 3))] {
-        reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(2), after, 5).await?);
+        reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(2), after, EventKey(17), 5).await?);
+        reads!(house, conn, delivery::page_of_event(conn, EventKey(20), after, 2).await?);
+        reads!(house, conn, delivery::page_of_event(conn, EventKey(19), after, 100).await?);
     }
     for state in [key(1, 1), key(11, 1)] {
         writes!(house, tx, delivery::cancel(tx, state, at(200)).await?);
@@ -242,7 +246,7 @@ async fn settling(house: &mut House) {
     writes!(house, tx, sorted(hot::settle_others(tx, owner, at(600), &others).await?));
     writes!(house, tx, sorted(hot::settle_others(tx, crate::model::Incarnation(9), at(600), &others).await?));
     writes!(house, tx, hot::settle_others(tx, owner, at(600), &[]).await?);
-    reads!(house, conn, delivery::page(conn, Position::START, 1_000).await?);
+    reads!(house, conn, delivery::page(conn, Position::START, EventKey(0), 1_000).await?);
 }
 
 async fn attempts(house: &mut House) {
@@ -289,7 +293,7 @@ async fn ends(house: &mut House) {
     writes!(house, tx, sorted(hot::end_pending(tx, all, &some, at(700), 3).await?));
     writes!(house, tx, sorted(hot::end_pending(tx, all, &cancelled, at(700), 1_000).await?));
     writes!(house, tx, hot::end_pending(tx, all, &cancelled, at(700), 1_000).await?);
-    reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(1), Position::START, 1_000).await?);
+    reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(1), Position::START, EventKey(0), 1_000).await?);
 }
 
 async fn logs(house: &mut House) {

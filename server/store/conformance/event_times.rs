@@ -63,6 +63,7 @@ async fn ends(house: &mut House) {
     reads!(house, conn, event_delivery::next_range(conn, EventKey(105), EndpointKey(4), 3).await?);
     let range = |event| EndpointRange { event: EventKey(event), after: EndpointKey(1), last: EndpointKey(3) };
     reads!(house, conn, event_delivery::endpoints(conn, range(105)).await?);
+    reads!(house, conn, event_delivery::pending(conn, range(105)).await?);
     for _ in 0..2 {
         writes!(house, tx, sorted(event_delivery::cancel(tx, range(105), at(300)).await?));
     }
@@ -124,6 +125,9 @@ async fn eras(house: &mut House) {
     }
     for (low, high, time) in [(0, 110, 0), (0, 110, 25), (0, 110, 35), (0, 110, 110), (0, 30, 60), (105, 109, 107)] {
         reads!(house, conn, event_era::first_since(conn, EventKey(low), EventKey(high), at(time)).await?);
+    }
+    for (start, end) in [(None, None), (Some(105), None), (None, Some(107)), (Some(103), Some(108))] {
+        reads!(house, conn, event_era::range(conn, EventKey(109), start.map(at), end.map(at)).await?);
     }
     for below in [i64::MAX, 101, 40, 1] {
         reads!(house, conn, event::newest_below(conn, EventKey(below)).await?);

@@ -198,14 +198,18 @@ async fn every_connection_is_set_up_and_readers_only_read() {
     }
     let sql = "SELECT current_setting('transaction_isolation'), current_setting('statement_timeout'), \
                current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'), \
-               current_setting('enable_seqscan'), current_setting('transaction_read_only')";
-    type Row = (String, String, String, String, String, String);
+               current_setting('enable_seqscan'), current_setting('enable_sort'), \
+               current_setting('transaction_read_only')";
+    type Row = (String, String, String, String, String, String, String);
     for (index, conn) in conns.iter_mut().enumerate() {
         let rows: Vec<Row> = fetch_all!(&mut *conn, sql).unwrap();
-        let (isolation, statement, lock, idle, seqscan, read_only) = rows[0].clone();
+        let (isolation, statement, lock, idle, seqscan, sort, read_only) = rows[0].clone();
         let set = [isolation.as_str(), &statement, &lock, &idle];
         assert_eq!(set, ["read committed", "30s", "5s", "2s"], "connection {index}");
-        assert_eq!((seqscan == "off", read_only == "on"), (index == 0, index > 1), "connection {index}");
+        // The heartbeat's is the second.
+        let reads = index > 1;
+        let switches = (seqscan == "off", sort == "off", read_only == "on");
+        assert_eq!(switches, (index != 1, reads, reads), "connection {index}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     model::{DeliveryKey, DeliveryState, EndpointKey, EventKey},
     redrive::expunge_event,
     shared::Shared,
-    store::{self, Conn, DeliveryInsert, EventInsert, Settlement, name::Names},
+    store::{self, DeliveryInsert, EventInsert, Settlement, name::Names},
 };
 
 const SEED: u64 = 0x5eed;
@@ -120,28 +120,4 @@ async fn log_is_emptied_once_nobody_reads() {
     end.send(()).unwrap();
     reader.await.unwrap().unwrap();
     assert!(fixture.shared.db.empty_log().await.unwrap());
-}
-
-#[tokio::test]
-async fn list_of_events_goes_by_the_keys() {
-    let fixture = Fixture::new().await;
-    let pinned =
-        [store::event::NEWEST_BELOW, store::event::PAGE, store::event_era::FIRST_OF, store::event_era::FIRST_FROM];
-    for statement in pinned {
-        let read = fixture.shared.db.read(move |conn| {
-            Box::pin(async move {
-                let Conn::Sqlite(conn) = conn else { unreachable!("the fixture's database is SQLite's") };
-                let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-                let lines: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&mut **conn).await?;
-                Ok(lines.into_iter().map(|(.., line)| line + "\n").collect::<String>())
-            })
-        });
-        let plan = read.await.unwrap();
-        let first = plan.lines().next().unwrap();
-        assert!(
-            first.starts_with("SEARCH") && first.contains("USING INTEGER PRIMARY KEY (rowid"),
-            "{statement}\n{plan}"
-        );
-        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statement}\n{plan}");
-    }
 }

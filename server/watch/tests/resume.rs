@@ -131,6 +131,7 @@ impl Watcher {
             endpoints: (0..endpoints).map(|_| EndpointKey(rng.random_range(1..=5))).collect(),
             event_types: TypeFilter::parse(&patterns).unwrap(),
             states: STATES.sample(&mut rng, states).copied().collect(),
+            ..DeliveryFilter::default()
         };
         let cut_max = (!rng.random_bool(0.2)).then(|| rng.random_range(10..200));
         let tenant = TenantKey(rng.random_range(1..=2));

@@ -138,52 +138,6 @@ async fn no_statement_of_a_turn_reads_a_whole_table() {
     assert_frugal(&plans(&shared).await);
 }
 
-/// The plan of a statement of these parameters as a reader makes it once and for all.
-async fn reader_plan(shared: &Arc<Shared>, statement: &'static str, parameters: usize) -> String {
-    let read = shared.db.read(move |conn| {
-        Box::pin(async move {
-            let Conn::Postgres(conn) = conn else { unreachable!("it was opened above") };
-            let nulls = vec!["NULL"; parameters].join(", ");
-            let script = format!(
-                "SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; PREPARE pinned AS {statement}; \
-                 EXPLAIN EXECUTE pinned ({nulls}); DEALLOCATE pinned"
-            );
-            let lines = sqlx::raw_sql(sqlx::AssertSqlSafe(script)).fetch_all(&mut **conn).await?;
-            Ok(lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect())
-        })
-    });
-    read.await.unwrap()
-}
-
-#[tokio::test]
-async fn list_of_events_goes_by_the_keys() {
-    let database = PostgresDatabase::create().await;
-    let shared = server(database.url().as_str(), "one").await;
-    database
-        .run(format!(
-            "INSERT INTO name SELECT n, 'a.b' || n FROM generate_series(1, 100) n; \
-             INSERT INTO event SELECT n, 1, 'e' || n, 1 + n % 100, n, n, 1, 1, 0, 1, '', '', '{{}}' \
-             FROM generate_series(1, {ROWS}) n; \
-             INSERT INTO event_time SELECT n, n, n FROM generate_series(1, {ROWS}) n; \
-             INSERT INTO event_era SELECT n FROM generate_series(1, {ROWS}) n; ANALYZE"
-        ))
-        .await;
-    let pinned = [
-        (store::event::NEWEST_BELOW, 1, "using event_pkey"),
-        (store::event::PAGE, 4, "Index Scan Backward using event_pkey"),
-        (store::event_era::FIRST_OF, 1, "using event_era_pkey"),
-        (store::event_era::FIRST_FROM, 2, "using event_pkey"),
-    ];
-    for (statement, parameters, scan) in pinned {
-        let plan = reader_plan(&shared, statement, parameters).await;
-        assert!(plan.contains(scan), "{plan}");
-        for table in ["event ", "event_time", "event_era"] {
-            assert!(!plan.contains(&format!("Seq Scan on {table}")), "{plan}");
-        }
-        assert!(!plan.contains("Sort"), "{plan}");
-    }
-}
-
 #[tokio::test]
 async fn happy_path_updates_each_delivery_once_and_touches_no_index() {
     let database = PostgresDatabase::create().await;
