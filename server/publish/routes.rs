@@ -155,6 +155,11 @@ impl Routes {
         self.read().failing.get(&key).copied()
     }
 
+    /// All endpoints that fail.
+    pub fn all_failing(&self) -> Vec<EndpointKey> {
+        self.read().failing.keys().copied().collect()
+    }
+
     /// Records that an endpoint fails, or fares well again.
     pub fn set_failing(&self, key: EndpointKey, health: Option<Health>) {
         let mut inner = self.write();
