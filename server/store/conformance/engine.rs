@@ -173,7 +173,7 @@ async fn lanes(house: &mut House) {
         reads!(house, conn, lane::earliest_work(conn, EndpointKey(endpoint)).await?);
     }
     // A deleted endpoint is not loaded even while it has a lane.
-    reads!(house, conn, endpoint::load(conn, 3, 1).await?);
+    reads!(house, conn, endpoint::load(conn, 3, 1, &mut endpoint::Alike::default()).await?);
 }
 
 async fn settling(house: &mut House) {

@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     async fn endpoint_with(&self, policy: DeliveryPolicy, change: impl FnOnce(&mut EndpointSettings)) -> EndpointKey {
-        let mut settings = EndpointSettings { policy, ..settings() };
+        let mut settings = EndpointSettings { policy: Arc::new(policy), ..settings() };
         change(&mut settings);
         let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
         Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().0.key
