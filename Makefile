@@ -1,13 +1,7 @@
 # What developers and CI run. The work is done by scripts/; tools are kept in .dev/.
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help test postgres bench bench-check bench-long fsync demo format proto proto-baseline audit clean-tools
-||||||| d8924b4
-.PHONY: help test postgres bench fsync demo format proto proto-baseline audit clean-tools
-=======
-.PHONY: help test postgres bench pages fsync demo format proto proto-baseline audit clean-tools
->>>>>>> api5
+.PHONY: help test postgres bench bench-check bench-long pages fsync demo format proto proto-baseline audit clean-tools
 
 PYTHON ?= python3
 # Stages to run instead of all: make test STAGES="'format' 'clippy'"
@@ -36,20 +30,16 @@ demo: ## Show a server delivering, retrying and rotating a secret
 bench: ## Measure rates, latency, costs and faults; BENCH="--database postgres --only 1:1"
 	@cargo bench --locked --bench delivery -- $(BENCH)
 
-<<<<<<< HEAD
 bench-check: ## Fail if a delivery is dearer than docs/performance.json says
 	@cargo bench --locked --bench delivery -- --check $(BENCH)
 
 bench-long: ## Full rate for an hour, sampled every minute; BENCH="--seconds 600" for less
 	@cargo bench --locked --bench delivery -- --only long --runs 1 --seconds 3600 $(BENCH)
 
-||||||| d8924b4
-=======
 pages: ## List a million deliveries on each database; prints the slowest page of each filter
 	@$(PYTHON) scripts/cluster.py env TIDINGS_TEST_DELIVERIES=1000000 \
 		cargo test --release --locked --features faults --lib -- --nocapture --test-threads 1 listing::pages
 
->>>>>>> api5
 format: ## Format the Rust code
 	@cargo fmt --all
 

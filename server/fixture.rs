@@ -11,8 +11,8 @@ pub(crate) use self::database::{PostgresDatabase, TestDatabase, twins};
 use crate::{
     configure::{Configurator, NewEndpoint},
     model::{
-        Attempt, AttemptResult, Clock, DeliveryKey, DeliveryPolicy, DeliveryState, Endpoint, EndpointKey,
-        EndpointSettings, EventKey, FailureKind, LogEntry, Style, TenantKey, Timestamp, TypeFilter,
+        Attempt, AttemptResult, Clock, DeliveryKey, DeliveryState, Endpoint, EndpointKey, EndpointSettings, EventKey,
+        FailureKind, LogEntry, Style, TenantKey, Timestamp, TypeFilter,
     },
     shared::Shared,
     signing,
@@ -153,7 +153,7 @@ pub(crate) fn settings() -> EndpointSettings {
         filter: TypeFilter::default(),
         style: Style::default(),
         header_names: Vec::new(),
-        policy: DeliveryPolicy::default(),
+        policy: Arc::default(),
     }
 }
 

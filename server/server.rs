@@ -107,6 +107,7 @@ impl Server {
         let egress = Egress::new(config.egress)?;
         let shared = Arc::new(Shared::open(&config.database, config.clock).await?);
         let in_flight = Arc::new(InFlight::new(config.room));
+        in_flight.lanes().suspect(shared.routes.all_failing());
         let engine = Engine::open(shared.clone(), in_flight.clone()).await?;
         let released = turn::release_earlier(&engine).await?;
         if released > 0 {

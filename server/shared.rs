@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, EndpointKey, IdCodec, Incarnation, Tenant, Timestamp},
+    model::{Clock, IdCodec, Incarnation, Tenant, Timestamp},
     publish::{Catalogue, EndpointEntry, Routes},
     signal::{Head, Wake},
-    store::{self, Conn, DatabaseKeys, Db, Health, Keyring, PublishRule},
+    store::{self, Conn, DatabaseKeys, Db, Keyring, PublishRule},
 };
 
 /// Endpoints are loaded by as many at a time, so that a start holds no more of their rows than that.
@@ -103,7 +103,7 @@ impl Shared {
             incarnation,
             clock,
             head: Head::new(loaded.head),
-            routes: loaded.into_routes(),
+            routes: loaded.routes,
             catalogue,
             ids: IdCodec::new(&keys.ids),
             keys,
@@ -147,7 +147,7 @@ impl Shared {
                 let catalogue = Catalogue::load(Some(&shared.catalogue), &loaded.tenants, rules).await?;
                 shared.db.enter(shared.incarnation, loaded.cfg, loaded.head);
                 shared.head.committed(loaded.head);
-                shared.routes.replace(loaded.into_routes());
+                shared.routes.replace(loaded.routes);
                 shared.catalogue.replace(catalogue);
                 tx.abandon().await;
                 Ok(())
@@ -173,8 +173,7 @@ struct Loaded {
     cfg: i64,
     head: i64,
     tenants: Vec<Tenant>,
-    endpoints: Vec<EndpointEntry>,
-    failing: Vec<(EndpointKey, Health)>,
+    routes: Routes,
     rules: Vec<PublishRule>,
 }
 
@@ -183,10 +182,11 @@ impl Loaded {
         let cfg = store::meta::cfg(conn).await?;
         let (head, ..) = store::log::head(conn).await?;
         let tenants = store::tenant::all(conn).await?;
-        let mut endpoints = Vec::new();
+        let routes = Routes::new(cfg, tenants.iter().map(|tenant| (tenant.id.clone(), tenant.key)).collect());
+        let mut alike = store::endpoint::Alike::default();
         let mut after = 0;
         loop {
-            let page = store::endpoint::load(conn, after, ENDPOINTS_PER_PAGE).await?;
+            let page = store::endpoint::load(conn, after, ENDPOINTS_PER_PAGE, &mut alike).await?;
             let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
             let (first, last) = (first.key, last.key);
             let mut secrets = store::secret::load(conn, keyring, first, last).await?.into_iter().peekable();
@@ -194,32 +194,29 @@ impl Loaded {
             // Both come by endpoint; secrets of endpoints that are not loaded are passed over.
             for endpoint in page {
                 let mut own = Vec::new();
-                while let Some((of, secret)) = secrets.next_if(|(of, _)| *of <= endpoint.key) {
+                while let Some((of, mut secret)) = secrets.next_if(|(of, _)| *of <= endpoint.key) {
                     if of == endpoint.key {
+                        if let Some(scheme) = endpoint.settings.style.scheme(&secret.scheme) {
+                            // The same text, of which there are few.
+                            secret.scheme = scheme.name.clone();
+                        }
                         own.push(secret);
                     }
                 }
+                // Few endpoints have more than one, and a vector that grows makes room for four.
+                own.shrink_to_fit();
                 let headers = headers.remove(&endpoint.key).unwrap_or_default();
-                endpoints.push(EndpointEntry { endpoint, secrets: own, headers });
+                routes.apply(EndpointEntry { endpoint, secrets: own, headers });
             }
             after = last.0;
         }
-        let (failing, rules) = (store::health::all(conn).await?, store::event_type::rules(conn).await?);
-        Ok(Self { cfg, head, tenants, endpoints, failing, rules })
-    }
-
-    /// What was loaded, in memory; a failing time of an earlier activation is forgotten.
-    fn into_routes(self) -> Routes {
-        let tenants = self.tenants.into_iter().map(|tenant| (tenant.id, tenant.key)).collect();
-        let routes = Routes::new(self.cfg, tenants);
-        for entry in self.endpoints {
-            routes.apply(entry);
-        }
-        for (key, health) in self.failing {
+        // A failing time of an earlier activation is forgotten.
+        for (key, health) in store::health::all(conn).await? {
             if routes.endpoint(key).is_some_and(|entry| entry.endpoint.generation == health.generation) {
                 routes.set_failing(key, Some(health));
             }
         }
-        routes
+        let rules = store::event_type::rules(conn).await?;
+        Ok(Self { cfg, head, tenants, routes, rules })
     }
 }

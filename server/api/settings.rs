@@ -1,5 +1,7 @@
 //! Settings of endpoints between the protocol and the model: a new endpoint's, and those that an update changes.
 
+use std::sync::Arc;
+
 use super::{
     WebhookApi,
     filter::read_types,
@@ -47,7 +49,7 @@ impl WebhookApi {
             filter,
             style: style?,
             header_names: headers.iter().map(|header| header.name.clone()).collect(),
-            policy,
+            policy: Arc::new(policy),
         };
         Some((settings, headers))
     }

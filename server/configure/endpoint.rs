@@ -1,6 +1,6 @@
 //! Creating, updating and deleting endpoints.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Configurator, Error, check_etag, commit, disabled_on_request, entry,
@@ -74,11 +74,12 @@ impl EndpointPatch {
         set(&mut settings.url, url);
         set(&mut settings.filter, filter);
         set(&mut settings.style, style);
-        set(&mut settings.policy.retry, retry);
-        set(&mut settings.policy.timeout, timeout);
-        set(&mut settings.policy.max_in_flight, max_in_flight);
-        set(&mut settings.policy.hold_duration, hold_duration);
-        set(&mut settings.policy.disable_after_dead, disable_after_dead);
+        let policy = Arc::make_mut(&mut settings.policy);
+        set(&mut policy.retry, retry);
+        set(&mut policy.timeout, timeout);
+        set(&mut policy.max_in_flight, max_in_flight);
+        set(&mut policy.hold_duration, hold_duration);
+        set(&mut policy.disable_after_dead, disable_after_dead);
         (secrets, headers)
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(dispatcher: Dispatcher, job: Job) {
 async fn make(dispatcher: &Dispatcher, job: Job) -> Option<Job> {
     let slot = Slot { dispatcher, job: Some(job) };
     let job = slot.job.as_ref()?;
-    let mut pace = Pace::Other;
+    let mut pace = Pace::Nothing;
     let (generation, result) = match begin(dispatcher, job).await {
         Begun::Request(entry, body) => {
             crash_point!("before-request");
@@ -143,7 +143,8 @@ fn pace_of(outcome: &Outcome) -> Pace {
         Some(FailureKind::Timeout) => Pace::Timeout,
         // A connection that could not be made in time is as slow as an answer that did not come.
         Some(FailureKind::Connect) if outcome.latency.as_secs() >= 1 => Pace::Timeout,
-        Some(_) => Pace::Other,
+        Some(failure) if failure.spares_endpoint() => Pace::Nothing,
+        Some(_) => Pace::Failure,
     }
 }
 
@@ -168,7 +169,7 @@ impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let Some(job) = self.job.take() else { return };
         self.dispatcher.in_flight.held().lose(job.key, job.attempt);
-        if let Some(next) = self.dispatcher.free_slot(&job, Pace::Other) {
+        if let Some(next) = self.dispatcher.free_slot(&job, Pace::Nothing) {
             self.dispatcher.spawn(next);
         }
     }

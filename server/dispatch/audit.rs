@@ -1,6 +1,6 @@
 //! The audit: every second, compares what the database says this server holds with what it knows of, and has the rest
 //! released. A panic, a dropped task or an ambiguous commit can leave such leases behind; nothing stays leased to a living
-//! server that does not know of it. Lanes whose endpoints were deleted while they were slow are forgotten here too.
+//! server that does not know of it. Lanes whose endpoints were deleted while they failed are forgotten here too.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ pub(crate) async fn audit(
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
-        in_flight.lanes().forget_slow(|endpoint| shared.routes.status(endpoint) == EndpointStatus::Deleted);
+        in_flight.lanes().forget_failing(|endpoint| shared.routes.status(endpoint) == EndpointStatus::Deleted);
         let incarnation = shared.incarnation;
         let leased = shared.db.read(move |conn| Box::pin(store::lease::leased_by(conn, incarnation))).await;
         let leased = match leased {

@@ -2,11 +2,15 @@
 //!
 //! Room is counted in slots (one request each) and in bytes of payload. Deliveries of an endpoint that answers quickly are
 //! leased *ahead* of its slots: they wait here, so that a slot that gets free is filled at once rather than by a turn. A
-//! lane whose last exchange timed out is *slow*: it gets one slot until a success and nothing ahead, and slow lanes together
-//! hold at most half of all slots, so that endpoints that hang cannot starve those that answer. A lane with a backlog gives
-//! at most half of its room to fresh deliveries, so that the backlog gets its turn.
+//! lane whose last exchange timed out, or whose endpoint failed already when the server started, is *slow*: it gets one slot
+//! until a success and nothing ahead. Slow lanes, and those that have not answered yet, share a part of the slots
+//! ([`Shares`]), so that endpoints that hang cannot starve those that answer. Lanes that fail, slowly or at once, are claimed
+//! from a few at a time ([`Probes`]). A lane with a backlog gives at most half of its room to fresh deliveries, so that the
+//! backlog gets its turn.
 
 mod lane;
+mod probes;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +19,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::lane::Lane;
+use self::{
+    lane::{Lane, Standing},
+    probes::Probes,
+    shares::Shares,
+};
 use super::Job;
 use crate::model::EndpointKey;
 
@@ -52,8 +60,10 @@ pub(crate) enum Pace {
     Success(Duration),
     /// It timed out.
     Timeout,
-    /// It failed in another way, or did not take place.
-    Other,
+    /// It failed in another way, and soon.
+    Failure,
+    /// It did not take place.
+    Nothing,
 }
 
 /// Why a delivery is leased.
@@ -86,8 +96,8 @@ pub(crate) struct Lanes {
     /// Something waits because all slots were taken, rather than those of its endpoint.
     blocked: bool,
     leased: u32,
-    slots: u32,
-    slow_slots: u32,
+    shares: Shares,
+    probes: Probes,
     bytes: u64,
     closed: bool,
     /// A payload of some backlog did not fit into the bytes left.
@@ -101,8 +111,19 @@ pub(crate) struct Released {
     pub(crate) next: Option<Job>,
     /// Leased ahead, but not to be started any more: to be given back.
     pub(crate) given_back: Vec<Job>,
-    /// A backlog may wait for the room.
-    pub(crate) wanted: bool,
+    /// A backlog may wait for the room, and is to be claimed from after so long.
+    pub(crate) wanted: Option<Duration>,
+}
+
+/// What to claim.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Lanes, and how many deliveries each has room for.
+    pub(crate) lanes: Vec<(EndpointKey, u32)>,
+    /// Lanes were left that were not looked at.
+    pub(crate) cut_short: bool,
+    /// Lanes that fail were passed over, and may be looked at after so long.
+    pub(crate) probe_in: Option<Duration>,
 }
 
 impl Lanes {
@@ -115,8 +136,8 @@ impl Lanes {
             queue: VecDeque::new(),
             blocked: false,
             leased: 0,
-            slots: 0,
-            slow_slots: 0,
+            shares: Shares::of(room.slots),
+            probes: Probes::default(),
             bytes: 0,
             closed: false,
             starved: false,
@@ -131,13 +152,9 @@ impl Lanes {
         let lane = self.lanes.entry(endpoint).or_default();
         let allowance = lane.allowance(cap);
         let fresh_max = if lane.adopted { allowance / 2 } else { allowance };
-        let room = if lane.slow {
-            // Its one slot belongs to its backlog, if it has one.
-            lane.leased == 0 && !lane.adopted && self.slow_slots < self.room.slots / 2
-        } else {
-            lane.leased < allowance && lane.fresh < fresh_max
-        };
-        if room {
+        // The one slot of a slow lane belongs to its backlog, if it has one.
+        let own = if lane.is_slow() { !lane.adopted } else { lane.fresh < fresh_max };
+        if own && lane.leased < allowance && self.shares.room(lane.standing, lane.slots) > 0 {
             return Some(self.take(endpoint, cap, bytes, Origin::Fresh));
         }
         self.forget_if_idle(endpoint);
@@ -167,13 +184,13 @@ impl Lanes {
         let endpoint = job.key.endpoint;
         let has_slot = self.has_slot();
         let lane = self.lanes.entry(endpoint).or_default();
-        if lane.slow {
+        if lane.is_slow() {
             self.forgo(&job);
             return Err(job);
         }
         if lane.waiting.is_empty() && lane.slots < cap && has_slot {
             lane.slots += 1;
-            self.slots += 1;
+            self.shares.take(lane.standing, 1);
             job.place = Place::Slot;
             return Ok(Some(job));
         }
@@ -197,31 +214,42 @@ impl Lanes {
 
     /// An attempt has ended: its slot gets free, and is given to the next that waits for one. `cap` tells how many requests
     /// an endpoint allows at once.
-    pub(crate) fn release(&mut self, job: &Job, pace: Pace, cap: impl Fn(EndpointKey) -> u32) -> Released {
+    pub(crate) fn release(
+        &mut self,
+        job: &Job,
+        pace: Pace,
+        now: Instant,
+        cap: impl Fn(EndpointKey) -> u32,
+    ) -> Released {
         let endpoint = job.key.endpoint;
         let was_full = !self.has_slot() || self.leased >= self.leases_max() || self.bytes >= self.room.bytes;
-        let slow_was_full = self.slow_slots >= self.room.slots / 2;
+        let before = self.shares;
         self.free_slot(endpoint);
         self.remove(endpoint, job.bytes(), job.origin);
         let mut released = Released::default();
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
-            let was_slow = lane.slow;
+            let from = lane.standing;
             lane.learn(pace);
-            match (was_slow, lane.slow) {
-                (false, true) => self.slow_slots += lane.slots,
-                (true, false) => self.slow_slots = self.slow_slots.saturating_sub(lane.slots),
-                (false, false) | (true, true) => {}
-            }
-            if lane.slow {
+            self.shares.shift(from, lane.standing, lane.slots);
+            if lane.is_slow() {
                 released.given_back = self.take_waiting(endpoint);
             }
         }
         released.next = self.next(endpoint, &cap);
-        let own_backlog = self.lanes.get(&endpoint).is_some_and(|lane| lane.adopted && lane.is_low(cap(endpoint)));
+        let low = self.lanes.get(&endpoint).filter(|lane| lane.adopted && lane.is_low(cap(endpoint)));
+        let own_backlog = low.map(|lane| self.probes.wait(lane, now));
         self.forget_if_idle(endpoint);
-        let slow_has_room = slow_was_full && self.slow_slots < self.room.slots / 2;
         let starved = std::mem::take(&mut self.starved);
-        released.wanted = own_backlog || ((was_full || slow_has_room || starved) && !self.ring.is_empty());
+        let gained = |standing| before.is_full(standing) && !self.shares.is_full(standing);
+        released.wanted = if self.ring.is_empty() {
+            None
+        } else if was_full || starved || gained(Standing::Unproven) {
+            Some(Duration::ZERO)
+        } else if gained(Standing::Slow) {
+            Some(own_backlog.unwrap_or(Duration::MAX).min(self.probes.end(now)))
+        } else {
+            own_backlog
+        };
         released
     }
 
@@ -254,14 +282,28 @@ impl Lanes {
         self.ring.retain(|endpoint| !endpoints.contains(endpoint));
     }
 
-    /// Forgets that lanes are slow whose endpoints are gone: no success will ever tell otherwise.
-    pub(crate) fn forget_slow(&mut self, is_gone: impl Fn(EndpointKey) -> bool) {
-        let slow = self.lanes.iter().filter(|(_, lane)| lane.slow).map(|(endpoint, _)| *endpoint);
-        let gone: Vec<EndpointKey> = slow.filter(|endpoint| is_gone(*endpoint)).collect();
+    /// Takes the lanes of endpoints that fail already for slow, until a success.
+    pub(crate) fn suspect(&mut self, failing: impl IntoIterator<Item = EndpointKey>) {
+        for endpoint in failing {
+            let lane = self.lanes.entry(endpoint).or_default();
+            self.shares.shift(lane.standing, Standing::Slow, lane.slots);
+            lane.standing = Standing::Slow;
+        }
+    }
+
+    /// Whether an endpoint fails, as far as is remembered.
+    pub(crate) fn is_failing(&self, endpoint: EndpointKey) -> bool {
+        self.lanes.get(&endpoint).is_some_and(Lane::is_failing)
+    }
+
+    /// Forgets that endpoints fail which are gone: no success will ever tell otherwise.
+    pub(crate) fn forget_failing(&mut self, is_gone: impl Fn(EndpointKey) -> bool) {
+        let failing = self.lanes.iter().filter(|(_, lane)| lane.is_failing()).map(|(endpoint, _)| *endpoint);
+        let gone: Vec<EndpointKey> = failing.filter(|endpoint| is_gone(*endpoint)).collect();
         for endpoint in gone {
             if let Some(lane) = self.lanes.get_mut(&endpoint) {
-                lane.slow = false;
-                self.slow_slots = self.slow_slots.saturating_sub(lane.slots);
+                self.shares.shift(lane.standing, Standing::Unproven, lane.slots);
+                lane.forget_failures();
             }
             self.forget_if_idle(endpoint);
         }
@@ -273,44 +315,39 @@ impl Lanes {
     }
 
     /// What to claim next: adopted lanes of which little is leased, with how much they have room for, round robin, `total`
-    /// deliveries and `lanes` lanes at most. `cap` tells how many requests an endpoint allows at once. Says too whether
-    /// lanes were left that were not looked at.
-    pub(crate) fn plan(
-        &mut self,
-        total: u32,
-        lanes: usize,
-        cap: impl Fn(EndpointKey) -> u32,
-    ) -> (Vec<(EndpointKey, u32)>, bool) {
-        let mut plan = Vec::new();
+    /// deliveries and `lanes` lanes at most. `cap` tells how many requests an endpoint allows at once.
+    pub(crate) fn plan(&mut self, total: u32, lanes: usize, now: Instant, cap: impl Fn(EndpointKey) -> u32) -> Plan {
+        let mut plan = Plan::default();
         if self.bytes >= self.room.bytes || !self.has_slot() {
-            return (plan, false);
+            return plan;
         }
         let mut left = total.min(self.leases_max().saturating_sub(self.leased));
-        let mut slow_left = (self.room.slots / 2).saturating_sub(self.slow_slots);
+        let mut shares = self.shares;
+        let mut to_probe = false;
         for _ in 0..self.ring.len() {
-            if left == 0 || plan.len() == lanes {
-                return (plan, true);
+            if left == 0 || plan.lanes.len() == lanes {
+                plan.cut_short = true;
+                break;
             }
             let Some(endpoint) = self.ring.pop_front() else { break };
-            self.ring.push_back(endpoint);
-            let Some(lane) = self.lanes.get(&endpoint) else { continue };
-            let cap = cap(endpoint);
-            let room = if lane.slow {
-                let one = u32::from(lane.leased == 0 && slow_left > 0);
-                slow_left -= one;
-                one
-            } else if lane.is_low(cap) {
-                lane.allowance(cap).saturating_sub(lane.leased)
-            } else {
-                0
-            };
-            let room = room.min(left);
+            let mut room = 0;
+            if let Some(lane) = self.lanes.get(&endpoint) {
+                let wanted = lane.wanted(|| cap(endpoint)).min(shares.room(lane.standing, lane.slots)).min(left);
+                room = if lane.is_failing() { self.probes.take(wanted, now) } else { wanted };
+                to_probe |= room < wanted;
+                shares.take(lane.standing, room);
+            }
             if room > 0 {
                 left -= room;
-                plan.push((endpoint, room));
+                plan.lanes.push((endpoint, room));
+            } else {
+                self.ring.push_back(endpoint);
             }
         }
-        (plan, false)
+        // Behind those that were passed over, so that of many that wait for the same each gets its turn.
+        self.ring.extend(plan.lanes.iter().map(|(endpoint, _)| *endpoint));
+        plan.probe_in = to_probe.then(|| self.probes.end(now));
+        plan
     }
 
     /// How many of the `cap` requests that an endpoint allows at once are not being made.
@@ -320,7 +357,7 @@ impl Lanes {
 
     /// Whether there is a slot left.
     pub(crate) fn has_slot(&self) -> bool {
-        !self.closed && self.slots < self.room.slots
+        !self.closed && self.shares.held() < self.room.slots
     }
 
     /// Whether the lane is adopted.
@@ -370,18 +407,14 @@ impl Lanes {
             return Place::Ahead;
         }
         lane.slots += 1;
-        self.slow_slots += u32::from(lane.slow);
-        self.slots += 1;
+        self.shares.take(lane.standing, 1);
         Place::Slot
     }
 
     fn free_slot(&mut self, endpoint: EndpointKey) {
-        self.slots = self.slots.saturating_sub(1);
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
             lane.slots = lane.slots.saturating_sub(1);
-            if lane.slow {
-                self.slow_slots = self.slow_slots.saturating_sub(1);
-            }
+            self.shares.free(lane.standing);
         }
     }
 
@@ -426,7 +459,7 @@ impl Lanes {
         }
         let (_, mut job) = lane.waiting.pop_front()?;
         lane.slots += 1;
-        self.slots += 1;
+        self.shares.take(lane.standing, 1);
         job.place = Place::Slot;
         Some(job)
     }

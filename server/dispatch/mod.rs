@@ -157,9 +157,11 @@ impl Dispatcher {
 
     /// Gives back the slot of an attempt that has ended. Returns the job that has it now, if one waited.
     fn free_slot(&self, job: &Job, pace: Pace) -> Option<Job> {
-        let released = self.in_flight.lanes().release(job, pace, |endpoint| self.cap(endpoint));
-        if released.wanted {
-            self.shared.wake.now();
+        let released = self.in_flight.lanes().release(job, pace, Instant::now(), |endpoint| self.cap(endpoint));
+        match released.wanted {
+            Some(Duration::ZERO) => self.shared.wake.now(),
+            Some(wait) => self.shared.wake.due(self.shared.clock.now().plus(wait)),
+            None => {}
         }
         self.give_back(released.given_back);
         released.next

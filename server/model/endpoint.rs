@@ -1,6 +1,6 @@
 //! Endpoints: where a tenant's events go, and on what terms.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Backlog, EndpointKey, RetrySchedule, Standing, Style, TenantKey, Timestamp, TypeFilter};
 
@@ -69,8 +69,8 @@ pub struct EndpointSettings {
     pub style: Style,
     /// The names of its own headers, whose values are sealed.
     pub header_names: Vec<String>,
-    /// Retries, timeout and limits.
-    pub policy: DeliveryPolicy,
+    /// Retries, timeout and limits; shared by endpoints that were loaded with the same.
+    pub policy: Arc<DeliveryPolicy>,
 }
 
 impl EndpointSettings {

@@ -68,9 +68,12 @@ impl EndpointScheme {
     }
 }
 
-/// A style that was checked, with all that an attempt needs.
+/// A style that was checked, with all that an attempt needs. Cheap to clone: most endpoints have one of a few.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Style {
+pub struct Style(Arc<Resolved>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Resolved {
     choice: StyleChoice,
     schemes: Vec<EndpointScheme>,
     envelope: Envelope,
@@ -106,7 +109,11 @@ impl Style {
             path: format!("envelope.{}", violation.path),
             problem: violation.problem,
         }));
-        if found.is_empty() { Ok(Self { choice, schemes, envelope, body_form }) } else { Err(found) }
+        if found.is_empty() {
+            Ok(Self(Arc::new(Resolved { choice, schemes, envelope, body_form })))
+        } else {
+            Err(found)
+        }
     }
 
     /// The style of a preset that takes no parameters, and nothing else.
@@ -114,42 +121,42 @@ impl Style {
         let scheme = own_scheme(preset.scheme());
         let (envelope, body_form) = (preset.envelope("", ""), preset.body_form());
         let choice = StyleChoice { preset, ..StyleChoice::default() };
-        Self { choice, schemes: vec![scheme], envelope, body_form }
+        Self(Arc::new(Resolved { choice, schemes: vec![scheme], envelope, body_form }))
     }
 
     /// The style as it was asked for.
     pub fn choice(&self) -> &StyleChoice {
-        &self.choice
+        &self.0.choice
     }
 
     /// The preset that it starts from.
     pub fn preset(&self) -> StylePreset {
-        self.choice.preset
+        self.0.choice.preset
     }
 
     /// How messages are signed; from one scheme to [`SCHEMES_MAX`], names unique.
     pub fn schemes(&self) -> &[EndpointScheme] {
-        &self.schemes
+        &self.0.schemes
     }
 
     /// The scheme of this name.
     pub fn scheme(&self, name: &str) -> Option<&EndpointScheme> {
-        self.schemes.iter().find(|scheme| &*scheme.name == name)
+        self.0.schemes.iter().find(|scheme| &*scheme.name == name)
     }
 
     /// How the payload stands in the body.
     pub fn envelope(&self) -> &Envelope {
-        &self.envelope
+        &self.0.envelope
     }
 
     /// How the body is written.
     pub fn body_form(&self) -> BodyForm {
-        self.body_form
+        self.0.body_form
     }
 
     /// Whether the body is the payload as it was published.
     pub fn is_plain(&self) -> bool {
-        self.envelope == Envelope::Raw && self.body_form == BodyForm::AsIs
+        self.0.envelope == Envelope::Raw && self.0.body_form == BodyForm::AsIs
     }
 }
 

@@ -44,9 +44,43 @@ struct Inner {
 #[derive(Debug, Default)]
 struct TenantRoutes {
     /// Those that want a list of exact types.
-    exact: HashMap<String, Vec<EndpointKey>>,
+    exact: HashMap<String, Wanting>,
     /// Those that want everything, or whatever matches a pattern.
     patterns: Vec<EndpointKey>,
+}
+
+/// The endpoints that want a type. Most types are wanted by one endpoint of their tenant, which needs no list.
+#[derive(Debug)]
+enum Wanting {
+    One(EndpointKey),
+    Many(Vec<EndpointKey>),
+}
+
+impl Wanting {
+    fn keys(&self) -> &[EndpointKey] {
+        match self {
+            Self::One(key) => std::slice::from_ref(key),
+            Self::Many(keys) => keys,
+        }
+    }
+
+    fn add(&mut self, key: EndpointKey) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, key]),
+            Self::Many(keys) => keys.push(key),
+        }
+    }
+
+    /// Takes an endpoint out; whether none is left.
+    fn remove(&mut self, key: EndpointKey) -> bool {
+        match self {
+            Self::One(only) => *only == key,
+            Self::Many(keys) => {
+                keys.retain(|other| *other != key);
+                keys.is_empty()
+            }
+        }
+    }
 }
 
 impl EndpointEntry {
@@ -94,7 +128,7 @@ impl Routes {
         let inner = self.read();
         let mut wanting = Vec::new();
         if let Some(routes) = inner.routes.get(&tenant) {
-            wanting.extend(routes.exact.get(event_type).into_iter().flatten());
+            wanting.extend(routes.exact.get(event_type).into_iter().flat_map(Wanting::keys));
             wanting.extend(routes.patterns.iter().filter(|key| {
                 inner.endpoints.get(key).is_some_and(|entry| entry.endpoint.settings.filter.matches(event_type))
             }));
@@ -155,6 +189,11 @@ impl Routes {
         self.read().failing.get(&key).copied()
     }
 
+    /// All endpoints that fail.
+    pub fn all_failing(&self) -> Vec<EndpointKey> {
+        self.read().failing.keys().copied().collect()
+    }
+
     /// Records that an endpoint fails, or fares well again.
     pub fn set_failing(&self, key: EndpointKey, health: Option<Health>) {
         let mut inner = self.write();
@@ -182,7 +221,12 @@ impl Inner {
         match endpoint.settings.filter.exact_types() {
             Some(types) => {
                 for event_type in types {
-                    routes.exact.entry(event_type.clone()).or_default().push(endpoint.key);
+                    match routes.exact.get_mut(event_type) {
+                        Some(wanting) => wanting.add(endpoint.key),
+                        None => {
+                            routes.exact.insert(event_type.clone(), Wanting::One(endpoint.key));
+                        }
+                    }
                 }
             }
             None => routes.patterns.push(endpoint.key),
@@ -192,13 +236,30 @@ impl Inner {
     fn unroute(&mut self, endpoint: &Endpoint) {
         let Some(routes) = self.routes.get_mut(&endpoint.tenant) else { return };
         for event_type in endpoint.settings.filter.exact_types().into_iter().flatten() {
-            if let Some(keys) = routes.exact.get_mut(event_type) {
-                keys.retain(|key| *key != endpoint.key);
-                if keys.is_empty() {
-                    routes.exact.remove(event_type);
-                }
+            if routes.exact.get_mut(event_type).is_some_and(|wanting| wanting.remove(endpoint.key)) {
+                routes.exact.remove(event_type);
             }
         }
         routes.patterns.retain(|key| *key != endpoint.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_is_wanted_by_whoever_was_added_and_not_taken_out() {
+        let [a, b, c] = [1, 2, 3].map(EndpointKey);
+        let mut wanting = Wanting::One(a);
+        assert_eq!(wanting.keys(), [a]);
+        assert!(!wanting.remove(b), "it was not there");
+        wanting.add(b);
+        wanting.add(c);
+        assert_eq!(wanting.keys(), [a, b, c]);
+        assert!(!wanting.remove(b) && !wanting.remove(a));
+        assert_eq!(wanting.keys(), [c]);
+        assert!(wanting.remove(c));
+        assert!(Wanting::One(a).remove(a));
     }
 }

@@ -1,6 +1,9 @@
 //! Endpoints and the history of what routing reads of them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -11,14 +14,17 @@ use super::{
     sql::{execute, fetch_all, fetch_optional},
 };
 use crate::model::{
-    Activation, Backlog, DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
-    EventKey, Style, TenantKey, Timestamp, TypeFilter,
+    Activation, Backlog, DeliveryPolicy, DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings,
+    EndpointStatus, EventKey, Style, TenantKey, Timestamp, TypeFilter,
 };
 
 const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
 const PAUSED: i64 = 4;
+
+/// Texts of a kind that reading many endpoints remembers at most; those beyond them are read anew each time.
+const ALIKE_MAX: usize = 1_024;
 
 /// What is read of an endpoint, before `$tail`.
 macro_rules! select {
@@ -165,6 +171,36 @@ pub struct EndpointVersion {
     pub status: EndpointStatus,
 }
 
+/// What many endpoints have alike, by its text: reading many of them reads each text once, and keeps it once.
+#[derive(Debug, Default)]
+pub(crate) struct Alike {
+    styles: HashMap<String, Style>,
+    policies: HashMap<String, Arc<DeliveryPolicy>>,
+}
+
+impl Alike {
+    /// Reads the text of a style; `None` if it is none.
+    fn style(&mut self, text: &str) -> Option<Style> {
+        read_once(&mut self.styles, text, |text| Style::new(serde_json::from_str(text).ok()?).ok())
+    }
+
+    /// Reads the text of a policy; `None` if it is none.
+    fn policy(&mut self, text: &str) -> Option<Arc<DeliveryPolicy>> {
+        read_once(&mut self.policies, text, |text| read_policy(text).map(Arc::new))
+    }
+}
+
+fn read_once<T: Clone>(known: &mut HashMap<String, T>, text: &str, read: fn(&str) -> Option<T>) -> Option<T> {
+    if let Some(value) = known.get(text) {
+        return Some(value.clone());
+    }
+    let value = read(text)?;
+    if known.len() < ALIKE_MAX {
+        known.insert(text.to_owned(), value.clone());
+    }
+    Some(value)
+}
+
 /// Writes a new endpoint and its first version.
 pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
@@ -281,10 +317,10 @@ pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: 
     Ok(rows.into_iter().map(ListedEndpoint).collect())
 }
 
-/// Endpoints of all tenants after `after`, by key, without tombstones.
-pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Endpoint>> {
+/// Endpoints of all tenants after `after`, by key, without tombstones. What they have alike they share.
+pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64, alike: &mut Alike) -> Result<Vec<Endpoint>> {
     let sql = select!("WHERE key > $1 AND state <> 3 ORDER BY key LIMIT $2");
-    fetch_all!(conn, sql, after, limit)?.into_iter().map(read).collect()
+    fetch_all!(conn, sql, after, limit)?.into_iter().map(|stored| read_with(stored, alike)).collect()
 }
 
 /// What routing read of the next `limit` endpoints of a tenant after `after` at configuration version `cfg`, oldest endpoint
@@ -309,12 +345,15 @@ pub(crate) async fn versions_at(
 }
 
 fn read(stored: Stored) -> Result<Endpoint> {
+    read_with(stored, &mut Alike::default())
+}
+
+fn read_with(stored: Stored, alike: &mut Alike) -> Result<Endpoint> {
     let corrupt = |what: &str| Error::Corrupt(format!("{what} of endpoint {}", stored.key));
     let url = url::Url::parse(&stored.url).map_err(|_| corrupt("URL"))?;
-    let style = serde_json::from_str(&stored.style).map_err(|_| corrupt("style"))?;
-    let style = Style::new(style).map_err(|_| corrupt("style"))?;
+    let style = alike.style(&stored.style).ok_or_else(|| corrupt("style"))?;
     let header_names = serde_json::from_str(&stored.header_names).map_err(|_| corrupt("header names"))?;
-    let policy = read_policy(&stored.policy).ok_or_else(|| corrupt("policy"))?;
+    let policy = alike.policy(&stored.policy).ok_or_else(|| corrupt("policy"))?;
     Ok(Endpoint {
         key: EndpointKey(stored.key),
         tenant: TenantKey(stored.tenant),
@@ -400,3 +439,6 @@ fn read_filter(text: &str) -> Result<TypeFilter> {
 fn read_labels(text: &str) -> Result<BTreeMap<String, String>> {
     serde_json::from_str(text).map_err(|_| Error::Corrupt("an endpoint's labels".to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,9 @@ impl Sqlite {
         let connect = connect_options(path);
         migrate(&connect).await?;
         let writer = Writer::new(pool(1).connect_with(connect.clone()).await?, ACQUIRE_MAX);
-        let readers = pool(READERS_MAX).connect_with(connect.pragma("query_only", "ON")).await?;
+        // Pages of the file are in memory already, the system's; these are copies of each reader's own.
+        let reading = connect.pragma("query_only", "ON").pragma("cache_size", "-2048");
+        let readers = pool(READERS_MAX).connect_with(reading).await?;
         Ok(Self { writer, readers, texts: Arc::default(), left_open: LeftOpen::default(), _lock: lock })
     }
 

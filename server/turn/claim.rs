@@ -3,12 +3,15 @@
 //! A lane that is due but not to be claimed from is put aside (`held.rs`); one that is drained at a rate is claimed from as
 //! that allows (`drain.rs`).
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use super::write::Turn;
 use crate::{
     dispatch::{Job, Origin},
-    model::{DeliveryKey, EventKey},
+    model::{DeliveryKey, EndpointKey, EventKey},
     store::{self, Claimed, Result},
 };
 
@@ -16,12 +19,17 @@ use crate::{
 const ADOPTED_MAX: usize = 4_096;
 const ADOPTED_PER_CLAIM_MAX: usize = 256;
 
+/// Where more than so many are adopted, those of endpoints that fail are given back after each claim and rest for so long:
+/// however many there are, others find room.
+const CROWDED: usize = ADOPTED_MAX / 2;
+const REST: Duration = Duration::from_secs(30);
+
 /// What one claim leases at most, and of how many lanes.
 const CLAIMED_MAX: u32 = 1_024;
 const LANES_PER_CLAIM_MAX: usize = 64;
 
 /// How long a lease lasts on paper. One server alone never waits for it: its successor releases what it held.
-const LEASE: std::time::Duration = std::time::Duration::from_secs(120);
+const LEASE: Duration = Duration::from_secs(120);
 
 /// How many of the lanes that are due were adopted.
 enum Adopting {
@@ -35,7 +43,7 @@ impl Turn<'_> {
     pub(super) async fn claim(&mut self) -> Result<()> {
         let adopting = self.adopt().await?;
         let routes = &self.engine.shared.routes;
-        let (plan, cut_short) = {
+        let plan = {
             // One for an endpoint that is gone, so that its lane comes up and is put aside.
             let cap =
                 |endpoint| routes.endpoint(endpoint).map_or(1, |entry| entry.endpoint.settings.policy.max_in_flight);
@@ -43,14 +51,14 @@ impl Turn<'_> {
             // Adopted in memory at once: should the turn fail, a lane that is adopted in memory alone is claimed from, found
             // empty or not, and given back like any other.
             self.done.adopted.iter().for_each(|endpoint| lanes.adopt(*endpoint));
-            lanes.plan(CLAIMED_MAX, LANES_PER_CLAIM_MAX, cap)
+            lanes.plan(CLAIMED_MAX, LANES_PER_CLAIM_MAX, Instant::now(), cap)
         };
         let mut due: Vec<DeliveryKey> = Vec::new();
         let (mut bytes_left, idle) = {
             let lanes = self.engine.in_flight.lanes();
             (lanes.bytes_left(), lanes.is_idle())
         };
-        for (endpoint, room) in plan {
+        for (endpoint, room) in plan.lanes {
             if self.is_aside(endpoint) {
                 self.put_aside(endpoint).await?;
                 continue;
@@ -74,7 +82,7 @@ impl Turn<'_> {
                 taken += 1;
             }
             self.take_due(endpoint, &found, taken);
-            if taken == all && (all as u32) < room {
+            if (taken == all && (all as u32) < room) || self.rests(endpoint) {
                 self.done.drained.push(endpoint);
             }
         }
@@ -87,13 +95,24 @@ impl Turn<'_> {
         self.done.next_due = match adopting {
             // Their slots are free again.
             _ if ended > 0 => Some(self.now),
-            _ if cut_short && progress && self.engine.in_flight.lanes().has_slot() => Some(self.now),
+            _ if plan.cut_short && progress && self.engine.in_flight.lanes().has_slot() => Some(self.now),
             Adopting::All => store::lane::next_due(self.tx.conn()).await?,
             Adopting::Some => Some(self.now),
             // Told by the slots that get free.
             Adopting::NoRoom => None,
         };
+        if let Some(wait) = plan.probe_in {
+            let at = self.now.plus(wait);
+            self.done.next_due = Some(self.done.next_due.map_or(at, |due| due.min(at)));
+        }
         Ok(())
+    }
+
+    /// Whether a lane that was claimed from is to be given back although more of it may be due: many are adopted, and its
+    /// endpoint fails.
+    fn rests(&self, endpoint: EndpointKey) -> bool {
+        let lanes = self.engine.in_flight.lanes();
+        lanes.adopted() > CROWDED && lanes.is_failing(endpoint)
     }
 
     /// Adopts lanes that are due.
@@ -141,7 +160,10 @@ impl Turn<'_> {
     /// Gives back lanes of which nothing is due any more, each due when its next work is.
     async fn give_back_drained(&mut self) -> Result<()> {
         for endpoint in self.done.drained.clone() {
-            let next_at = self.next_look(endpoint).await?;
+            let mut next_at = self.next_look(endpoint).await?;
+            if self.rests(endpoint) {
+                next_at = next_at.map(|at| at.max(self.now.plus(REST)));
+            }
             store::lane::give_back(self.tx, endpoint, next_at).await?;
         }
         Ok(())

@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{OwnedSemaphorePermit, mpsc},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     WatchError, WatchItem, WatchMessage,
     filter::{Selector, message},
-    ring::{Next, Ring},
+    live::Ear,
+    ring::Next,
     table::{Place, Table},
     token::Tokens,
 };
@@ -34,7 +35,8 @@ pub(crate) struct Feed {
     pub(crate) tokens: Tokens,
     /// How far the stream has come.
     pub(crate) place: Place,
-    pub(crate) ring: watch::Receiver<Ring>,
+    /// Tells where the next row is that may concern the stream, and wakes it.
+    pub(crate) ear: Ear,
     pub(crate) table: Table,
     /// Rows read from the table, not consumed yet.
     pub(crate) page: VecDeque<Arc<LogRow>>,
@@ -76,15 +78,15 @@ impl Feed {
     async fn step(&mut self) -> Result<(), WatchError> {
         self.room().await?;
         if Instant::now() >= self.heartbeat_at {
+            self.pass_silence();
             self.send(WatchMessage::Heartbeat);
             return Ok(());
         }
         match self.next_row().await? {
             Some(row) => self.send_selected(&row),
             None => {
-                if let Ok(Err(_)) = timeout_at(self.heartbeat_at, self.ring.changed()).await {
-                    return Err(WatchError::ShuttingDown);
-                }
+                // Completes at either: there is something to look at.
+                let _ = timeout_at(self.heartbeat_at, self.ear.rung()).await;
             }
         }
         Ok(())
@@ -103,17 +105,24 @@ impl Feed {
         }
     }
 
-    /// The row to go on with; `None` if it is not committed yet.
+    /// Passes the rows that are there and do not concern the stream.
+    fn pass_silence(&mut self) {
+        if let Some(row) = self.ear.silence(self.place.position.next_seq()) {
+            self.advance(&row, None);
+        }
+    }
+
+    /// The row to go on with; `None` if it is not committed yet. Rows that do not concern the stream are passed over, and
+    /// the place does not move on with them: they are looked at no more, unless somebody resumes from it.
     async fn next_row(&mut self) -> Result<Option<Arc<LogRow>>, WatchError> {
-        let seq = self.place.position.next_seq();
+        // What is pushed from here on rings, and so ends the wait for it.
+        let (seq, next) = self.ear.next(self.place.position.next_seq());
         while self.page.front().is_some_and(|row| row.seq < seq) {
             self.page.pop_front();
         }
         if let Some(row) = self.page.front() {
             return Ok(Some(row.clone()));
         }
-        // Marks the ring's present state as seen, so that any change from here on ends the wait for one.
-        let next = self.ring.borrow_and_update().row(seq);
         match next {
             Next::Row(row) => Ok(Some(row)),
             Next::Wait => Ok(None),

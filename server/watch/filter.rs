@@ -38,6 +38,16 @@ impl Selector {
         Self { tenant, endpoints, event_types: filter.event_types.clone(), states, event_ids, failures }
     }
 
+    /// Whose transitions are selected.
+    pub(crate) fn tenant(&self) -> TenantKey {
+        self.tenant
+    }
+
+    /// The endpoints whose transitions alone are selected; none: those of any.
+    pub(crate) fn endpoints(&self) -> &[EndpointKey] {
+        &self.endpoints
+    }
+
     /// Whether transition `index` of a row is wanted. One of a kind that this version does not know is not.
     pub(crate) fn selects(&self, body: &LogBody, index: usize) -> bool {
         let Some(entry) = body.entries.get(index) else { return false };

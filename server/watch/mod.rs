@@ -1,11 +1,13 @@
 //! Watching: streams of what was committed, in the order of commits, without gap or repeat, resumable exactly.
 //!
 //! A stream is a place in the log. [`Tail`] reads each new row once into a ring that all streams share; a stream that is
-//! older than the ring reads the table. What comes from memory is only ever a copy of what the table says, so starting,
+//! older than the ring reads the table, and one that a row does not concern is not woken by it (`bells`). What comes from memory is only ever a copy of what the table says, so starting,
 //! resuming, catching up and being live are one path (`feed`). A reader that is slow, or gone, costs a few messages.
 
+mod bells;
 mod feed;
 mod filter;
+mod live;
 mod ring;
 mod table;
 mod tail;
@@ -28,7 +30,8 @@ pub use self::tail::Tail;
 use self::{
     feed::{Feed, MESSAGES_MAX},
     filter::Selector,
-    ring::{Limits, Ring},
+    live::{Ear, Live},
+    ring::Limits,
     table::{Origin, Table},
     token::Tokens,
 };
@@ -73,7 +76,7 @@ impl Default for Config {
 #[derive(Clone)]
 pub struct Watch {
     table: Table,
-    ring: Arc<watch::Sender<Ring>>,
+    live: Arc<watch::Sender<Live>>,
     demand: Arc<Notify>,
     open: Arc<Semaphore>,
     token_key: Zeroizing<[u8; 32]>,
@@ -174,12 +177,12 @@ impl Watch {
         shutdown: CancellationToken,
     ) -> (Self, Tail) {
         let limits = Limits { rows_max: config.ring_rows_max, bytes_max: config.ring_bytes_max };
-        let ring = Arc::new(watch::Sender::new(Ring::new(limits)));
+        let live = Arc::new(watch::Sender::new(Live::new(limits)));
         let demand = Arc::new(Notify::new());
-        let tail = Tail { db: db.clone(), head, ring: ring.clone(), demand: demand.clone(), poll: config.poll };
+        let tail = Tail { db: db.clone(), head, live: live.clone(), demand: demand.clone(), poll: config.poll };
         let watch = Self {
             table: Table::new(db),
-            ring,
+            live,
             demand,
             open: Arc::new(Semaphore::new(config.streams_max)),
             token_key,
@@ -210,13 +213,13 @@ impl Watch {
         let tokens = Tokens::new(&self.token_key, &selector);
         let place = self.table.locate(Origin::new(start, |token| tokens.read(token))?).await?;
         let (messages, received) = mpsc::channel(MESSAGES_MAX);
-        let ring = self.ring.subscribe();
+        let ear = Ear::new(&self.live, &selector);
         self.demand.notify_one();
         let feed = Feed {
             selector,
             tokens,
             place,
-            ring,
+            ear,
             table: self.table.clone(),
             page: VecDeque::new(),
             messages,

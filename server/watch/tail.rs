@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{ring::Ring, table::page_after};
+use super::{live::Live, table::page_after};
 use crate::{
     signal::Head,
     store::{Db, Result, log},
@@ -28,7 +28,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub struct Tail {
     pub(super) db: Db,
     pub(super) head: Head,
-    pub(super) ring: Arc<watch::Sender<Ring>>,
+    pub(super) live: Arc<watch::Sender<Live>>,
     /// Told when somebody begins to watch.
     pub(super) demand: Arc<Notify>,
     /// How often to look without being woken.
@@ -45,13 +45,13 @@ impl Tail {
     async fn follow_on_demand(&self) {
         let mut backoff = BACKOFF_MIN;
         loop {
-            if self.ring.receiver_count() == 0 {
-                self.ring.send_modify(|ring| ring.restart(None));
+            if self.live.receiver_count() == 0 {
+                self.live.send_modify(|live| live.restart(None));
                 self.demand.notified().await;
                 continue;
             }
             tokio::select! {
-                () = self.ring.closed() => {}
+                () = self.live.closed() => {}
                 error = self.follow(&mut backoff) => {
                     tracing::warn!(%error, retry_in = ?backoff, "reading the log failed");
                     sleep(jittered(backoff)).await;
@@ -73,7 +73,7 @@ impl Tail {
             };
             *backoff = BACKOFF_MIN;
             // A page may have been cut short by its size. Where it looks as if more followed, look again at once.
-            if read > 1 || (read == 1 && self.ring.borrow().head() < Some(*announced.borrow())) {
+            if read > 1 || (read == 1 && self.live.borrow().head() < Some(*announced.borrow())) {
                 continue;
             }
             tokio::select! {
@@ -85,16 +85,16 @@ impl Tail {
 
     /// Reads a page into the ring; returns how many rows it had.
     async fn read_on(&self) -> Result<usize> {
-        let known = self.ring.borrow().head();
+        let known = self.live.borrow().head();
         let Some(known) = known else {
             let (head, ..) = self.db.read(|conn| log::head(conn).boxed()).await?;
-            self.ring.send_modify(|ring| ring.restart(Some(head)));
+            self.live.send_modify(|live| live.restart(Some(head)));
             return Ok(0);
         };
         let rows = self.db.read(move |conn| page_after(conn, known).boxed()).await?;
         let read = rows.len();
         if read > 0 {
-            self.ring.send_modify(|ring| rows.into_iter().map(Arc::new).for_each(|row| ring.push(row)));
+            self.live.send_modify(|live| rows.into_iter().map(Arc::new).for_each(|row| live.push(row)));
         }
         Ok(read)
     }

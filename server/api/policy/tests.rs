@@ -79,7 +79,11 @@ fn what_a_policy_leaves_out_is_as_the_style_has_it() {
             StylePreset::PartyLayer => choice,
             _ => StyleChoice { api_version: None, app_id: Some("app".to_owned()), ..choice },
         };
-        write_effective_policy(&EndpointSettings { policy, style: Style::new(choice).unwrap(), ..settings() })
+        write_effective_policy(&EndpointSettings {
+            policy: policy.into(),
+            style: Style::new(choice).unwrap(),
+            ..settings()
+        })
     };
     let partylayer = shown(StylePreset::PartyLayer, DeliveryPolicy::default());
     assert_eq!(

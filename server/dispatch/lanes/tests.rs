@@ -7,7 +7,7 @@ const A: EndpointKey = EndpointKey(1);
 const B: EndpointKey = EndpointKey(2);
 
 /// An exchange that says nothing of how long its endpoint takes.
-const QUIET: Pace = Pace::Other;
+const QUIET: Pace = Pace::Nothing;
 /// As fast as leads to 100 ms / 10 ms = 10 times the cap leased ahead.
 const FAST: Pace = Pace::Success(Duration::from_millis(10));
 /// Too slow for anything to be leased ahead.
@@ -42,13 +42,23 @@ impl Lanes {
 
     /// The end of a fresh attempt of `bytes`.
     fn end(&mut self, endpoint: EndpointKey, bytes: usize, pace: Pace) -> Released {
-        self.release(&job(endpoint, bytes, Origin::Fresh, Place::Slot), pace, |_| 8)
+        self.freed(&job(endpoint, bytes, Origin::Fresh, Place::Slot), pace, 8)
     }
 
     /// Reserves a place for a fresh delivery and commits it. Whether it is to be started.
     fn hand_over(&mut self, endpoint: EndpointKey, cap: u32) -> Option<bool> {
         let place = self.reserve_fresh(endpoint, cap, 1)?;
         Some(self.begin(job(endpoint, 1, Origin::Fresh, place), cap, Instant::now()).unwrap().is_some())
+    }
+
+    /// The end of an attempt at an endpoint that takes `cap` requests at once.
+    fn freed(&mut self, job: &Job, pace: Pace, cap: u32) -> Released {
+        self.release(job, pace, Instant::now(), |_| cap)
+    }
+
+    /// The lanes that a claim is to look at, and how much of each.
+    fn planned(&mut self, total: u32, lanes: usize, cap: u32) -> Vec<(EndpointKey, u32)> {
+        self.plan(total, lanes, Instant::now(), |_| cap).lanes
     }
 
     /// Lets it be known that an endpoint takes about so long.
@@ -71,8 +81,11 @@ fn endpoint_never_exceeds_its_cap() {
 #[test]
 fn all_together_never_exceed_slots_and_bytes() {
     let mut few_slots = lanes(2);
+    for endpoint in [A, B] {
+        few_slots.acquaint(endpoint, STEADY);
+    }
     assert!(few_slots.reserve(A, 8, 1) && few_slots.reserve(B, 8, 1));
-    assert!(!few_slots.reserve(EndpointKey(3), 8, 1));
+    assert!(!few_slots.reserve(A, 8, 1) && !few_slots.reserve(B, 8, 1));
 
     let mut few_bytes = lanes(100);
     assert!(few_bytes.reserve(A, 8, 600));
@@ -109,10 +122,10 @@ fn slots_that_get_free_are_given_to_those_that_wait_in_their_order() {
     assert_eq!([0; 3].map(|_| lanes.hand_over(A, 1)), [Some(true), Some(false), Some(false)]);
     let waiting = job(A, 3, Origin::Backlog, lanes.reserve_claimed(A, 1, 3));
     assert!(lanes.begin(waiting, 1, Instant::now()).unwrap().is_none());
-    let next = |lanes: &mut Lanes| lanes.release(&job(A, 1, Origin::Fresh, Place::Slot), FAST, |_| 1).next;
+    let next = |lanes: &mut Lanes| lanes.freed(&job(A, 1, Origin::Fresh, Place::Slot), FAST, 1).next;
     let sizes = [0; 3].map(|_| next(&mut lanes).unwrap().event.payload.len());
     assert_eq!(sizes, [1, 1, 3]);
-    assert_eq!((lanes.slots, lanes.leased), (1, 1), "the last one holds the slot");
+    assert_eq!((lanes.shares.held(), lanes.leased), (1, 1), "the last one holds the slot");
     assert!(next(&mut lanes).is_none());
 }
 
@@ -121,9 +134,9 @@ fn cap_holds_for_those_that_wait() {
     let mut lanes = lanes(100);
     lanes.acquaint(A, FAST);
     assert_eq!([0; 4].map(|_| lanes.hand_over(A, 2)), [Some(true), Some(true), Some(false), Some(false)]);
-    let lowered = lanes.release(&job(A, 1, Origin::Fresh, Place::Slot), FAST, |_| 1);
+    let lowered = lanes.freed(&job(A, 1, Origin::Fresh, Place::Slot), FAST, 1);
     assert!(lowered.next.is_none(), "one is in flight, and no more are allowed now");
-    assert!(lanes.release(&job(A, 1, Origin::Fresh, Place::Slot), FAST, |_| 1).next.is_some());
+    assert!(lanes.freed(&job(A, 1, Origin::Fresh, Place::Slot), FAST, 1).next.is_some());
 }
 
 #[test]
@@ -151,8 +164,8 @@ fn what_waits_because_all_slots_are_taken_gets_them_in_turn() {
     lanes.reserve_claimed(B, 1, 1);
     assert!(lanes.begin(ahead, 2, Instant::now()).unwrap().is_none(), "all slots are taken");
     assert_eq!(place, Place::Slot);
-    let first = lanes.release(&job(EndpointKey(3), 1, Origin::Fresh, Place::Slot), QUIET, |_| 2).next.unwrap();
-    let second = lanes.release(&job(B, 1, Origin::Fresh, Place::Slot), QUIET, |_| 2).next.unwrap();
+    let first = lanes.freed(&job(EndpointKey(3), 1, Origin::Fresh, Place::Slot), QUIET, 2).next.unwrap();
+    let second = lanes.freed(&job(B, 1, Origin::Fresh, Place::Slot), QUIET, 2).next.unwrap();
     assert_eq!([first.key.endpoint, second.key.endpoint], [A, B]);
 }
 
@@ -162,7 +175,7 @@ fn timed_out_lane_has_one_slot_until_a_success() {
     assert!(lanes.reserve(A, 8, 1) && lanes.reserve(A, 8, 1));
     lanes.end(A, 1, Pace::Timeout);
     assert!(!lanes.reserve(A, 8, 1), "one is still in flight");
-    lanes.end(A, 1, Pace::Other);
+    lanes.end(A, 1, Pace::Failure);
     assert!(lanes.reserve(A, 8, 1));
     assert!(!lanes.reserve(A, 8, 1), "another failure does not open it");
     lanes.end(A, 1, STEADY);
@@ -176,7 +189,7 @@ fn timed_out_lane_gives_back_what_waits() {
     (0..5).for_each(|_| assert!(lanes.hand_over(A, 2).is_some()));
     let released = lanes.end(A, 1, Pace::Timeout);
     assert_eq!((released.given_back.len(), released.next.is_none()), (3, true));
-    assert_eq!((lanes.leased, lanes.slots, lanes.slow_slots), (1, 1, 1));
+    assert_eq!((lanes.leased, lanes.shares.held(), lanes.shares.held_by(Standing::Slow)), (1, 1, 1));
     let late = job(A, 1, Origin::Fresh, Place::Ahead);
     lanes.reserve_claimed(A, 1, 1);
     assert!(lanes.begin(late, 2, Instant::now()).is_err(), "one that was being committed meanwhile too");
@@ -191,13 +204,14 @@ fn what_waits_for_too_long_is_given_back() {
     let now = Instant::now();
     assert!(lanes.overdue(now).is_empty());
     assert_eq!(lanes.overdue(now + WAIT_MAX + Duration::from_secs(1)).len(), 3);
-    assert_eq!((lanes.leased, lanes.slots), (2, 2));
+    assert_eq!((lanes.leased, lanes.shares.held()), (2, 2));
     assert!(lanes.end(A, 1, FAST).next.is_none());
 }
 
 #[test]
-fn slow_lanes_hold_at_most_half_of_all_slots() {
-    let mut lanes = lanes(10);
+fn slow_lanes_hold_at_most_a_quarter_of_all_slots() {
+    let mut lanes = lanes(20);
+    lanes.acquaint(A, STEADY);
     let slow: Vec<EndpointKey> = (10..20).map(EndpointKey).collect();
     for endpoint in &slow {
         assert!(lanes.reserve(*endpoint, 8, 1));
@@ -205,7 +219,130 @@ fn slow_lanes_hold_at_most_half_of_all_slots() {
     }
     let taken = slow.iter().filter(|endpoint| lanes.reserve(**endpoint, 8, 1)).count();
     assert_eq!(taken, 5);
-    assert_eq!((0..9).filter(|_| lanes.reserve(A, 8, 1)).count(), 5, "the other half is free for a healthy one");
+    assert_eq!((0..20).filter(|_| lanes.reserve(A, 20, 1)).count(), 15, "the others are free for a healthy one");
+}
+
+#[test]
+fn endpoints_that_have_not_answered_yet_hold_at_most_half_of_all_slots() {
+    let mut lanes = lanes(64);
+    lanes.acquaint(A, STEADY);
+    let new: Vec<EndpointKey> = (100..200).map(EndpointKey).collect();
+    let taken: Vec<usize> = new.iter().map(|of| (0..8).filter(|_| lanes.reserve(*of, 8, 1)).count()).collect();
+    assert_eq!(taken[0], 8, "one alone gets what it allows");
+    assert_eq!(taken[1..25], [1; 24], "and then each gets one");
+    assert_eq!(taken[25..], [0; 75]);
+    assert_eq!((0..100).filter(|_| lanes.reserve(A, 100, 1)).count(), 32, "the other half is free for a healthy one");
+}
+
+#[test]
+fn endpoint_that_has_answered_once_gets_what_it_allows() {
+    let mut lanes = lanes(64);
+    let new: Vec<EndpointKey> = (100..132).map(EndpointKey).collect();
+    new.iter().for_each(|endpoint| assert!(lanes.reserve(*endpoint, 1, 1)));
+    assert!(!lanes.reserve(B, 8, 1));
+    lanes.end(new[0], 1, STEADY);
+    assert_eq!((0..8).filter(|_| lanes.reserve(new[0], 8, 1)).count(), 8);
+    assert!(lanes.reserve(B, 8, 1), "and leaves its place to another new one");
+}
+
+#[test]
+fn place_among_those_that_have_not_answered_yet_is_wanted_by_whoever_waits_for_one() {
+    let mut lanes = lanes(64);
+    (100..132).for_each(|endpoint| assert!(lanes.reserve(EndpointKey(endpoint), 1, 1)));
+    lanes.adopt(B);
+    assert!(lanes.planned(100, 100, 8).is_empty());
+    assert_eq!(lanes.end(EndpointKey(100), 1, Pace::Timeout).wanted, Some(Duration::ZERO));
+    assert_eq!(lanes.planned(100, 100, 8), [(B, 1)]);
+}
+
+#[test]
+fn plan_gives_no_more_to_new_endpoints_than_there_is() {
+    let mut lanes = lanes(64);
+    let new: Vec<EndpointKey> = (100..200).map(EndpointKey).collect();
+    new.iter().for_each(|endpoint| lanes.adopt(*endpoint));
+    let plan = lanes.planned(1_000, 100, 8);
+    assert_eq!(plan.iter().map(|(_, room)| room).sum::<u32>(), 32);
+    assert_eq!(plan.len(), 25);
+    for (endpoint, room) in &plan {
+        (0..*room).for_each(|_| assert_eq!(lanes.reserve_claimed(*endpoint, 8, 1), Place::Slot));
+    }
+    assert!(lanes.planned(1_000, 100, 8).is_empty());
+    lanes.freed(&job(plan[1].0, 1, Origin::Backlog, Place::Slot), STEADY, 8);
+    assert_eq!(lanes.planned(1_000, 100, 8), [(new[25], 1), (plan[1].0, 8)], "the next in turn, and who has answered");
+}
+
+#[test]
+fn endpoint_that_failed_already_is_slow_from_the_start() {
+    let mut lanes = lanes(100);
+    lanes.suspect([A, B]);
+    lanes.adopt(A);
+    assert_eq!(lanes.planned(100, 100, 8), [(A, 1)]);
+    lanes.reserve_claimed(A, 8, 1);
+    assert!(lanes.reserve(B, 8, 1) && !lanes.reserve(B, 8, 1));
+    lanes.freed(&job(A, 1, Origin::Backlog, Place::Slot), Pace::Failure, 8);
+    assert!(lanes.lanes.contains_key(&A) && lanes.is_failing(A), "a failure is no news");
+    lanes.reserve_claimed(A, 8, 1);
+    let released = lanes.freed(&job(A, 1, Origin::Backlog, Place::Slot), STEADY, 8);
+    assert_eq!(released.wanted, Some(Duration::ZERO));
+    assert_eq!(lanes.planned(100, 100, 8), [(A, 8)]);
+}
+
+#[test]
+fn endpoints_that_fail_are_probed_a_few_at_a_time_and_in_turn() {
+    let (mut lanes, start) = (lanes(1_000), Instant::now());
+    let dead: Vec<EndpointKey> = (100..200).map(EndpointKey).collect();
+    lanes.suspect(dead.iter().copied());
+    dead.iter().for_each(|endpoint| lanes.adopt(*endpoint));
+    lanes.acquaint(A, STEADY);
+    lanes.adopt(A);
+    let mut probed = Vec::new();
+    for round in 0..4 {
+        let now = start + Duration::from_millis(100) * round;
+        let plan = lanes.plan(1_000, 1_000, now, |_| 8);
+        assert_eq!(plan.probe_in, Some(Duration::from_millis(100)));
+        assert_eq!(plan.lanes.contains(&(A, 8)), round == 0, "who does not fail does not wait");
+        for (endpoint, room) in plan.lanes {
+            (0..room).for_each(|_| assert_eq!(lanes.reserve_claimed(endpoint, 8, 1), Place::Slot));
+            if endpoint != A {
+                assert_eq!(room, 1);
+                probed.push(endpoint);
+                let job = job(endpoint, 1, Origin::Backlog, Place::Slot);
+                let released = lanes.release(&job, Pace::Failure, now + Duration::from_millis(40), |_| 8);
+                assert_eq!(released.wanted, Some(Duration::from_millis(60)), "with the others of the next round");
+            }
+        }
+        let again = lanes.plan(1_000, 1_000, now + Duration::from_millis(40), |_| 8);
+        assert_eq!((again.lanes, again.probe_in), (Vec::new(), Some(Duration::from_millis(60))));
+    }
+    assert_eq!(probed[..100], dead, "each once before one is probed again");
+    assert_eq!(probed.len(), 4 * 32);
+}
+
+#[test]
+fn endpoint_that_fails_at_once_keeps_its_slots_but_is_claimed_for_sparingly() {
+    let (mut lanes, start) = (lanes(1_000), Instant::now());
+    lanes.adopt(A);
+    for _ in 0..16 {
+        assert!(!lanes.is_failing(A));
+        assert!(lanes.reserve(A, 100, 1));
+        lanes.end(A, 1, Pace::Failure);
+    }
+    assert!(lanes.is_failing(A));
+    let plan = lanes.plan(1_000, 100, start, |_| 100);
+    assert_eq!((plan.lanes, plan.probe_in), (vec![(A, 32)], Some(Duration::from_millis(100))));
+    lanes.acquaint(A, STEADY);
+    assert!(!lanes.is_failing(A), "a success ends it");
+    assert_eq!(lanes.planned(1_000, 100, 50), [(A, 50)]);
+}
+
+#[test]
+fn what_was_not_asked_for_says_nothing_of_an_endpoint() {
+    let mut lanes = lanes(100);
+    for _ in 0..100 {
+        assert!(lanes.reserve(A, 8, 1));
+        lanes.end(A, 1, QUIET);
+    }
+    assert!(!lanes.is_failing(A));
 }
 
 #[test]
@@ -213,7 +350,7 @@ fn lane_with_a_backlog_gives_half_to_fresh_deliveries() {
     let mut lanes = lanes(100);
     lanes.adopt(A);
     assert_eq!((0..8).filter(|_| lanes.reserve(A, 8, 1)).count(), 4);
-    assert_eq!(lanes.plan(100, 100, |_| 8).0, [(A, 4)]);
+    assert_eq!(lanes.planned(100, 100, 8), [(A, 4)]);
     lanes.give_back(&[A]);
     assert_eq!((0..8).filter(|_| lanes.reserve(A, 8, 1)).count(), 4);
 }
@@ -223,8 +360,9 @@ fn plan_serves_lanes_in_turn() {
     let mut lanes = lanes(100);
     let all: Vec<EndpointKey> = (1..=4).map(EndpointKey).collect();
     all.iter().for_each(|endpoint| lanes.adopt(*endpoint));
-    assert_eq!(lanes.plan(4, 2, |_| 2), (vec![(all[0], 2), (all[1], 2)], true));
-    assert_eq!(lanes.plan(3, 4, |_| 2).0, [(all[2], 2), (all[3], 1)]);
+    let plan = lanes.plan(4, 2, Instant::now(), |_| 2);
+    assert_eq!((plan.lanes, plan.cut_short), (vec![(all[0], 2), (all[1], 2)], true));
+    assert_eq!(lanes.planned(3, 4, 2), [(all[2], 2), (all[3], 1)]);
 }
 
 #[test]
@@ -233,10 +371,11 @@ fn plan_passes_over_lanes_without_room() {
     lanes.adopt(A);
     lanes.adopt(B);
     (0..2).for_each(|_| assert_eq!(lanes.reserve_claimed(A, 2, 1), Place::Slot));
-    assert_eq!(lanes.plan(100, 100, |_| 2), (vec![(B, 2)], false));
-    let released = lanes.release(&job(A, 1, Origin::Backlog, Place::Slot), QUIET, |_| 2);
-    assert!(released.wanted, "a backlog waits");
-    assert_eq!(lanes.plan(100, 1, |_| 2).0.len(), 1);
+    let plan = lanes.plan(100, 100, Instant::now(), |_| 2);
+    assert_eq!((plan.lanes, plan.cut_short), (vec![(B, 2)], false));
+    let released = lanes.freed(&job(A, 1, Origin::Backlog, Place::Slot), QUIET, 2);
+    assert_eq!(released.wanted, Some(Duration::ZERO), "a backlog waits");
+    assert_eq!(lanes.planned(100, 1, 2).len(), 1);
 }
 
 #[test]
@@ -244,21 +383,21 @@ fn backlog_is_claimed_when_half_of_what_was_leased_ahead_is_left() {
     let mut lanes = lanes(100);
     lanes.acquaint(A, FAST);
     lanes.adopt(A);
-    assert_eq!(lanes.plan(1_000, 100, |_| 2).0, [(A, 22)]);
+    assert_eq!(lanes.planned(1_000, 100, 2), [(A, 22)]);
     for _ in 0..22 {
         let place = lanes.reserve_claimed(A, 2, 1);
         let _ = lanes.begin(job(A, 1, Origin::Backlog, place), 2, Instant::now()).unwrap();
     }
     let mut wanted = Vec::new();
     for _ in 0..12 {
-        assert!(lanes.plan(1_000, 100, |_| 2).0.is_empty());
-        wanted.push(lanes.release(&job(A, 1, Origin::Backlog, Place::Slot), FAST, |_| 2).wanted);
+        assert!(lanes.planned(1_000, 100, 2).is_empty());
+        wanted.push(lanes.freed(&job(A, 1, Origin::Backlog, Place::Slot), FAST, 2).wanted.is_some());
         if wanted.ends_with(&[true]) {
             break;
         }
     }
     assert_eq!(wanted.len(), 10);
-    assert_eq!(lanes.plan(1_000, 100, |_| 2).0, [(A, 10)]);
+    assert_eq!(lanes.planned(1_000, 100, 2), [(A, 10)]);
 }
 
 #[test]
@@ -269,12 +408,12 @@ fn closed_lanes_give_nothing_and_give_back_what_waits() {
     lanes.adopt(A);
     assert_eq!(lanes.close().len(), 2);
     assert!(!lanes.reserve(B, 8, 1));
-    assert!(lanes.plan(100, 100, |_| 8).0.is_empty());
+    assert!(lanes.planned(100, 100, 8).is_empty());
     assert!(lanes.end(A, 1, FAST).next.is_none());
     let late = job(A, 1, Origin::Backlog, Place::Ahead);
     lanes.reserve_claimed(A, 0, 1);
     assert!(lanes.begin(late, 8, Instant::now()).is_err());
-    assert_eq!((lanes.leased, lanes.slots, lanes.bytes), (0, 0, 0));
+    assert_eq!((lanes.leased, lanes.shares.held(), lanes.bytes), (0, 0, 0));
 }
 
 #[test]
@@ -290,7 +429,7 @@ fn idle_lanes_are_forgotten_but_for_how_long_their_endpoints_take() {
         lanes.end(EndpointKey(key), 1, FAST);
     }
     assert_eq!(lanes.lanes.len(), REMEMBERED_MAX);
-    assert_eq!((lanes.leased, lanes.slots, lanes.slow_slots, lanes.bytes), (0, 0, 0, 0));
+    assert_eq!((lanes.leased, lanes.shares.held(), lanes.shares.held_by(Standing::Slow), lanes.bytes), (0, 0, 0, 0));
 }
 
 #[test]
@@ -300,7 +439,7 @@ fn slow_lanes_one_slot_belongs_to_its_backlog() {
     lanes.end(A, 1, Pace::Timeout);
     lanes.adopt(A);
     assert!(!lanes.reserve(A, 8, 1));
-    assert_eq!(lanes.plan(100, 100, |_| 8).0, [(A, 1)]);
+    assert_eq!(lanes.planned(100, 100, 8), [(A, 1)]);
 }
 
 #[test]
@@ -310,8 +449,8 @@ fn backlog_that_did_not_fit_is_told_of_the_next_slot() {
     assert!(lanes.reserve(B, 8, 900));
     assert!(lanes.reserve(B, 8, 50));
     lanes.note_starved();
-    assert!(lanes.end(B, 50, QUIET).wanted);
-    assert!(!lanes.end(B, 900, QUIET).wanted, "once");
+    assert!(lanes.end(B, 50, QUIET).wanted.is_some());
+    assert!(lanes.end(B, 900, QUIET).wanted.is_none(), "once");
 }
 
 #[test]
@@ -321,13 +460,13 @@ fn slow_lanes_of_endpoints_that_are_gone_are_forgotten() {
         assert!(lanes.reserve(endpoint, 8, 1) && lanes.reserve(endpoint, 8, 1));
         lanes.end(endpoint, 1, Pace::Timeout);
     }
-    assert_eq!(lanes.slow_slots, 2);
-    lanes.forget_slow(|endpoint| endpoint == A);
-    assert_eq!(lanes.slow_slots, 1, "the other is slow still");
+    assert_eq!(lanes.shares.held_by(Standing::Slow), 2);
+    lanes.forget_failing(|endpoint| endpoint == A);
+    assert_eq!(lanes.shares.held_by(Standing::Slow), 1, "the other is slow still");
     assert!(!lanes.reserve(B, 8, 1));
     for endpoint in [A, B] {
         lanes.end(endpoint, 1, QUIET);
     }
     assert_eq!(lanes.lanes.keys().collect::<Vec<_>>(), [&B]);
-    assert_eq!(lanes.slow_slots, 0);
+    assert_eq!(lanes.shares.held_by(Standing::Slow), 0);
 }

@@ -74,7 +74,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
             filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
             style: Style::default(),
             header_names: TEXTS[3..].iter().map(|text| (*text).to_owned()).collect(),
-            policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() },
+            policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() }.into(),
         },
         status,
         backlog: Backlog::default(),
@@ -122,7 +122,7 @@ async fn endpoints(house: &mut House) {
             (told, listed.into_iter().map(read).collect::<super::Result<Vec<_>>>()?)
         });
     }
-    reads!(house, conn, endpoint::load(conn, 0, 100).await?);
+    reads!(house, conn, endpoint::load(conn, 0, 100, &mut endpoint::Alike::default()).await?);
     for cfg in [0, 12, 29, 30, 31] {
         reads!(house, conn, endpoint::versions_at(conn, TENANT, cfg, EndpointKey(0), 100).await?);
     }

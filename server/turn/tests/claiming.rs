@@ -178,6 +178,51 @@ async fn activation_makes_due_what_was_to_be_retried_much_later() {
     assert_eq!(fixture.claim().await.jobs.len(), 1);
 }
 
+#[tokio::test]
+async fn lane_of_an_endpoint_that_fails_rests_after_each_claim_where_many_are_adopted() {
+    let fixture = Fixture::new().await;
+    let failing = fixture.endpoint(policy(3, 1)).await;
+    let first = fixture.publish(events(4)).await.jobs;
+    fixture.claim().await;
+    fixture.engine.in_flight.lanes().suspect([failing]);
+    fixture.settle(&first[0], delivered()).await;
+    let among_few = fixture.claim().await.jobs;
+    assert_eq!(among_few.len(), 1);
+    assert!(fixture.engine.in_flight.lanes().is_adopted(failing), "more of it is due");
+
+    fixture.settle(&among_few[0], delivered()).await;
+    let others: Vec<EndpointKey> = (1_000..3_200).map(EndpointKey).collect();
+    others.iter().for_each(|other| fixture.engine.in_flight.lanes().adopt(*other));
+    let among_many = fixture.claim().await.jobs;
+    assert_eq!(among_many.iter().map(|job| job.key.endpoint).collect::<Vec<_>>(), [failing]);
+    assert!(!fixture.engine.in_flight.lanes().is_adopted(failing));
+    let rest = Duration::from_secs(30);
+    let next_at = fixture.number("SELECT next_at FROM lane WHERE endpoint = 1").await;
+    assert_eq!(next_at, fixture.now().plus(rest).as_micros());
+
+    fixture.settle(&among_many[0], delivered()).await;
+    fixture.engine.in_flight.lanes().give_back(&others);
+    assert!(fixture.claim().await.jobs.is_empty());
+    fixture.shared.clock.advance(rest);
+    assert_eq!(fixture.claim().await.jobs.len(), 1);
+}
+
+#[tokio::test]
+async fn lanes_that_fail_are_claimed_for_a_few_at_a_time_and_the_next_claim_is_soon() {
+    let fixture = Fixture::new().await;
+    let mut failing = Vec::new();
+    for _ in 0..40 {
+        failing.push(fixture.endpoint(policy(3, 1)).await);
+    }
+    let jobs = fixture.publish(events(2)).await.jobs;
+    fixture.engine.in_flight.lanes().suspect(failing);
+    fixture.settle_all(jobs.into_iter().map(|job| (job, delivered())).collect()).await;
+    let claimed = fixture.claim().await;
+    assert_eq!(claimed.jobs.len(), 32);
+    let wait = claimed.next_due.expect("eight are left").since(fixture.now());
+    assert!(wait <= Duration::from_millis(100), "{wait:?}");
+}
+
 twins!(
     "claiming.rs",
     [
@@ -190,5 +235,7 @@ twins!(
         bytes_bound_what_is_claimed,
         many_lanes_that_are_due_together_are_all_served_at_once,
         activation_makes_due_what_was_to_be_retried_much_later,
+        lane_of_an_endpoint_that_fails_rests_after_each_claim_where_many_are_adopted,
+        lanes_that_fail_are_claimed_for_a_few_at_a_time_and_the_next_claim_is_soon,
     ]
 );

@@ -1,5 +1,7 @@
 //! Draining what was held at a rate.
 
+use std::time::Instant;
+
 use super::*;
 use crate::{
     dispatch::{Pace, Place},
@@ -29,7 +31,7 @@ impl Fixture {
     /// Frees the slot of an attempt that was answered well after so long. Whether a backlog may wait for it.
     fn answer(&self, job: &Job, after: Duration) -> bool {
         let pace = Pace::Success(after);
-        self.engine.in_flight.lanes().release(job, pace, |_| 2).wanted
+        self.engine.in_flight.lanes().release(job, pace, Instant::now(), |_| 2).wanted.is_some()
     }
 
     /// Claims whenever something is due until `end`, ends each attempt well, and returns when each began and what.

@@ -48,7 +48,7 @@ impl Fixture {
 
     async fn open(database: TestDatabase, clock: Clock) -> Self {
         let shared = Arc::new(Shared::open(&database.config(), clock).await.unwrap());
-        let in_flight = Arc::new(InFlight::new(Room { slots: 100, ahead: 400, bytes: 1 << 20 }));
+        let in_flight = Arc::new(InFlight::new(Room { slots: 800, ahead: 400, bytes: 1 << 20 }));
         let engine = Engine::open(shared.clone(), in_flight).await.unwrap();
         Self { shared, engine, database }
     }
@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     async fn endpoint_with(&self, policy: DeliveryPolicy, change: impl FnOnce(&mut EndpointSettings)) -> EndpointKey {
-        let mut settings = EndpointSettings { policy, ..settings() };
+        let mut settings = EndpointSettings { policy: Arc::new(policy), ..settings() };
         change(&mut settings);
         let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
         Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().0.key

@@ -68,7 +68,7 @@ async fn stalled_reader_keeps_no_row_in_memory_and_misses_none() {
     let house = House::open(&database, &config).await;
     let mut items = house.stream(Start::Now).await;
     // Watches the ring without being a stream.
-    let mut ring = house.watch.ring.subscribe();
+    let mut ring = house.watch.live.subscribe();
     ring.wait_for(|ring| ring.head().is_some()).await.unwrap();
     let seq = house.append(1, turn(0..100)).await;
     ring.wait_for(|ring| ring.head() == Some(seq)).await.unwrap();
@@ -103,9 +103,9 @@ async fn stream_that_waits_for_its_reader_lets_go_of_its_page() {
     let (messages, mut received) = mpsc::channel(1);
     let mut feed = Feed {
         tokens: Tokens::new(&[7; 32], &selector),
+        ear: Ear::new(&house.watch.live, &selector),
         selector,
         place: house.watch.table.locate(Origin::Now).await.unwrap(),
-        ring: house.watch.ring.subscribe(),
         table: house.watch.table.clone(),
         page,
         messages,
@@ -130,9 +130,9 @@ async fn tail_reads_nothing_while_nobody_watches() {
     let database = TestDatabase::create().await;
     let house = House::open(&database, &brisk()).await;
     let first = house.append(10, turn([1])).await;
-    assert_eq!(house.watch.ring.borrow().head(), None);
+    assert_eq!(house.watch.live.borrow().head(), None);
     let items = house.stream(Start::Now).await;
-    let mut ring = house.watch.ring.subscribe();
+    let mut ring = house.watch.live.subscribe();
     ring.wait_for(|ring| ring.head() == Some(first)).await.unwrap();
     drop(items);
     house.all_streams_ended().await;
@@ -145,7 +145,7 @@ async fn tail_survives_a_database_that_fails_for_a_while() {
     let database = TestDatabase::create().await;
     let house = House::open(&database, &brisk()).await;
     let mut items = house.stream(Start::Now).await;
-    let mut ring = house.watch.ring.subscribe();
+    let mut ring = house.watch.live.subscribe();
     ring.wait_for(|ring| ring.head().is_some()).await.unwrap();
     house.sql("ALTER TABLE log RENAME TO elsewhere").await;
     house.head.committed(1_000);

@@ -1,0 +1,42 @@
+use super::*;
+use crate::{
+    configure::NewEndpoint,
+    fixture::{Fixture, TENANT, settings, twins},
+};
+
+#[tokio::test]
+async fn endpoints_that_are_loaded_share_what_they_have_alike() {
+    let fixture = Fixture::new().await;
+    let mut keys = Vec::new();
+    for max_in_flight in [8, 8, 9] {
+        let policy = DeliveryPolicy { max_in_flight, ..DeliveryPolicy::default() };
+        let settings = EndpointSettings { policy: policy.into(), ..settings() };
+        let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
+        keys.push(fixture.configurator.create_endpoint(TENANT, new).await.unwrap().0);
+    }
+    let fixture = fixture.reopened().await;
+    let loaded: Vec<_> = keys.iter().map(|made| fixture.shared.routes.endpoint(made.key).unwrap()).collect();
+    for (made, loaded) in keys.iter().zip(&loaded) {
+        assert_eq!(&loaded.endpoint, made);
+        let (secret, scheme) = (&loaded.secrets[0], &loaded.endpoint.settings.style.schemes()[0]);
+        assert!(Arc::ptr_eq(&secret.scheme, &scheme.name));
+        assert_eq!(loaded.secrets.capacity(), 1);
+    }
+    let policy = |index: usize| &loaded[index].endpoint.settings.policy;
+    assert!(Arc::ptr_eq(policy(0), policy(1)) && !Arc::ptr_eq(policy(0), policy(2)));
+    let scheme = |index: usize| &loaded[index].endpoint.settings.style.schemes()[0].name;
+    assert!(Arc::ptr_eq(scheme(0), scheme(1)) && Arc::ptr_eq(scheme(0), scheme(2)));
+}
+
+#[test]
+fn no_more_texts_are_remembered_than_the_limit() {
+    let mut known = HashMap::new();
+    for number in 0..2 * ALIKE_MAX {
+        assert_eq!(read_once(&mut known, &number.to_string(), |text| text.parse::<usize>().ok()), Some(number));
+    }
+    assert_eq!(known.len(), ALIKE_MAX);
+    assert_eq!(read_once(&mut known, "0", |_| None), Some(0), "it is not read again");
+    assert_eq!(read_once(&mut known, "none", |_| None), None);
+}
+
+twins!("tests.rs", [endpoints_that_are_loaded_share_what_they_have_alike]);
