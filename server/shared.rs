@@ -191,6 +191,7 @@ impl Loaded {
             let (first, last) = (first.key, last.key);
             let mut secrets = store::secret::load(conn, keyring, first, last).await?.into_iter().peekable();
             let mut headers = store::header::load(conn, keyring, first, last).await?;
+            let mut credentials = store::credentials::load(conn, keyring, first, last).await?;
             // Both come by endpoint; secrets of endpoints that are not loaded are passed over.
             for endpoint in page {
                 let mut own = Vec::new();
@@ -200,7 +201,8 @@ impl Loaded {
                     }
                 }
                 let headers = headers.remove(&endpoint.key).unwrap_or_default();
-                endpoints.push(EndpointEntry { endpoint, secrets: own, headers });
+                let credentials = credentials.remove(&endpoint.key).map(Arc::new);
+                endpoints.push(EndpointEntry { endpoint, secrets: own, headers, credentials });
             }
             after = last.0;
         }
