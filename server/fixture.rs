@@ -11,8 +11,8 @@ pub(crate) use self::database::{PostgresDatabase, TestDatabase, twins};
 use crate::{
     configure::{Configurator, NewEndpoint},
     model::{
-        Attempt, AttemptResult, Clock, DeliveryKey, DeliveryState, Endpoint, EndpointKey, EndpointSettings, EventKey,
-        FailureKind, LogEntry, Style, TenantKey, Timestamp, TypeFilter,
+        Attempt, AttemptResult, Clock, CredentialsSummary, DeliveryKey, DeliveryState, Endpoint, EndpointKey,
+        EndpointSettings, EventKey, FailureKind, LogEntry, Style, TenantKey, Timestamp, TypeFilter,
     },
     shared::Shared,
     signing,
@@ -59,7 +59,13 @@ impl Fixture {
 
     /// An endpoint that wants everything.
     pub(crate) async fn endpoint(&self, disabled: bool) -> Endpoint {
-        let new = NewEndpoint { settings: settings(), disabled, secrets: Vec::new(), headers: Vec::new() };
+        let new = NewEndpoint {
+            settings: settings(),
+            disabled,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            credentials: Default::default(),
+        };
         self.configurator.create_endpoint(TENANT, new).await.unwrap().0
     }
 
@@ -153,6 +159,7 @@ pub(crate) fn settings() -> EndpointSettings {
         filter: TypeFilter::default(),
         style: Style::default(),
         header_names: Vec::new(),
+        credentials: CredentialsSummary::default(),
         policy: Arc::default(),
     }
 }

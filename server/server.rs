@@ -99,8 +99,10 @@ impl Server {
     ///
     /// # Errors
     /// See [`StartError`]. Nothing runs then.
-    pub async fn start(config: Config, listener: TcpListener) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, listener: TcpListener) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
+        config.urls.addresses.listeners.push(address);
+        config.egress.addresses.listeners.push(address);
         if !address.ip().is_loopback() {
             return Err(StartError::NotLoopback(address));
         }

@@ -191,6 +191,7 @@ impl Loaded {
             let (first, last) = (first.key, last.key);
             let mut secrets = store::secret::load(conn, keyring, first, last).await?.into_iter().peekable();
             let mut headers = store::header::load(conn, keyring, first, last).await?;
+            let mut credentials = store::credentials::load(conn, keyring, first, last).await?;
             // Both come by endpoint; secrets of endpoints that are not loaded are passed over.
             for endpoint in page {
                 let mut own = Vec::new();
@@ -206,7 +207,8 @@ impl Loaded {
                 // Few endpoints have more than one, and a vector that grows makes room for four.
                 own.shrink_to_fit();
                 let headers = headers.remove(&endpoint.key).unwrap_or_default();
-                routes.apply(EndpointEntry { endpoint, secrets: own, headers });
+                let credentials = credentials.remove(&endpoint.key).map(Arc::new);
+                routes.apply(EndpointEntry { endpoint, secrets: own, headers, credentials });
             }
             after = last.0;
         }

@@ -44,7 +44,8 @@ struct Echo {
 
 /// Serves until it is killed.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?] };
+    let addresses =
+        AddressPolicy { allowed: vec!["127.0.0.0/8".parse().map_err(anyhow::Error::msg)?], ..AddressPolicy::default() };
     let mut extra_roots = Vec::new();
     if let Some(path) = &args.targets.certificate {
         extra_roots.push(CertificateDer::from_pem_slice(&std::fs::read(path)?).map_err(anyhow::Error::msg)?);
@@ -81,7 +82,7 @@ impl Echo {
             let (url, body) = (url.clone(), event.payload.clone());
             let egress = self.egress.clone();
             tokio::spawn(async move {
-                egress.post(Request { url, headers, body, timeout: Duration::from_secs(15) }).await;
+                egress.post(Request { url, headers, body, timeout: Duration::from_secs(15), credentials: None }).await;
                 drop(slot);
             });
         }

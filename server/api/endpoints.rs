@@ -39,13 +39,14 @@ impl WebhookApi {
             return Err(Error::Invalid(violations));
         };
         let headers = take_headers(&mut endpoint.headers);
+        let credentials = self.read_credentials(endpoint.credentials.take(), &mut violations);
         let style = read_style(endpoint.style.as_ref(), "endpoint.style", &mut violations);
-        let settings = self.read_settings(endpoint, headers, style.clone(), &mut violations);
+        let settings = self.read_settings(endpoint, headers, credentials.summary(), style.clone(), &mut violations);
         let secrets = given.read(style.as_ref(), &mut violations);
         violations.check()?;
         let Some((settings, headers)) = settings else { return Err(unreported()) };
 
-        let new = NewEndpoint { settings, disabled: request.disabled, secrets, headers };
+        let new = NewEndpoint { settings, disabled: request.disabled, secrets, headers, credentials };
         let call = once.call(|api, tenant, (endpoint, issued): (Endpoint, Vec<Secret>)| CreateEndpointResponse {
             endpoint: Some(api.show_endpoint(tenant, &endpoint)),
             secret: issued.first().map(shown_text).unwrap_or_default(),
@@ -95,7 +96,10 @@ impl WebhookApi {
         };
         let key = self.read_endpoint_id(&given.id, "endpoint.id", &mut violations);
         let headers = take_headers(&mut given.headers);
+        let credentials = given.credentials.take();
         let mut patch = self.read_patch(&given, headers, mask, &mut violations);
+        let named = (mask.http_credentials, mask.client_certificate);
+        patch.credentials = self.patch_credentials(credentials, named, &mut violations);
         if !mask.style && !imports.is_empty() {
             violations.add("secrets", "are for schemes that are new, so `update_mask` must name `style`");
         } else {

@@ -5,7 +5,7 @@ use prost_types::FieldMask;
 use super::violation::{Violations, echo};
 
 /// Fields of an endpoint that exist, but that its owner does not set.
-const OUTPUT_ONLY: [&str; 13] = [
+const OUTPUT_ONLY: [&str; 14] = [
     "id",
     "tenant_id",
     "state",
@@ -19,6 +19,7 @@ const OUTPUT_ONLY: [&str; 13] = [
     "pause_time",
     "disable_warning",
     "backlog_drain",
+    "credentials_summary",
 ];
 
 const FIELD: &str = "update_mask";
@@ -33,6 +34,8 @@ pub(super) struct EndpointMask {
     pub(super) event_types: bool,
     pub(super) style: bool,
     pub(super) headers: bool,
+    pub(super) http_credentials: bool,
+    pub(super) client_certificate: bool,
     pub(super) retry: bool,
     pub(super) timeout: bool,
     pub(super) max_in_flight: bool,
@@ -57,6 +60,9 @@ impl EndpointMask {
             "event_types" => self.event_types = true,
             "style" => self.style = true,
             "headers" => self.headers = true,
+            "credentials" => (self.http_credentials, self.client_certificate) = (true, true),
+            "credentials.http" => self.http_credentials = true,
+            "credentials.client_certificate" => self.client_certificate = true,
             "policy" => {
                 (self.retry, self.timeout, self.max_in_flight) = (true, true, true);
                 (self.hold_duration, self.disable_after_dead) = (true, true);
@@ -72,7 +78,8 @@ impl EndpointMask {
             unknown => {
                 return Err(not_among(
                     unknown,
-                    "`display_name`, `description`, `labels`, `url`, `event_types`, `style`, `headers`, `policy`, \
+                    "`display_name`, `description`, `labels`, `url`, `event_types`, `style`, `headers`, `credentials`, \
+                     `credentials.http`, `credentials.client_certificate`, `policy`, \
                      `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, \
                      `policy.disable_after_dead`",
                 ));

@@ -6,6 +6,7 @@
 mod admin_service;
 mod attempts;
 mod convert;
+mod credentials;
 mod deadline;
 mod deliveries;
 mod endpoint_listing;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     WebhookApi,
+    credentials::check_conflicts,
     filter::read_types,
     header::{check_headers, read_new_headers},
     labels::check_labels,
@@ -13,8 +14,8 @@ use super::{
     violation::{Violations, check_text},
 };
 use crate::{
-    configure::{EndpointPatch, HeaderPatch},
-    model::{CustomHeader, EndpointSettings, Style, UrlError},
+    configure::{CredentialsPatch, EndpointPatch, HeaderPatch},
+    model::{CredentialsSummary, CustomHeader, EndpointSettings, Style, UrlError},
     proto::{self, ErrorReason},
 };
 
@@ -32,6 +33,7 @@ impl WebhookApi {
         &self,
         endpoint: &proto::Endpoint,
         headers: Vec<HeaderPatch>,
+        credentials: CredentialsSummary,
         style: Option<Style>,
         violations: &mut Violations,
     ) -> Option<(EndpointSettings, Vec<CustomHeader>)> {
@@ -40,7 +42,9 @@ impl WebhookApi {
         let filter = read_types(&endpoint.event_types, "endpoint.event_types", violations);
         let policy = read_policy(endpoint.policy.as_ref(), "endpoint.policy", violations);
         let headers = read_new_headers(headers, style.as_ref(), violations);
-        let url = self.read_url(&endpoint.url, violations);
+        let url = self.read_url(&endpoint.url, "endpoint.url", violations);
+        let header_names: Vec<String> = headers.iter().map(|header| header.name.clone()).collect();
+        check_conflicts(&credentials, url.as_ref(), style.as_ref(), &header_names, violations);
         let settings = EndpointSettings {
             display_name: endpoint.display_name.clone(),
             description: endpoint.description.clone(),
@@ -48,7 +52,8 @@ impl WebhookApi {
             url: url?,
             filter,
             style: style?,
-            header_names: headers.iter().map(|header| header.name.clone()).collect(),
+            header_names,
+            credentials,
             policy: Arc::new(policy),
         };
         Some((settings, headers))
@@ -82,10 +87,11 @@ impl WebhookApi {
                 check_labels(&given.labels, LABELS, violations);
                 given.labels.clone()
             }),
-            url: if mask.url { self.read_url(&given.url, violations) } else { None },
+            url: if mask.url { self.read_url(&given.url, "endpoint.url", violations) } else { None },
             filter: mask.event_types.then(|| read_types(&given.event_types, "endpoint.event_types", violations)),
             style: if mask.style { read_style(given.style.as_ref(), "endpoint.style", violations) } else { None },
             secrets: Vec::new(),
+            credentials: CredentialsPatch::default(),
             headers: mask.headers.then(|| {
                 check_headers(&headers, violations);
                 headers
@@ -102,18 +108,19 @@ impl WebhookApi {
         }
     }
 
-    fn read_url(&self, text: &str, violations: &mut Violations) -> Option<url::Url> {
+    /// Reads the URL at `field`, to which requests may go.
+    pub(super) fn read_url(&self, text: &str, field: &str, violations: &mut Violations) -> Option<url::Url> {
         let errors = match self.urls.check(text) {
             Ok(url) => return Some(url),
             Err(errors) => errors,
         };
         for error in errors {
             match error {
-                UrlError::Form(_) => violations.add("endpoint.url", error.to_string()),
+                UrlError::Form(_) => violations.add(field, error.to_string()),
                 UrlError::BlockedAddress => {
-                    violations.add_for(ErrorReason::UrlBlockedAddress, "endpoint.url", error.to_string());
+                    violations.add_for(ErrorReason::UrlBlockedAddress, field, error.to_string());
                 }
-                UrlError::Port => violations.add_for(ErrorReason::UrlPort, "endpoint.url", self.ports_allowed(&error)),
+                UrlError::Port => violations.add_for(ErrorReason::UrlPort, field, self.ports_allowed(&error)),
             }
         }
         None

@@ -3,6 +3,7 @@
 use super::{
     WebhookApi,
     convert::{duration, timestamp},
+    credentials::show_summary,
     policy::{write_effective_policy, write_policy},
     style::write_style,
     tenant::Tenant,
@@ -47,6 +48,8 @@ impl WebhookApi {
             etag: etag(&self.shared.keys, endpoint),
             style: Some(write_style(&endpoint.settings.style)),
             headers: endpoint.settings.header_names.iter().map(|name| show_header(name)).collect(),
+            credentials: None,
+            credentials_summary: show_summary(&endpoint.settings.credentials),
             disable_warning: failing.and_then(|health| show_warning(endpoint, &health)),
             backlog_drain: endpoint.backlog.drain.map(show_drain),
         }
@@ -186,5 +189,12 @@ fn failure_kind(kind: Option<FailureKind>) -> proto::FailureKind {
         Some(FailureKind::HeldTooLong) => proto::FailureKind::HeldTooLong,
         Some(FailureKind::EnvelopeUnsupported) => proto::FailureKind::EnvelopeUnsupported,
         Some(FailureKind::Expired) => proto::FailureKind::Expired,
+        Some(FailureKind::DnsTimeout) => proto::FailureKind::DnsTimeout,
+        Some(FailureKind::ConnectTimeout) => proto::FailureKind::ConnectTimeout,
+        Some(FailureKind::ConnectionLost) => proto::FailureKind::ConnectionLost,
+        Some(FailureKind::CertificateExpired) => proto::FailureKind::CertificateExpired,
+        Some(FailureKind::CertificateName) => proto::FailureKind::CertificateName,
+        Some(FailureKind::CertificateUntrusted) => proto::FailureKind::CertificateUntrusted,
+        Some(FailureKind::Authorization) => proto::FailureKind::Authorization,
     }
 }

@@ -103,7 +103,7 @@ impl ServeArgs {
     fn config(self, key: Option<String>) -> anyhow::Result<Config> {
         let key = key_source(&self.database, self.key_file, key)?;
         let replica = self.replica_name.unwrap_or_else(machine_name);
-        let addresses = AddressPolicy { allowed: self.allow_cidr };
+        let addresses = AddressPolicy { allowed: self.allow_cidr, ..AddressPolicy::default() };
         let mut ports = UrlPolicy::default().ports;
         ports.extend(self.allow_port.iter().flat_map(|&(first, last)| first..=last));
         let extra_roots = self.ca_file.as_deref().map_or(Ok(Vec::new()), roots::read)?;

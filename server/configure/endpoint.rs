@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Configurator, Error, check_etag, commit, disabled_on_request, entry,
+    Configurator, CredentialsPatch, Error, check_etag, commit, credentials, disabled_on_request, entry,
     header::{self, HeaderPatch},
     live,
     scheme::{self, NewSecret, Owner},
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::{
-        Backlog, CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule, Secret, Style,
-        TransitionKind, TypeFilter,
+        Backlog, Credentials, CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule,
+        Secret, Style, TransitionKind, TypeFilter,
     },
     publish::EndpointEntry,
     repeat::Call,
@@ -30,6 +30,8 @@ pub struct NewEndpoint {
     pub secrets: Vec<NewSecret>,
     /// Its own headers, those that `settings` name.
     pub headers: Vec<CustomHeader>,
+    /// By what the server is known to it; `settings` have their summary.
+    pub credentials: Credentials,
 }
 
 /// What to change of an endpoint, checked; `None` leaves a setting as it is.
@@ -51,6 +53,8 @@ pub struct EndpointPatch {
     pub secrets: Vec<NewSecret>,
     /// All of its own headers.
     pub headers: Option<Vec<HeaderPatch>>,
+    /// Parts of its credentials.
+    pub credentials: CredentialsPatch,
     /// When failed attempts are repeated; `Some(None)` as its style has it.
     pub retry: Option<Option<RetrySchedule>>,
     /// The limit over one whole exchange; `Some(None)` as its style has it.
@@ -65,8 +69,8 @@ pub struct EndpointPatch {
 
 impl EndpointPatch {
     /// Changes the settings; what else there is to change is given back.
-    fn apply(self, settings: &mut EndpointSettings) -> (Vec<NewSecret>, Option<Vec<HeaderPatch>>) {
-        let Self { display_name, description, labels, url, filter, style, secrets, headers, .. } = self;
+    fn apply(self, settings: &mut EndpointSettings) -> Apart {
+        let Self { display_name, description, labels, url, filter, style, secrets, headers, credentials, .. } = self;
         let Self { retry, timeout, max_in_flight, hold_duration, disable_after_dead, .. } = self;
         set(&mut settings.display_name, display_name);
         set(&mut settings.description, description);
@@ -80,8 +84,15 @@ impl EndpointPatch {
         set(&mut policy.max_in_flight, max_in_flight);
         set(&mut policy.hold_duration, hold_duration);
         set(&mut policy.disable_after_dead, disable_after_dead);
-        (secrets, headers)
+        Apart { secrets, headers, credentials }
     }
+}
+
+/// What is changed apart from the settings.
+struct Apart {
+    secrets: Vec<NewSecret>,
+    headers: Option<Vec<HeaderPatch>>,
+    credentials: CredentialsPatch,
 }
 
 fn set<T>(setting: &mut T, value: Option<T>) {
@@ -122,6 +133,7 @@ impl Configurator {
                 let style = &endpoint.settings.style;
                 let issued = scheme::settle(tx, &shared, owner, style, &[], &new.secrets).await?;
                 store::header::replace(tx, &shared.keyring, tenant, endpoint.key, &new.headers).await?;
+                store::credentials::replace(tx, &shared.keyring, tenant, endpoint.key, &new.credentials).await?;
                 let entry = entry(tx, &shared, endpoint.clone()).await?;
                 let answer = answer.with(tx, (endpoint, issued)).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointCreated).await?;
@@ -150,7 +162,7 @@ impl Configurator {
                 let mut endpoint = live(tx, tenant, key).await?;
                 check_etag(&shared, &endpoint, expected)?;
                 let before = endpoint.settings.clone();
-                let (imported, headers) = patch.apply(&mut endpoint.settings);
+                let Apart { secrets: imported, headers, credentials: patch } = patch.apply(&mut endpoint.settings);
                 endpoint.updated = shared.clock.now();
                 let mut refused = Vec::new();
                 let headers = match headers {
@@ -163,6 +175,9 @@ impl Configurator {
                     endpoint.settings.header_names = headers.iter().map(|header| header.name.clone()).collect();
                 }
                 header::check_free(&endpoint.settings, headers.is_some(), &mut refused);
+                let settings = &mut endpoint.settings;
+                let credentials =
+                    credentials::change(tx, &shared, key, patch, settings, headers.is_some(), &mut refused).await?;
                 let present = secrets(tx, &shared, key).await?;
                 let owner = Owner { tenant, endpoint: key, now: endpoint.updated };
                 scheme::check_imports(&endpoint.settings.style, &imported, &present, owner.now, &mut refused);
@@ -171,6 +186,9 @@ impl Configurator {
                 }
                 if let Some(headers) = headers {
                     store::header::replace(tx, &shared.keyring, tenant, key, &headers).await?;
+                }
+                if let Some(credentials) = credentials {
+                    store::credentials::replace(tx, &shared.keyring, tenant, key, &credentials).await?;
                 }
                 let mut issued = Vec::new();
                 if endpoint.settings.style != before.style {
@@ -216,9 +234,10 @@ impl Configurator {
                 store::endpoint::update(tx, &endpoint, true).await?;
                 store::secret::delete_all(tx, key).await?;
                 store::header::delete(tx, key).await?;
+                store::credentials::delete(tx, key).await?;
                 store::health::clear(tx, key).await?;
                 store::lane::wake(tx, key, endpoint.updated).await?;
-                let entry = EndpointEntry { endpoint, secrets: Vec::new(), headers: Vec::new() };
+                let entry = EndpointEntry { endpoint, secrets: Vec::new(), headers: Vec::new(), credentials: None };
                 let answer = answer.with(tx, ()).await?;
                 commit(tx, &shared, entry, TransitionKind::EndpointDeleted).await?;
                 shared.wake.now();

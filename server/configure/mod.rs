@@ -7,6 +7,7 @@
 //! applied likewise; it is no transition that watchers would see.
 
 mod catalogue;
+mod credentials;
 mod endpoint;
 mod etag;
 mod header;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub use self::{
     catalogue::{EVENT_TYPES_MAX, EventTypePatch, Imported, SCHEMAS_BYTES_MAX},
+    credentials::CredentialsPatch,
     endpoint::{EndpointPatch, NewEndpoint},
     etag::{etag, event_type_etag, tenant_etag},
     header::HeaderPatch,
@@ -140,7 +142,9 @@ async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<S
 async fn entry(tx: &mut Tx, shared: &Shared, endpoint: Endpoint) -> Result<EndpointEntry, Error> {
     let secrets = secrets(tx, shared, endpoint.key).await?;
     let headers = header::stored(tx, shared, endpoint.key).await?;
-    Ok(EndpointEntry { endpoint, secrets, headers })
+    let credentials = Some(credentials::stored(tx, shared, endpoint.key).await?);
+    let credentials = credentials.filter(|credentials| !credentials.is_empty()).map(Arc::new);
+    Ok(EndpointEntry { endpoint, secrets, headers, credentials })
 }
 
 /// Writes that an endpoint's secrets changed: attempts read them, so it is a new version of the endpoint. Answers with

@@ -141,8 +141,10 @@ fn pace_of(outcome: &Outcome) -> Pace {
     match outcome.failure {
         None => Pace::Success(outcome.latency),
         Some(FailureKind::Timeout) => Pace::Timeout,
-        // A connection that could not be made in time is as slow as an answer that did not come.
-        Some(FailureKind::Connect) if outcome.latency.as_secs() >= 1 => Pace::Timeout,
+        // What could not even be asked in time is as slow as an answer that did not come.
+        Some(
+            FailureKind::Connect | FailureKind::ConnectTimeout | FailureKind::DnsTimeout | FailureKind::Authorization,
+        ) if outcome.latency.as_secs() >= 1 => Pace::Timeout,
         Some(failure) if failure.spares_endpoint() => Pace::Nothing,
         Some(_) => Pace::Failure,
     }

@@ -71,7 +71,13 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
         headers.insert(HeaderName::try_from(header.name).ok()?, HeaderValue::try_from(header.value).ok()?);
     }
     let sent = body.sent.unwrap_or(body.signed);
-    Some(Request { url: settings.url.clone(), headers, body: sent, timeout: settings.timeout() })
+    Some(Request {
+        url: settings.url.clone(),
+        headers,
+        body: sent,
+        timeout: settings.timeout(),
+        credentials: entry.credentials.clone(),
+    })
 }
 
 #[cfg(test)]

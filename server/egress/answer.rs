@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, Version, header};
 use super::{
     RESPONSE_KEPT_BYTES_MAX, RESPONSE_READ_BYTES_MAX,
     failure::{self, Failure},
+    phase::Phase,
 };
 use crate::model::{FailureKind, Outcome};
 
@@ -50,9 +51,15 @@ impl Answer {
         self.ends_with_connection && failure::ended_without_notice(error)
     }
 
-    pub(super) fn timed_out(&self, timeout: Duration) -> Failure {
-        let what = if self.status.is_some() { "the answer's body did not end" } else { "there was no answer" };
-        Failure::new(FailureKind::Timeout, &format!("{what} within {timeout:?}"))
+    /// The exchange was in this phase when its time was up.
+    pub(super) fn timed_out(&self, phase: Phase, timeout: Duration) -> Failure {
+        let (kind, what) = match phase {
+            Phase::Resolving => (FailureKind::DnsTimeout, "the host name could not be resolved"),
+            Phase::Connecting => (FailureKind::ConnectTimeout, "there was no connection"),
+            Phase::Exchanging if self.status.is_some() => (FailureKind::Timeout, "the answer's body did not end"),
+            Phase::Exchanging => (FailureKind::Timeout, "there was no answer"),
+        };
+        Failure::new(kind, &format!("{what} within {timeout:?}"))
     }
 
     pub(super) fn into_outcome(self, failure: Option<Failure>, latency: Duration) -> Outcome {

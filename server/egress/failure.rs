@@ -5,14 +5,14 @@
 
 use std::{error::Error, io, iter};
 
-use super::{guard::Blocked, resolve::LookupError};
+use super::{CONNECT_TIMEOUT, guard::Blocked, resolve::LookupError};
 use crate::model::FailureKind;
 
 /// The longest detail, in characters. Certificate errors quote names that the peer chose.
 const DETAIL_CHARS_MAX: usize = 200;
 
 /// What went wrong, for machines and for people.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) kind: FailureKind,
     pub(super) detail: String,
@@ -34,17 +34,23 @@ impl Failure {
             return Self::blocked(blocked);
         }
         if let Some(lookup) = find::<LookupError>(error) {
-            return Self::new(FailureKind::Dns, &lookup.to_string());
+            let slow = matches!(lookup, LookupError::Slow);
+            return Self::new(if slow { FailureKind::DnsTimeout } else { FailureKind::Dns }, &lookup.to_string());
         }
         if error.is_dns() {
             return Self::new(FailureKind::Dns, "the host name could not be resolved");
         }
         if let Some(tls) = find::<rustls::Error>(error) {
-            return Self::new(FailureKind::Tls, &format!("TLS: {tls}"));
+            return Self::new(kind_of_tls(tls), &format!("TLS: {tls}"));
+        }
+        if error.is_timeout() && error.is_connect() {
+            return Self::new(
+                FailureKind::ConnectTimeout,
+                &format!("there was no connection within {CONNECT_TIMEOUT:?}"),
+            );
         }
         if error.is_timeout() {
-            let detail = if error.is_connect() { "no connection in time" } else { "the peer stopped answering" };
-            return Self::new(FailureKind::Timeout, detail);
+            return Self::new(FailureKind::Timeout, "the peer stopped answering");
         }
         if error.is_connect() {
             return Self::connecting(error);
@@ -62,18 +68,34 @@ impl Failure {
     }
 
     fn exchanging(error: &reqwest::Error) -> Self {
-        let detail = match find::<hyper::Error>(error) {
-            Some(hyper) if hyper.is_parse() => "the answer is not HTTP".to_owned(),
-            Some(hyper) if hyper.is_incomplete_message() => "the connection closed before the answer ended".to_owned(),
-            Some(_) | None => match (find::<h2::Error>(error), find::<io::Error>(error)) {
-                (Some(h2), _) if h2.reason().is_some() => {
-                    format!("HTTP/2: {}", h2.reason().unwrap_or(h2::Reason::INTERNAL_ERROR).description())
+        match find::<hyper::Error>(error) {
+            Some(hyper) if hyper.is_parse() => Self::new(FailureKind::Protocol, "the answer is not HTTP"),
+            Some(hyper) if hyper.is_incomplete_message() => {
+                Self::new(FailureKind::ConnectionLost, "the connection closed before the answer ended")
+            }
+            Some(_) | None => match (find::<h2::Error>(error).and_then(h2::Error::reason), find::<io::Error>(error)) {
+                (Some(reason), _) => Self::new(FailureKind::Protocol, &format!("HTTP/2: {}", reason.description())),
+                (None, Some(io)) => {
+                    Self::new(FailureKind::ConnectionLost, &format!("the connection broke: {}", io.kind()))
                 }
-                (_, Some(io)) => format!("the connection broke: {}", io.kind()),
-                (_, None) => "the exchange broke off".to_owned(),
+                (None, None) => Self::new(FailureKind::Protocol, "the exchange broke off"),
             },
-        };
-        Self::new(FailureKind::Protocol, &detail)
+        }
+    }
+}
+
+/// What is wrong with the certificate, if it is the certificate.
+fn kind_of_tls(error: &rustls::Error) -> FailureKind {
+    use rustls::CertificateError as Fault;
+    let rustls::Error::InvalidCertificate(fault) = error else { return FailureKind::Tls };
+    match fault {
+        Fault::Expired | Fault::ExpiredContext { .. } | Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            FailureKind::CertificateExpired
+        }
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => FailureKind::CertificateName,
+        // Signed by a name that is trusted, but not with its key.
+        Fault::UnknownIssuer | Fault::BadSignature | Fault::Revoked => FailureKind::CertificateUntrusted,
+        _ => FailureKind::Tls,
     }
 }
 

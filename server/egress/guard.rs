@@ -4,7 +4,7 @@
 
 use std::{
     future::Future,
-    net::IpAddr,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::{Connection, HttpInfo};
 use tower::{BoxError, Layer, Service};
 use url::{Host, Url};
 
+use super::phase::{Phase, Progress};
 use crate::model::AddressPolicy;
 
 /// Why nothing was sent. Repeats no part of the URL.
@@ -56,13 +57,13 @@ impl UrlGuard {
         }
         match url.host().ok_or(Blocked::NoHost)? {
             Host::Domain(_) => Ok(()),
-            Host::Ipv4(address) => self.check_literal(address.into()),
-            Host::Ipv6(address) => self.check_literal(address.into()),
+            Host::Ipv4(address) => self.check_literal((address, port).into()),
+            Host::Ipv6(address) => self.check_literal((address, port).into()),
         }
     }
 
-    fn check_literal(&self, address: IpAddr) -> Result<(), Blocked> {
-        if self.addresses.permits(address) { Ok(()) } else { Err(Blocked::Literal) }
+    fn check_literal(&self, target: SocketAddr) -> Result<(), Blocked> {
+        if self.addresses.permits_target(target) { Ok(()) } else { Err(Blocked::Literal) }
     }
 }
 
@@ -109,21 +110,25 @@ where
     }
 
     fn call(&mut self, target: Target) -> Self::Future {
+        let progress = Progress::of_this_task();
+        progress.enter(Phase::Connecting);
         let connecting = self.connector.call(target);
         let addresses = Arc::clone(&self.addresses);
         Box::pin(async move {
             let connection = connecting.await?;
+            progress.enter(Phase::Exchanging);
             // A connection that does not tell its peer is refused as well.
-            match peer(&connection) {
-                Some(address) if addresses.permits(address) => Ok(connection),
+            match ends(&connection) {
+                Some((peer, local)) if addresses.permits_peer(peer, local.ip()) => Ok(connection),
                 Some(_) | None => Err(Blocked::Peer.into()),
             }
         })
     }
 }
 
-fn peer(connection: &impl Connection) -> Option<IpAddr> {
+/// The peer's end of a connection, and this machine's.
+fn ends(connection: &impl Connection) -> Option<(SocketAddr, SocketAddr)> {
     let mut extensions = http::Extensions::new();
     connection.connected().get_extras(&mut extensions);
-    extensions.get::<HttpInfo>().map(|info| info.remote_addr().ip())
+    extensions.get::<HttpInfo>().map(|info| (info.remote_addr(), info.local_addr()))
 }

@@ -8,7 +8,10 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::{net::lookup_host, sync::Semaphore, time::timeout};
 
-use super::guard::Blocked;
+use super::{
+    guard::Blocked,
+    phase::{Phase, Progress},
+};
 use crate::model::AddressPolicy;
 
 /// How long a lookup may take: less than connecting may, so that a slow name server is told apart from a slow host.
@@ -43,8 +46,11 @@ impl<R: Resolve> Resolve for GuardedResolver<R> {
     fn resolve(&self, name: Name) -> Resolving {
         let looking_up = self.names.resolve(name);
         let policy = Arc::clone(&self.addresses);
+        let progress = Progress::of_this_task();
+        progress.enter(Phase::Resolving);
         Box::pin(async move {
             let found: Vec<SocketAddr> = looking_up.await?.collect();
+            progress.enter(Phase::Connecting);
             if found.is_empty() {
                 return Err(LookupError::NoAddresses.into());
             }

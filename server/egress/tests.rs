@@ -1,5 +1,8 @@
 //! Egress against listeners of this machine that misbehave in every way they can.
 
+mod credentials;
+mod dns;
+mod forms;
 mod guards;
 mod hostile;
 mod tls;
@@ -33,7 +36,7 @@ impl Resolve for Fixed {
 }
 
 fn loopback_allowed() -> AddressPolicy {
-    AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] }
+    AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()], ..AddressPolicy::default() }
 }
 
 /// May talk plain HTTP to this one port of this machine.
@@ -43,7 +46,7 @@ fn development(port: u16) -> EgressConfig {
 
 fn request(url: &str, timeout: Duration) -> Request {
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    Request { url: url.parse().unwrap(), headers, body: Bytes::from_static(b"{\"n\":1}"), timeout }
+    Request { url: url.parse().unwrap(), headers, body: Bytes::from_static(b"{\"n\":1}"), timeout, credentials: None }
 }
 
 /// Accepts connections for as long as the test runs, each handled by `script`.

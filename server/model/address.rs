@@ -2,11 +2,11 @@
 //!
 //! Only global unicast: every range of IANA's special-purpose registries is refused, as are multicast and what is not
 //! assigned for unicast at all. An IPv6 address that carries an IPv4 one reaches, or may reach, that one, and is judged
-//! by it. Whatever a configuration allows explicitly is allowed.
+//! by it. Whatever a configuration allows explicitly is allowed, but for the server's own listeners.
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -82,11 +82,13 @@ impl fmt::Display for Cidr {
     }
 }
 
-/// Which addresses the server may send to: global unicast, and what is allowed explicitly.
+/// Which addresses the server may send to: global unicast, and what is allowed explicitly; never itself.
 #[derive(Clone, Debug, Default)]
 pub struct AddressPolicy {
     /// Networks that are allowed although they are special.
     pub allowed: Vec<Cidr>,
+    /// Where the server itself listens: refused whatever is allowed.
+    pub listeners: Vec<SocketAddr>,
 }
 
 impl AddressPolicy {
@@ -106,13 +108,51 @@ impl AddressPolicy {
         }
     }
 
-    /// Whether the server may connect to this machine itself.
-    pub fn permits_loopback(&self) -> bool {
-        self.allows(Ipv4Addr::LOCALHOST.into()) || self.allows(Ipv6Addr::LOCALHOST.into())
+    /// Whether the server may connect to `target`: an address that it permits, and none of its own listeners.
+    pub fn permits_target(&self, target: SocketAddr) -> bool {
+        self.permits(target.ip()) && !self.is_listener(target, None)
+    }
+
+    /// Whether the server may use a connection to `peer` that begins at `local`. A connection of this machine to itself has
+    /// one address at both ends, which tells a listener on all addresses by whichever of them it was reached.
+    pub fn permits_peer(&self, peer: SocketAddr, local: IpAddr) -> bool {
+        self.permits(peer.ip()) && !self.is_listener(peer, Some(local.to_canonical()))
+    }
+
+    /// Whether the server may connect to this machine itself on `port`.
+    pub fn permits_loopback(&self, port: u16) -> bool {
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        loopback.into_iter().any(|address| self.allows(address))
+            && !loopback.into_iter().any(|address| self.is_listener((address, port).into(), None))
+    }
+
+    fn is_listener(&self, target: SocketAddr, local: Option<IpAddr>) -> bool {
+        let carried = match target.ip() {
+            IpAddr::V4(_) => Vec::new(),
+            IpAddr::V6(address) => match Embedded::of(address) {
+                Embedded::Nothing => Vec::new(),
+                Embedded::One(inner) => vec![IpAddr::from(inner)],
+                Embedded::Two(inner) => inner.map(IpAddr::from).to_vec(),
+            },
+        };
+        self.listeners.iter().filter(|listener| listener.port() == target.port()).any(|listener| {
+            let listener = listener.ip().to_canonical();
+            carried.iter().chain([&target.ip()]).any(|&address| reaches(address, listener, local))
+        })
     }
 
     fn allows(&self, address: IpAddr) -> bool {
         self.allowed.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Whether a connection to `address`, which begins at `local` if that is known, reaches who listens at `listener`. Connecting
+/// to the unspecified address is connecting to this machine.
+fn reaches(address: IpAddr, listener: IpAddr, local: Option<IpAddr>) -> bool {
+    if listener.is_unspecified() {
+        address.is_loopback() || address.is_unspecified() || local == Some(address)
+    } else {
+        address == listener || address.is_unspecified() && listener.is_loopback()
     }
 }
 

@@ -12,13 +12,13 @@ use super::{DeliveryKey, Timestamp, envelope::BodyNote};
 pub enum FailureKind {
     /// The host name could not be resolved.
     Dns = 1,
-    /// No connection was made.
+    /// The connection was refused, or the host cannot be reached.
     Connect = 2,
-    /// The TLS handshake failed.
+    /// The TLS handshake failed, not for the certificate's sake.
     Tls = 3,
-    /// The exchange took longer than it may.
+    /// There was a connection, and the exchange took longer than it may.
     Timeout = 4,
-    /// The connection broke, or the answer was not HTTP.
+    /// The answer was not HTTP.
     Protocol = 5,
     /// The address is not one that the server sends to; nothing was sent.
     BlockedAddress = 6,
@@ -32,6 +32,20 @@ pub enum FailureKind {
     EnvelopeUnsupported = 10,
     /// The event expired; no request was made after that.
     Expired = 11,
+    /// No name server answered in time.
+    DnsTimeout = 12,
+    /// No connection, TLS included, was made in time.
+    ConnectTimeout = 13,
+    /// The connection broke before the answer ended.
+    ConnectionLost = 14,
+    /// The certificate has expired, or is not valid yet.
+    CertificateExpired = 15,
+    /// The certificate is for another name.
+    CertificateName = 16,
+    /// Nobody whom the server trusts vouches for the certificate.
+    CertificateUntrusted = 17,
+    /// No access token could be had; no request was made.
+    Authorization = 18,
 }
 
 impl FailureKind {
@@ -40,7 +54,7 @@ impl FailureKind {
         matches!(self, Self::EnvelopeUnsupported | Self::Expired)
     }
 
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 18] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -52,6 +66,13 @@ impl FailureKind {
         Self::HeldTooLong,
         Self::EnvelopeUnsupported,
         Self::Expired,
+        Self::DnsTimeout,
+        Self::ConnectTimeout,
+        Self::ConnectionLost,
+        Self::CertificateExpired,
+        Self::CertificateName,
+        Self::CertificateUntrusted,
+        Self::Authorization,
     ];
 
     /// Reads the number; `None` if there is no such kind.

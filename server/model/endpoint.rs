@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Backlog, EndpointKey, RetrySchedule, Standing, Style, TenantKey, Timestamp, TypeFilter};
+use super::{
+    Backlog, CredentialsSummary, EndpointKey, RetrySchedule, Standing, Style, TenantKey, Timestamp, TypeFilter,
+};
 
 /// An endpoint as it is configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +71,8 @@ pub struct EndpointSettings {
     pub style: Style,
     /// The names of its own headers, whose values are sealed.
     pub header_names: Vec<String>,
+    /// By what the server is known to it; the credentials themselves are sealed.
+    pub credentials: CredentialsSummary,
     /// Retries, timeout and limits; shared by endpoints that were loaded with the same.
     pub policy: Arc<DeliveryPolicy>,
 }

@@ -5,6 +5,7 @@
 mod address;
 mod attempt;
 mod backlog;
+mod credentials;
 mod custom_header;
 mod delivery;
 mod echo;
@@ -31,6 +32,11 @@ pub use self::{
     address::{AddressPolicy, Cidr},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},
     backlog::{Activation, Backlog, Drain, DrainRate, OnBacklog, Standing},
+    credentials::{
+        ClientCertificate, Credentials, CredentialsConflict, CredentialsSummary, HttpCredentials, HttpCredentialsKind,
+        OAuth2Client, SCOPES_MAX, SecretPlacement, check_bearer_token, check_client_id, check_client_secret,
+        check_password, check_scope, check_username, credentials_conflicts,
+    },
     custom_header::{
         CustomHeader, HEADERS_BYTES_MAX, HEADERS_MAX, check_custom_header_name, check_custom_header_value,
         headers_taken,

@@ -88,10 +88,12 @@ impl UrlPolicy {
     }
 
     fn check_host(&self, url: &Url, raw_host: &str, errors: &mut Vec<UrlError>) {
+        // A URL without a port is refused for its scheme.
+        let port = url.port_or_known_default().unwrap_or_default();
         let blocked = match url.host() {
-            Some(Host::Ipv4(address)) => !self.addresses.permits(address.into()),
-            Some(Host::Ipv6(address)) => !self.addresses.permits(address.into()),
-            Some(Host::Domain(name)) if is_localhost(name) => !self.addresses.permits_loopback(),
+            Some(Host::Ipv4(address)) => !self.addresses.permits_target((address, port).into()),
+            Some(Host::Ipv6(address)) => !self.addresses.permits_target((address, port).into()),
+            Some(Host::Domain(name)) if is_localhost(name) => !self.addresses.permits_loopback(port),
             Some(Host::Domain(name)) => {
                 errors.extend(check_name(name));
                 false

@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     model::{
-        Backlog, CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, Standing, TenantKey, Timestamp, signing,
+        Backlog, Credentials, CustomHeader, Endpoint, EndpointKey, EndpointStatus, Secret, Standing, TenantKey,
+        Timestamp, signing,
     },
     store::Health,
 };
@@ -24,6 +25,8 @@ pub struct EndpointEntry {
     pub secrets: Vec<Secret>,
     /// Its own headers.
     pub headers: Vec<CustomHeader>,
+    /// By what the server is known to it.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// The configuration in memory.

@@ -1,8 +1,11 @@
 //! A certificate made on the spot, for receivers that are trusted explicitly.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use zeroize::Zeroizing;
 
 /// RFC 7468, section 2: every line but the last has 64 characters.
 const PEM_LINE_CHARS: usize = 64;
@@ -59,27 +62,45 @@ impl Certificate {
 
     /// The certificate as PEM (RFC 7468), for files and people.
     pub fn pem(&self) -> String {
-        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-        let encoded = STANDARD.encode(self.der());
-        let mut rest = encoded.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(rest.len().min(PEM_LINE_CHARS));
-            pem.push_str(line);
-            pem.push('\n');
-            rest = after;
-        }
-        pem.push_str("-----END CERTIFICATE-----\n");
-        pem
+        pem("CERTIFICATE", self.der())
+    }
+
+    /// The private key as PEM, for whoever shows this certificate.
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(pem("PRIVATE KEY", self.key.secret_der()))
     }
 
     /// What a TLS server needs to show this certificate, with HTTP/2 and HTTP/1.1 on offer.
     pub(crate) fn server_config(&self) -> Result<rustls::ServerConfig, CertificateError> {
+        self.server_config_for(rustls::server::WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, for clients that this verifier knows.
+    pub(crate) fn server_config_for(
+        &self,
+        clients: Arc<dyn rustls::server::danger::ClientCertVerifier>,
+    ) -> Result<rustls::ServerConfig, CertificateError> {
         let provider = rustls::crypto::ring::default_provider();
         let mut config = rustls::ServerConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(self.chain.clone(), self.key.clone_key())?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+/// What PEM (RFC 7468) makes of `der`.
+fn pem(label: &str, der: &[u8]) -> String {
+    let encoded = Zeroizing::new(STANDARD.encode(der));
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    let mut rest = encoded.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(PEM_LINE_CHARS));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
 }

@@ -45,7 +45,7 @@ fn client(address: SocketAddr, certificate: Option<&Certificate>) -> Egress {
     Egress::new(EgressConfig {
         allow_http: certificate.is_none(),
         ports: vec![address.port()],
-        addresses: AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] },
+        addresses: AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()], ..AddressPolicy::default() },
         extra_roots: certificate.iter().map(|certificate| certificate.der().clone()).collect(),
         only_extra_roots: true,
     })
@@ -54,7 +54,7 @@ fn client(address: SocketAddr, certificate: Option<&Certificate>) -> Egress {
 
 async fn post(client: &Egress, url: String, headers: HeaderMap, body: impl Into<Bytes>) -> Outcome {
     let body = body.into();
-    client.post(egress::Request { url: url.parse().unwrap(), headers, body, timeout: PATIENT }).await
+    client.post(egress::Request { url: url.parse().unwrap(), headers, body, timeout: PATIENT, credentials: None }).await
 }
 
 /// Sends `bytes` and returns all that comes back.

@@ -20,7 +20,13 @@ fn shown((endpoint, secrets): Created) -> String {
 }
 
 fn new_endpoint() -> NewEndpoint {
-    NewEndpoint { settings: settings(), disabled: false, secrets: Vec::new(), headers: Vec::new() }
+    NewEndpoint {
+        settings: settings(),
+        disabled: false,
+        secrets: Vec::new(),
+        headers: Vec::new(),
+        credentials: Default::default(),
+    }
 }
 
 impl Fixture {

@@ -44,7 +44,7 @@ async fn start(directory: &tempfile::TempDir, port: u16) -> Server {
 }
 
 async fn start_on(database: store::Config, port: u16) -> Server {
-    let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse::<Cidr>().unwrap()] };
+    let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse::<Cidr>().unwrap()], ..AddressPolicy::default() };
     let config = Config {
         database,
         urls: UrlPolicy { allow_http: true, ports: vec![port], addresses: addresses.clone() },
@@ -100,7 +100,13 @@ async fn event_goes_where_another_server_has_just_said() {
     let configurator = Configurator::new(Arc::new(other));
     let mut client = client(&server);
     for number in 0..3 {
-        let new = NewEndpoint { settings: settings(), disabled: false, secrets: Vec::new(), headers: Vec::new() };
+        let new = NewEndpoint {
+            settings: settings(),
+            disabled: false,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            credentials: Default::default(),
+        };
         // Committed without the server's knowledge; what it publishes next is routed anew before it commits.
         configurator.create_endpoint(TenantKey::DEFAULT, new).await.unwrap();
         let answer = client.publish_event(event(&format!("evt-{number}"))).await.unwrap().into_inner();

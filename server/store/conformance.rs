@@ -18,9 +18,10 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 23] = [
+const SOURCES: [(&str, &str); 24] = [
     ("attempt", include_str!("attempt.rs")),
     ("backlog", include_str!("backlog.rs")),
+    ("credentials", include_str!("credentials.rs")),
     ("delivery", include_str!("delivery.rs")),
     ("endpoint", include_str!("endpoint.rs")),
     ("event", include_str!("event.rs")),

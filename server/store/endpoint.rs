@@ -32,7 +32,7 @@ macro_rules! select {
         concat!(
             "SELECT key, tenant, display_name, description, url, filter, policy, style, header_names, state, reason, \
              since, generation, version, created, updated, labels, held_since, drain_rate, activated, activated_event, \
-             skipped, skipped_event, skipping FROM endpoint ",
+             skipped, skipped_event, skipping, credentials FROM endpoint ",
             $tail
         )
     };
@@ -74,6 +74,7 @@ struct Stored {
     updated: i64,
     labels: String,
     backlog: BacklogColumns,
+    credentials: String,
 }
 
 /// The columns `held_since`, `drain_rate`, `activated`, `activated_event`, `skipped`, `skipped_event` and `skipping`.
@@ -114,6 +115,7 @@ where
                 row.try_get(22)?,
                 row.try_get(23)?,
             ],
+            credentials: row.try_get(24)?,
         })
     }
 }
@@ -130,8 +132,12 @@ impl ListedEndpoint {
 
     /// How long its texts are, in bytes.
     pub fn text_bytes(&self) -> usize {
-        let Stored { display_name, description, url, filter, policy, style, header_names, labels, .. } = &self.0;
-        [display_name, description, url, filter, policy, style, header_names, labels].map(String::len).iter().sum()
+        let Stored { display_name, description, url, filter, policy, style, header_names, labels, credentials, .. } =
+            &self.0;
+        [display_name, description, url, filter, policy, style, header_names, labels, credentials]
+            .map(String::len)
+            .iter()
+            .sum()
     }
 
     /// Whether it receives events.
@@ -205,8 +211,8 @@ fn read_once<T: Clone>(known: &mut HashMap<String, T>, text: &str, read: fn(&str
 pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let (state, reason, since) = status_columns(endpoint.status);
     let sql = "INSERT INTO endpoint (key, tenant, display_name, description, url, filter, policy, state, reason, since, \
-               generation, version, created, updated, style, header_names, labels, held_since) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+               generation, version, created, updated, style, header_names, labels, held_since, credentials) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     execute!(
         &mut tx.conn,
         sql,
@@ -228,6 +234,7 @@ pub(crate) async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         json_text(&endpoint.settings.header_names)?,
         json_text(&endpoint.settings.labels)?,
         endpoint.backlog.held_since.map_or(0, Timestamp::as_micros),
+        json_text(&endpoint.settings.credentials)?,
     )?;
     insert_version(tx, endpoint).await
 }
@@ -238,7 +245,7 @@ pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bo
     let sql = "UPDATE endpoint SET display_name = $2, description = $3, url = $4, filter = $5, policy = $6, state = $7, \
                reason = $8, since = $9, generation = $10, version = $11, updated = $12, style = $13, header_names = $14, \
                labels = $15, held_since = $16, drain_rate = $17, activated = $18, activated_event = $19, skipped = $20, \
-               skipped_event = $21, skipping = $22 WHERE key = $1";
+               skipped_event = $21, skipping = $22, credentials = $23 WHERE key = $1";
     let [held_since, drain_rate, activated, activated_event, skipped, skipped_event, skipping] =
         backlog_columns(&endpoint.backlog);
     execute!(
@@ -266,6 +273,7 @@ pub(crate) async fn update(tx: &mut Tx, endpoint: &Endpoint, routing_changed: bo
         skipped,
         skipped_event,
         skipping,
+        json_text(&endpoint.settings.credentials)?,
     )?;
     if routing_changed { insert_version(tx, endpoint).await } else { Ok(()) }
 }
@@ -353,6 +361,7 @@ fn read_with(stored: Stored, alike: &mut Alike) -> Result<Endpoint> {
     let url = url::Url::parse(&stored.url).map_err(|_| corrupt("URL"))?;
     let style = alike.style(&stored.style).ok_or_else(|| corrupt("style"))?;
     let header_names = serde_json::from_str(&stored.header_names).map_err(|_| corrupt("header names"))?;
+    let credentials = serde_json::from_str(&stored.credentials).map_err(|_| corrupt("credentials' summary"))?;
     let policy = alike.policy(&stored.policy).ok_or_else(|| corrupt("policy"))?;
     Ok(Endpoint {
         key: EndpointKey(stored.key),
@@ -365,6 +374,7 @@ fn read_with(stored: Stored, alike: &mut Alike) -> Result<Endpoint> {
             filter: read_filter(&stored.filter)?,
             style,
             header_names,
+            credentials,
             policy,
         },
         status: read_status(stored.state, stored.reason, stored.since)?,

@@ -9,6 +9,7 @@ pub(crate) mod backlog;
 #[cfg(test)]
 mod conformance;
 pub mod copy;
+pub(crate) mod credentials;
 pub(crate) mod delivery;
 pub(crate) mod endpoint;
 mod error;

@@ -6,6 +6,7 @@ mod support;
 mod any;
 mod arbitrary;
 mod catalogue;
+mod credentials;
 mod deliveries;
 mod endpoints;
 mod event_ends;

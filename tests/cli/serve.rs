@@ -13,6 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use super::process::{Running, client, refusal};
 
@@ -94,7 +95,7 @@ async fn endpoint_is_trusted_by_a_root_of_ones_own_and_not_without_it() {
     tokio::spawn(receiver.run(|_| async { Answer::from(StatusCode::OK) }, stop.clone()));
     for (database, roots, expected) in [
         ("trusting.db", &["--ca-file", "roots.pem"][..], (AttemptOutcome::Succeeded, FailureKind::Unspecified)),
-        ("wary.db", &[][..], (AttemptOutcome::Failed, FailureKind::Tls)),
+        ("wary.db", &[][..], (AttemptOutcome::Failed, FailureKind::CertificateUntrusted)),
     ] {
         let port = port.to_string();
         let serve = ["serve", "--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8", "--allow-port", &port];
@@ -118,4 +119,22 @@ async fn serve_refuses_a_file_of_roots_that_holds_none() {
     let said = refusal(directory.path(), &[&SERVE[..], &["--ca-file", "roots.pem"]].concat()).await;
     assert!(said.contains("roots.pem holds no certificate"), "{said}");
     assert!(!directory.path().join("tidings.db").exists());
+}
+
+#[tokio::test]
+async fn servers_own_listener_is_no_endpoint_although_its_address_is_allowed() {
+    let directory = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8", "--allow-port", "1-65535"];
+    let mut serving = Running::start(directory.path(), &serve);
+    let address = serving.line("listening on ").await.replace("listening on ", "");
+    let mut client = client(format!("http://{address}"));
+    let port = address.rsplit_once(':').unwrap().1;
+    for host in ["127.0.0.1", "127.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let endpoint = Endpoint { url: format!("https://{host}:{port}/"), ..Default::default() };
+        let create = CreateEndpointRequest { endpoint: Some(endpoint), ..Default::default() };
+        let status = client.create_endpoint(create).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{host}");
+        assert_eq!(status.get_details_error_info().unwrap().reason, "URL_BLOCKED_ADDRESS", "{host}");
+    }
+    assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
 }

@@ -98,7 +98,7 @@ impl Api {
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()], ..AddressPolicy::default() };
         let api = Self::start_with(Given { ports: vec![refusing.port()], addresses, ..Given::default() }).await;
         (api, format!("https://{refusing}/hook"))
     }

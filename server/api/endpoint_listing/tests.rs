@@ -14,8 +14,13 @@ impl Fixture {
         settings.url = format!("https://host{}.example.com:8443/{number}", number % 3).parse().unwrap();
         let patterns = if number.is_multiple_of(2) { vec!["user.*".to_owned()] } else { Vec::new() };
         settings.filter = TypeFilter::parse(&patterns).unwrap();
-        let new =
-            NewEndpoint { settings, disabled: number.is_multiple_of(5), secrets: Vec::new(), headers: Vec::new() };
+        let new = NewEndpoint {
+            settings,
+            disabled: number.is_multiple_of(5),
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            credentials: Default::default(),
+        };
         self.configurator.create_endpoint(TENANT, new).await.unwrap().0.key
     }
 

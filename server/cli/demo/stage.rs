@@ -67,7 +67,7 @@ impl Stage {
 /// Only this receiver is trusted, and only this machine allowed.
 fn config(directory: &TempDir, certificate: &Certificate, port: u16) -> anyhow::Result<Config> {
     let loopback = "127.0.0.0/8".parse().map_err(anyhow::Error::msg)?;
-    let addresses = AddressPolicy { allowed: vec![loopback] };
+    let addresses = AddressPolicy { allowed: vec![loopback], ..AddressPolicy::default() };
     Ok(Config {
         database: store::Config::sqlite(directory.path().join("tidings.db"), directory.path().join("tidings.db.key")),
         urls: UrlPolicy { allow_http: false, ports: vec![port], addresses: addresses.clone() },

@@ -80,11 +80,13 @@ async fn send(address: SocketAddr, secret: &Secret, id: &str, now: Timestamp) ->
 }
 
 async fn post(address: SocketAddr, headers: HeaderMap, body: &'static str) -> Outcome {
-    let addresses = AddressPolicy { allowed: vec!["127.0.0.1/32".parse().unwrap()] };
+    let addresses = AddressPolicy { allowed: vec!["127.0.0.1/32".parse().unwrap()], ..AddressPolicy::default() };
     let config = EgressConfig { allow_http: true, ports: vec![address.port()], addresses, ..EgressConfig::default() };
     let egress = Egress::new(EgressConfig { only_extra_roots: true, ..config }).unwrap();
     let url = format!("http://{address}/").parse().unwrap();
-    egress.post(egress::Request { url, headers, body: body.into(), timeout: Duration::from_secs(20) }).await
+    egress
+        .post(egress::Request { url, headers, body: body.into(), timeout: Duration::from_secs(20), credentials: None })
+        .await
 }
 
 #[tokio::test]

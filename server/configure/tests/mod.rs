@@ -1,4 +1,5 @@
 mod catalogue;
+mod credentials;
 mod secrets;
 mod styles;
 

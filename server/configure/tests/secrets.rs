@@ -57,7 +57,13 @@ async fn rotations_are_bounded_and_never_repeat_a_live_secret() {
 async fn single(fixture: &Fixture) -> EndpointKey {
     let style = Style::new(StyleChoice { preset: StylePreset::Parra, ..StyleChoice::default() }).unwrap();
     let settings = EndpointSettings { style, ..settings() };
-    let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
+    let new = NewEndpoint {
+        settings,
+        disabled: false,
+        secrets: Vec::new(),
+        headers: Vec::new(),
+        credentials: Default::default(),
+    };
     fixture.configurator.create_endpoint(TENANT, new).await.unwrap().0.key
 }
 

@@ -44,6 +44,7 @@ async fn every_scheme_begins_with_the_secret_given_for_it_or_a_new_one() {
         disabled: false,
         secrets: vec![imported("old", "abc")],
         headers: Vec::new(),
+        credentials: Default::default(),
     };
     let (endpoint, issued) = fixture.configurator.create_endpoint(TENANT, new).await.unwrap();
     assert_eq!(schemes(&issued), ["old", "standard"]);

@@ -37,7 +37,13 @@ async fn endpoint(fixture: &Fixture, choice: StyleChoice, headers: &[(&str, &str
         header_names: headers.iter().map(|header| header.name.clone()).collect(),
         ..settings()
     };
-    let new = NewEndpoint { settings, disabled: false, secrets: Vec::<NewSecret>::new(), headers };
+    let new = NewEndpoint {
+        settings,
+        disabled: false,
+        secrets: Vec::<NewSecret>::new(),
+        headers,
+        credentials: Default::default(),
+    };
     let (endpoint, _) = fixture.configurator.create_endpoint(TENANT, new).await.unwrap();
     EndpointEntry::clone(&fixture.shared.routes.endpoint(endpoint.key).unwrap())
 }

@@ -118,3 +118,24 @@ async fn forbidden_peer_gets_no_byte_even_when_the_resolver_is_fooled() {
     stream.read_to_end(&mut received).await.unwrap();
     assert_eq!(received, b"");
 }
+
+#[tokio::test]
+async fn own_listener_gets_no_byte_although_its_address_is_allowed() {
+    // It listens on all addresses, and is reached by one that only the connection tells.
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let own = AddressPolicy { listeners: vec![listener.local_addr().unwrap()], ..loopback_allowed() };
+    let config = || EgressConfig { addresses: own.clone(), ..development(port) };
+    let egress = Egress::new(config()).unwrap();
+    for host in ["127.0.0.1", "127.1.2.3", "[::ffff:127.0.0.1]"] {
+        let outcome = egress.post(request(&format!("http://{host}:{port}/"), PATIENT)).await;
+        assert_blocked(&outcome, guard::Blocked::Literal);
+    }
+    let egress = Egress::with_resolver(config(), Fixed(vec!["127.0.0.1:0".parse().unwrap()])).unwrap();
+    let outcome = egress.post(request(&format!("http://hooks.example:{port}/"), PATIENT)).await;
+    assert_blocked(&outcome, guard::Blocked::Peer);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"");
+}

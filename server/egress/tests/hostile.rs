@@ -23,6 +23,49 @@ async fn unresolvable_name_is_a_dns_failure() {
 }
 
 #[tokio::test]
+async fn name_servers_that_do_not_answer_are_told_from_names_that_do_not_exist() {
+    // It fails by itself, and it is cut off with the exchange.
+    for (names, timeout) in [(Silent { gives_up: true }, PATIENT), (Silent { gives_up: false }, SHORT)] {
+        let egress = Egress::with_resolver(development(80), GuardedResolver::new(names, loopback_allowed())).unwrap();
+        let outcome = egress.post(request("http://hooks.example/", timeout)).await;
+        assert_eq!(outcome.failure, Some(FailureKind::DnsTimeout), "{}", outcome.detail);
+    }
+}
+
+/// A resolver that says that it got no answer, or never says anything.
+struct Silent {
+    gives_up: bool,
+}
+
+impl Resolve for Silent {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let gives_up = self.gives_up;
+        Box::pin(async move {
+            if gives_up {
+                return Err(resolve::LookupError::Slow.into());
+            }
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn connection_that_is_not_made_in_time_is_told_from_an_answer_that_does_not_come() {
+    // A queue of one connection, which is full: the kernel lets the next ones wait.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(SHORT, TcpStream::connect(address)).await {
+        queued.push(connected.unwrap());
+    }
+    let outcome = post(address, SHORT).await;
+    assert_eq!(outcome.failure, Some(FailureKind::ConnectTimeout), "{}", outcome.detail);
+    assert!(outcome.detail.contains("no connection"), "{}", outcome.detail);
+}
+
+#[tokio::test]
 async fn peer_that_does_not_answer_times_out() {
     // Bound and never accepted from: the kernel connects, and no one reads.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -104,35 +147,40 @@ async fn body_within_the_limit_is_read_whole_and_kept_in_part() {
 }
 
 #[tokio::test]
-async fn reset_connection_is_a_protocol_failure() {
+async fn reset_connection_is_a_lost_connection() {
     let address = serve(|mut stream| async move {
         read_request(&mut stream).await;
         stream.set_zero_linger().unwrap();
     })
     .await;
     let outcome = post(address, PATIENT).await;
-    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Protocol), None), "{}", outcome.detail);
+    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::ConnectionLost), None), "{}", outcome.detail);
 }
 
 #[tokio::test]
-async fn connection_closed_without_an_answer_is_a_protocol_failure() {
+async fn connection_closed_without_an_answer_is_a_lost_connection() {
     let address = serve(|mut stream| async move {
         read_request(&mut stream).await;
     })
     .await;
     let outcome = post(address, PATIENT).await;
-    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Protocol), None), "{}", outcome.detail);
+    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::ConnectionLost), None), "{}", outcome.detail);
 }
 
 #[tokio::test]
-async fn body_that_breaks_off_is_a_protocol_failure_with_its_status() {
+async fn body_that_breaks_off_is_a_lost_connection_with_its_status() {
     let address = serve(|mut stream| async move {
         read_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhel").await.unwrap();
     })
     .await;
     let outcome = post(address, PATIENT).await;
-    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Protocol), Some(200)), "{}", outcome.detail);
+    assert_eq!(
+        (outcome.failure, outcome.http_status),
+        (Some(FailureKind::ConnectionLost), Some(200)),
+        "{}",
+        outcome.detail
+    );
 }
 
 #[tokio::test]

@@ -43,7 +43,11 @@ fn certificate() -> Certificate {
 }
 
 fn assert_tls_failure(outcome: &Outcome) {
-    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Tls), None), "{}", outcome.detail);
+    assert_failure(outcome, FailureKind::Tls);
+}
+
+fn assert_failure(outcome: &Outcome, kind: FailureKind) {
+    assert_eq!((outcome.failure, outcome.http_status), (Some(kind), None), "{}", outcome.detail);
 }
 
 #[tokio::test]
@@ -57,26 +61,35 @@ async fn trusted_certificate_is_accepted_by_name_and_by_address() {
 
 #[tokio::test]
 async fn self_signed_certificate_that_is_not_trusted_is_refused() {
-    assert_tls_failure(&post_tls(&certificate(), &certificate(), "hooks.example", OK).await);
+    let outcome = post_tls(&certificate(), &certificate(), "hooks.example", OK).await;
+    assert_failure(&outcome, FailureKind::CertificateUntrusted);
 }
 
 #[tokio::test]
 async fn certificate_for_another_name_is_refused() {
     let certificate = certificate();
     let outcome = post_tls(&certificate, &certificate, "other.example", OK).await;
-    assert_tls_failure(&outcome);
+    assert_failure(&outcome, FailureKind::CertificateName);
     assert!(outcome.detail.contains("hooks.example"), "tells which names it is for: {}", outcome.detail);
 }
 
-#[tokio::test]
-async fn expired_certificate_is_refused() {
+/// A certificate that is valid in these years.
+fn valid(from: i32, until: i32) -> Certificate {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["hooks.example".to_owned()]).unwrap();
-    params.not_before = date_time_ymd(2001, 1, 1);
-    params.not_after = date_time_ymd(2002, 1, 1);
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
     let der = params.self_signed(&key).unwrap().der().clone();
-    let expired = Certificate::from_parts(vec![der], PrivatePkcs8KeyDer::from(key.serialize_der()).into());
-    assert_tls_failure(&post_tls(&expired, &expired, "hooks.example", OK).await);
+    Certificate::from_parts(vec![der], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+}
+
+#[tokio::test]
+async fn certificate_outside_its_time_is_refused() {
+    for (from, until) in [(2001, 2002), (2998, 2999)] {
+        let certificate = valid(from, until);
+        let outcome = post_tls(&certificate, &certificate, "hooks.example", OK).await;
+        assert_failure(&outcome, FailureKind::CertificateExpired);
+    }
 }
 
 #[tokio::test]
@@ -133,7 +146,7 @@ async fn handshake_that_hangs_times_out() {
     let address = serve(|mut stream| async move { until_closed(&mut stream).await }).await;
     let egress = Egress::new(secure(address.port(), &[&certificate()])).unwrap();
     let outcome = egress.post(request(&format!("https://{address}/"), SHORT)).await;
-    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Timeout), None), "{}", outcome.detail);
+    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::ConnectTimeout), None), "{}", outcome.detail);
 }
 
 #[tokio::test]
@@ -145,9 +158,14 @@ async fn body_ended_by_the_connection_needs_no_closing_message() {
 }
 
 #[tokio::test]
-async fn body_of_known_length_that_breaks_off_is_a_protocol_failure() {
+async fn body_of_known_length_that_breaks_off_is_a_lost_connection() {
     let certificate = certificate();
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nthanks";
     let outcome = post_tls(&certificate, &certificate, "hooks.example", answer).await;
-    assert_eq!((outcome.failure, outcome.http_status), (Some(FailureKind::Protocol), Some(200)), "{}", outcome.detail);
+    assert_eq!(
+        (outcome.failure, outcome.http_status),
+        (Some(FailureKind::ConnectionLost), Some(200)),
+        "{}",
+        outcome.detail
+    );
 }

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn policy(allowed: &[&str]) -> AddressPolicy {
-    AddressPolicy { allowed: allowed.iter().map(|text| text.parse().unwrap()).collect() }
+    let allowed = allowed.iter().map(|text| text.parse().unwrap()).collect();
+    AddressPolicy { allowed, ..AddressPolicy::default() }
 }
 
 fn address(text: &str) -> IpAddr {
@@ -185,9 +186,109 @@ fn both_addresses_of_a_teredo_address_must_be_permitted() {
 
 #[test]
 fn loopback_is_permitted_when_either_family_allows_it() {
-    assert!(!policy(&["10.0.0.0/8", "fd00::/8"]).permits_loopback());
-    assert!(policy(&["127.0.0.0/8"]).permits_loopback());
-    assert!(policy(&["::1/128"]).permits_loopback());
+    assert!(!policy(&["10.0.0.0/8", "fd00::/8"]).permits_loopback(443));
+    assert!(policy(&["127.0.0.0/8"]).permits_loopback(443));
+    assert!(policy(&["::1/128"]).permits_loopback(443));
+}
+
+/// Every row of the two registries, as they stand (IPv4 2021-02-04, IPv6 2024-10-23), but for the forms that carry an IPv4
+/// address, with multicast and what is left of class E.
+const REGISTRIES: &[&str] = &[
+    "0.0.0.0/8",
+    "0.0.0.0/32",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.0.0/29",
+    "192.0.0.8/32",
+    "192.0.0.9/32",
+    "192.0.0.10/32",
+    "192.0.0.170/32",
+    "192.0.0.171/32",
+    "192.0.2.0/24",
+    "192.31.196.0/24",
+    "192.52.193.0/24",
+    "192.88.99.0/24",
+    "192.88.99.2/32",
+    "192.168.0.0/16",
+    "192.175.48.0/24",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "255.255.255.255/32",
+    "::1/128",
+    "::/128",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "100:0:0:1::/64",
+    "2001:1::1/128",
+    "2001:1::2/128",
+    "2001:1::3/128",
+    "2001:2::/48",
+    "2001:3::/32",
+    "2001:4:112::/48",
+    "2001:10::/28",
+    "2001:20::/28",
+    "2001:30::/28",
+    "2001:db8::/32",
+    "2620:4f:8000::/48",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+#[test]
+fn every_row_of_the_registries_is_refused_from_its_first_address_to_its_last() {
+    for text in REGISTRIES {
+        let Cidr { address, prefix } = text.parse().unwrap();
+        let last: IpAddr = match address {
+            IpAddr::V4(first) => {
+                Ipv4Addr::from_bits(first.to_bits() | u32::MAX.checked_shr(prefix.into()).unwrap_or(0)).into()
+            }
+            IpAddr::V6(first) => {
+                Ipv6Addr::from_bits(first.to_bits() | u128::MAX.checked_shr(prefix.into()).unwrap_or(0)).into()
+            }
+        };
+        for address in [address, last] {
+            assert!(!AddressPolicy::default().permits(address), "{address} of {text}");
+        }
+    }
+}
+
+#[test]
+fn listeners_of_the_server_are_refused_within_what_is_allowed() {
+    let policy = |listener: &str| AddressPolicy {
+        listeners: vec![listener.parse().unwrap()],
+        ..policy(&["127.0.0.0/8", "::1/128", "0.0.0.0/32", "10.0.0.0/8"])
+    };
+    let target = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let loopback = policy("127.0.0.1:8443");
+    for refused in ["127.0.0.1:8443", "[::ffff:127.0.0.1]:8443", "[64:ff9b::127.0.0.1]:8443", "0.0.0.0:8443"] {
+        assert!(!loopback.permits_target(target(refused)), "{refused}");
+    }
+    for permitted in ["127.0.0.1:443", "127.0.0.2:8443", "[::1]:8443", "8.8.8.8:8443"] {
+        assert!(loopback.permits_target(target(permitted)), "{permitted}");
+    }
+    assert!(!loopback.permits_loopback(8443) && loopback.permits_loopback(443));
+
+    for everywhere in ["0.0.0.0:8443", "[::]:8443"] {
+        let everywhere = policy(everywhere);
+        for refused in ["127.0.0.1:8443", "127.9.9.9:8443", "[::1]:8443", "0.0.0.0:8443"] {
+            assert!(!everywhere.permits_target(target(refused)), "{refused}");
+        }
+        let (own, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        assert!(!everywhere.permits_peer(target("10.0.0.1:8443"), own), "this machine, by another of its addresses");
+        assert!(everywhere.permits_peer(target("10.0.0.1:8443"), other), "another machine");
+        assert!(everywhere.permits_peer(target("10.0.0.1:443"), own), "another port");
+        assert!(!everywhere.permits_peer(target("192.168.0.1:443"), other), "not allowed at all");
+    }
 }
 
 #[test]

@@ -31,7 +31,11 @@ fn problem(text: &str) -> String {
 
 fn development() -> UrlPolicy {
     let allowed = ["127.0.0.0/8", "::1/128"].iter().map(|text| text.parse().unwrap()).collect();
-    UrlPolicy { allow_http: true, ports: vec![443, 9000], addresses: AddressPolicy { allowed } }
+    UrlPolicy {
+        allow_http: true,
+        ports: vec![443, 9000],
+        addresses: AddressPolicy { allowed, ..AddressPolicy::default() },
+    }
 }
 
 #[test]
@@ -273,10 +277,24 @@ fn development_policy_allows_http_port_80_and_loopback_and_no_more() {
     assert_eq!(kinds(&policy, "http://10.0.0.1/"), [Blocked]);
     assert_eq!(kinds(&policy, "http://localhost:8443/"), [Port]);
     assert_eq!(kinds(&policy, "ftp://localhost/"), [Form]);
-    let only_v6 = AddressPolicy { allowed: vec!["::1/128".parse().unwrap()] };
+    let only_v6 = AddressPolicy { allowed: vec!["::1/128".parse().unwrap()], ..AddressPolicy::default() };
     let policy = UrlPolicy { addresses: only_v6, ..UrlPolicy::default() };
     assert!(policy.check("https://localhost/").is_ok());
     assert_eq!(kinds(&policy, "https://127.0.0.1/"), [Blocked]);
+}
+
+#[test]
+fn the_servers_own_listener_is_refused_by_address_and_by_name() {
+    let mut policy = development();
+    policy.addresses.listeners.push("127.0.0.1:9000".parse().unwrap());
+    for text in
+        ["http://127.0.0.1:9000/", "http://2130706433:9000/", "http://localhost:9000/", "http://x.localhost:9000"]
+    {
+        assert_eq!(kinds(&policy, text), [Blocked], "{text}");
+    }
+    for text in ["https://127.0.0.1/", "http://127.0.0.2:9000/", "https://localhost/"] {
+        assert!(policy.check(text).is_ok(), "{text}");
+    }
 }
 
 proptest! {

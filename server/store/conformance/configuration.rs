@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
-        Activation, Backlog, Begin, CustomHeader, DeliveryPolicy, DisableReason, Drain, DrainRate, Endpoint,
-        EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventType, EventTypeFilter, EventTypeSettings,
-        RetrySchedule, SchemaCheck, Secret, SecretKey, Style, Tenant, TypeFilter, schema::Schema,
+        Activation, Backlog, Begin, ClientCertificate, Credentials, CustomHeader, DeliveryPolicy, DisableReason, Drain,
+        DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventType, EventTypeFilter,
+        EventTypeSettings, HttpCredentials, OAuth2Client, RetrySchedule, SchemaCheck, Secret, SecretKey,
+        SecretPlacement, Style, Tenant, TypeFilter, schema::Schema,
     },
     signing::{self, KeyForm},
     store::{
-        Health, RequestKey, Warning, endpoint, event_type, header, health, meta, replica, request, secret, tenant,
+        Health, RequestKey, Warning, credentials, endpoint, event_type, header, health, meta, replica, request, secret,
+        tenant,
     },
 };
 
@@ -20,6 +22,7 @@ pub(super) async fn run(house: &mut House) {
     endpoints(house).await;
     secrets(house).await;
     headers(house).await;
+    credentials(house).await;
     catalogue(house).await;
     requests(house).await;
 }
@@ -74,6 +77,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
             filter: TypeFilter::parse(&["a.*".to_owned(), "b".to_owned()]).unwrap(),
             style: Style::default(),
             header_names: TEXTS[3..].iter().map(|text| (*text).to_owned()).collect(),
+            credentials: some_credentials(text).summary(),
             policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() }.into(),
         },
         status,
@@ -181,6 +185,43 @@ async fn headers(house: &mut House) {
             (key, headers.into_iter().map(|header| (header.name, header.value.to_string())).collect::<Vec<_>>())
         };
         sorted(loaded.into_iter().map(plain).collect())
+    });
+}
+
+/// Credentials of every kind, by a text.
+fn some_credentials(text: &str) -> Credentials {
+    let secret = || text.to_owned().into();
+    let http = match text.len() {
+        0 => None,
+        1 => Some(HttpCredentials::Basic { username: text.to_owned(), password: secret() }),
+        2..=6 => Some(HttpCredentials::Bearer(secret())),
+        _ => Some(HttpCredentials::OAuth2(OAuth2Client {
+            token_url: "https://auth.example/t?x=%00".parse().unwrap(),
+            client_id: text.to_owned(),
+            client_secret: secret(),
+            scopes: TEXTS.map(str::to_owned).to_vec(),
+            placement: SecretPlacement::Body,
+        })),
+    };
+    let certificate = ClientCertificate { chain: text.repeat(2), key: secret(), fingerprint: [0xa5; 32] };
+    Credentials { http, certificate: (text.len() != 1).then_some(certificate) }
+}
+
+async fn credentials(house: &mut House) {
+    let texts = [(1, TEXTS[1]), (2, TEXTS[3]), (3, TEXTS[4]), (4, TEXTS[5]), (1, TEXTS[5]), (5, TEXTS[0])];
+    for (number, text) in texts {
+        let (keyring, some) = (house.shared.keyring.clone(), some_credentials(text));
+        writes!(house, tx, credentials::replace(tx, &keyring, TENANT, EndpointKey(number), &some).await?);
+    }
+    let keyring = house.shared.keyring.clone();
+    writes!(house, tx, credentials::replace(tx, &keyring, TENANT, EndpointKey(2), &Credentials::default()).await?);
+    writes!(house, tx, credentials::delete(tx, EndpointKey(3)).await?);
+    let keyring = house.shared.keyring.clone();
+    reads!(house, conn, {
+        let loaded = credentials::load(conn, &keyring, EndpointKey(1), EndpointKey(9)).await?;
+        let expected = [(1, TEXTS[5]), (4, TEXTS[5]), (5, TEXTS[0])];
+        assert_eq!(loaded, expected.map(|(number, text)| (EndpointKey(number), some_credentials(text))).into());
+        sorted(loaded.into_iter().collect())
     });
 }
 

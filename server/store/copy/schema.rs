@@ -89,6 +89,7 @@ pub(super) const TABLES: &[Table] = &[
             integer("skipped"),
             integer("skipped_event"),
             integer("skipping"),
+            text("credentials"),
         ],
     ),
     table(
@@ -110,6 +111,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     table("endpoint_header", 1, &[integer("endpoint"), integer("tenant"), bytes("sealed")]),
+    table("endpoint_credentials", 1, &[integer("endpoint"), integer("tenant"), bytes("sealed")]),
     table(
         "secret",
         1,

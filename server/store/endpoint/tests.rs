@@ -11,7 +11,13 @@ async fn endpoints_that_are_loaded_share_what_they_have_alike() {
     for max_in_flight in [8, 8, 9] {
         let policy = DeliveryPolicy { max_in_flight, ..DeliveryPolicy::default() };
         let settings = EndpointSettings { policy: policy.into(), ..settings() };
-        let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
+        let new = NewEndpoint {
+            settings,
+            disabled: false,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            credentials: Default::default(),
+        };
         keys.push(fixture.configurator.create_endpoint(TENANT, new).await.unwrap().0);
     }
     let fixture = fixture.reopened().await;

@@ -53,7 +53,13 @@ async fn appended(db: &Db) -> Vec<i64> {
 }
 
 async fn create_endpoint(shared: &Arc<Shared>) -> std::result::Result<EndpointKey, crate::configure::Error> {
-    let new = NewEndpoint { settings: settings(), disabled: false, secrets: Vec::new(), headers: Vec::new() };
+    let new = NewEndpoint {
+        settings: settings(),
+        disabled: false,
+        secrets: Vec::new(),
+        headers: Vec::new(),
+        credentials: Default::default(),
+    };
     Ok(Configurator::new(shared.clone()).create_endpoint(TENANT, new).await?.0.key)
 }
 

@@ -80,7 +80,13 @@ impl Fixture {
     async fn endpoint_with(&self, policy: DeliveryPolicy, change: impl FnOnce(&mut EndpointSettings)) -> EndpointKey {
         let mut settings = EndpointSettings { policy: Arc::new(policy), ..settings() };
         change(&mut settings);
-        let new = NewEndpoint { settings, disabled: false, secrets: Vec::new(), headers: Vec::new() };
+        let new = NewEndpoint {
+            settings,
+            disabled: false,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            credentials: Default::default(),
+        };
         Configurator::new(self.shared.clone()).create_endpoint(TENANT, new).await.unwrap().0.key
     }
 
