@@ -20,6 +20,7 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 mod heartbeat;
+pub mod listen;
 pub mod model;
 pub mod proto;
 pub mod publish;

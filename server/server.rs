@@ -14,7 +14,7 @@ use crate::{
     api::{self, WebhookApi},
     dispatch::{self, Dispatcher, InFlight, Room},
     egress::{Egress, EgressConfig, EgressError},
-    heartbeat,
+    heartbeat, listen,
     model::{Clock, UrlPolicy},
     publish, repeat,
     shared::{SKEW_MAX, Shared},
@@ -43,6 +43,8 @@ const RESTART_PAUSE: Duration = Duration::from_millis(200);
 pub struct Config {
     /// The database, and the key that seals its secrets.
     pub database: store::Config,
+    /// Which connections there may be.
+    pub listen: listen::Config,
     /// Which URLs endpoints may have.
     pub urls: UrlPolicy,
     /// Where requests may go and whom they trust.
@@ -124,7 +126,8 @@ impl Server {
         let token_key = shared.keys.tokens.clone();
         let (watch, tail) = Watch::new(&config.watch, shared.db.clone(), shared.head.clone(), token_key, calls.clone());
         let api = WebhookApi::new(shared.clone(), publisher, watch, config.urls, config.limits, calls.clone());
-        let grpc = api::serve(api, listener, shared.fit.subscribe(), calls.clone())?;
+        let tls = config.listen.tls.clone();
+        let grpc = api::serve(api, listener, config.listen, shared.fit.subscribe(), calls.clone())?;
 
         let broken = CancellationToken::new();
         let task = CommitterTask::new(engine.clone(), dispatcher.clone(), checkpoints.clone(), submissions, inbox);
@@ -152,6 +155,10 @@ impl Server {
         keep_up("checkpoint", &stop, move || turn::checkpoint(shared_.clone(), checkpoints.clone(), stop_.clone()));
         let stop_ = stop.clone();
         keep_up("tail", &stop, move || tail.clone().run(stop_.clone()));
+        if let Some(tls) = tls {
+            let stop_ = stop.clone();
+            keep_up("certificates", &stop, move || tls.clone().follow(stop_.clone()));
+        }
         let (shared_, stop_) = (shared.clone(), stop.clone());
         keep_up("drift", &stop, move || warn_of_drift(shared_.clone(), stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());

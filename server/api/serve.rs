@@ -4,10 +4,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    server::NamedService as _,
-    transport::{Error, server::TcpIncoming},
-};
+use tonic::{server::NamedService as _, transport::Error};
 use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
@@ -15,8 +12,9 @@ use super::{
     WebhookApi, deadline::Deadlines, explain::Explained, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly,
     sizes::BySize,
 };
-use crate::proto::{
-    DESCRIPTORS, admin_service_server::AdminServiceServer, webhook_service_server::WebhookServiceServer,
+use crate::{
+    listen,
+    proto::{DESCRIPTORS, admin_service_server::AdminServiceServer, webhook_service_server::WebhookServiceServer},
 };
 
 /// An idle connection is pinged this often, and given up when it does not answer.
@@ -30,6 +28,9 @@ const METADATA_BYTES_MAX: u32 = 16 * 1024;
 /// that is held up keeps its part for as long as that lasts; the rest is for the calls beside it.
 const CALL_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * CALL_WINDOW_BYTES;
+
+/// Calls at once on one connection; a client waits with more.
+const CALLS_PER_CONNECTION_MAX: u32 = 1_024;
 
 /// Calls that their client gave up before the server looked at them, on one connection; more end it. The library's own
 /// bound, 20, is met by a client that shares a connection among callers with short deadlines, and then every call on it is
@@ -48,6 +49,7 @@ const UPLOAD_STALL_MAX: Duration = Duration::from_secs(30);
 pub(crate) fn serve(
     api: WebhookApi,
     listener: TcpListener,
+    connections: listen::Config,
     mut fit: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) -> Result<impl Future<Output = Result<(), Error>> + Send, tonic_reflection::server::Error> {
@@ -67,7 +69,7 @@ pub(crate) fn serve(
         .layer_fn(GrpcOnly::new)
         .layer_fn(|inner| Deadlines::new(inner, UPLOAD_STALL_MAX))
         .into_inner();
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = listen::incoming(listener, connections, shutdown.clone());
     Ok(async move {
         let (health, health_service) = tonic_health::server::health_reporter();
         let stopping = shutdown.clone();
@@ -89,6 +91,7 @@ pub(crate) fn serve(
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .initial_stream_window_size(CALL_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_concurrent_streams(Some(CALLS_PER_CONNECTION_MAX))
             .http2_max_header_list_size(METADATA_BYTES_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             // For key sets; calls are refused over it.

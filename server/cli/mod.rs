@@ -7,6 +7,7 @@ pub mod demo;
 pub mod event_types;
 mod input;
 pub mod line;
+mod listen_args;
 pub mod migrate;
 pub mod publish;
 pub mod receive;

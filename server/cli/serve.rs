@@ -5,13 +5,14 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, builder::NonEmptyStringValueParser};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use zeroize::Zeroizing;
 
-use super::{copy::key_file, roots};
+use super::{copy::key_file, listen_args::ListenArgs, roots};
 use crate::{
     api::Limits,
     dispatch::Room,
@@ -31,6 +32,8 @@ pub struct ServeArgs {
     /// Address to listen on. Until there are API keys it must be a loopback address.
     #[arg(long, env = "TIDINGS_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
+    #[command(flatten)]
+    connections: ListenArgs,
     /// SQLite database, made if it is not there; or the URL of a Postgres database, `postgres://USER:PASSWORD@HOST/NAME`.
     #[arg(
         long,
@@ -82,6 +85,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "an argument would show the key to whoever lists processes")]
     let key = std::env::var(KEY_VARIABLE).ok();
     let config = args.config(key)?;
+    raise_open_files();
     let replica = config.database.replica.clone();
     let server = Server::start(config, listener).await?;
     super::terminal::say(&format!("listening on {}", server.address()));
@@ -107,7 +111,9 @@ impl ServeArgs {
         let mut ports = UrlPolicy::default().ports;
         ports.extend(self.allow_port.iter().flat_map(|&(first, last)| first..=last));
         let extra_roots = self.ca_file.as_deref().map_or(Ok(Vec::new()), roots::read)?;
+        let listen = self.connections.config()?;
         Ok(Config {
+            listen,
             database: store::Config { location: self.database, key, replica },
             urls: UrlPolicy { allow_http: self.allow_http, ports: ports.clone(), addresses: addresses.clone() },
             egress: EgressConfig {
@@ -122,6 +128,18 @@ impl ServeArgs {
             watch: watch::Config::default(),
             clock: Clock::system(),
         })
+    }
+}
+
+/// Lets the server have as many connections open as the system allows it: the soft limit is made for programs that cannot
+/// cope with more.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(%error, "the limit on open files could not be raised");
     }
 }
 

@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     configure::{Configurator, NewEndpoint},
     fixture::{PostgresDatabase, settings},
+    listen,
     model::{AddressPolicy, Cidr, TenantKey},
     proto::{
         CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
@@ -51,6 +52,7 @@ async fn start_on(database: store::Config, port: u16) -> Server {
         egress: EgressConfig { allow_http: true, ports: vec![port], addresses, ..EgressConfig::default() },
         room: Room::default(),
         limits: api::Limits { payload_bytes_max: 1 << 20, ..api::Limits::default() },
+        listen: listen::Config::default(),
         watch: watch::Config::default(),
         clock: Clock::system(),
     };

@@ -10,6 +10,7 @@ use tidings::{
     api::Limits,
     dispatch::Room,
     egress::EgressConfig,
+    listen,
     model::{AddressPolicy, Clock, UrlPolicy},
     proto::{admin_service_client::AdminServiceClient, webhook_service_client::WebhookServiceClient},
     server::{Config, Server},
@@ -57,6 +58,7 @@ pub(crate) struct Api {
 struct Given {
     ports: Vec<u16>,
     addresses: AddressPolicy,
+    listen: listen::Config,
     watch: watch::Config,
     limits: Limits,
     clock: Clock,
@@ -67,6 +69,7 @@ impl Default for Given {
         Self {
             ports: vec![443, 8443],
             addresses: AddressPolicy::default(),
+            listen: listen::Config::default(),
             watch: watch::Config::default(),
             limits: Limits::default(),
             clock: Clock::system(),
@@ -95,6 +98,11 @@ impl Api {
         Self::start_with(Given { watch, ..Given::default() }).await
     }
 
+    /// A server with other bounds on connections.
+    pub(crate) async fn start_listening(listen: listen::Config) -> Self {
+        Self::start_with(Given { listen, ..Given::default() }).await
+    }
+
     /// A server that sends to this machine only, and the URL of a port on it that refuses connections.
     pub(crate) async fn start_local() -> (Self, String) {
         let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -104,7 +112,7 @@ impl Api {
     }
 
     async fn start_with(given: Given) -> Self {
-        let Given { ports, addresses, watch, limits, clock } = given;
+        let Given { ports, addresses, listen, watch, limits, clock } = given;
         let database = Database::create().await;
         // A life before, so that there is a database to add a tenant to.
         Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
@@ -113,7 +121,8 @@ impl Api {
         let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
         let egress =
             EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
-        let config = Config { database: database.config(), urls, egress, room: Room::default(), limits, watch, clock };
+        let room = Room::default();
+        let config = Config { database: database.config(), listen, urls, egress, room, limits, watch, clock };
         Self::run(config, database).await
     }
 

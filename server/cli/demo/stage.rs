@@ -13,6 +13,7 @@ use crate::{
     api::Limits,
     dispatch::Room,
     egress::EgressConfig,
+    listen,
     model::{AddressPolicy, Clock, UrlPolicy},
     proto::webhook_service_client::WebhookServiceClient,
     receiver::{Certificate, Receiver},
@@ -80,6 +81,7 @@ fn config(directory: &TempDir, certificate: &Certificate, port: u16) -> anyhow::
         },
         room: Room::default(),
         limits: Limits::default(),
+        listen: listen::Config::default(),
         watch: watch::Config::default(),
         clock: Clock::system(),
     })
