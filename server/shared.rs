@@ -1,6 +1,7 @@
 //! What every part of a running server shares.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -9,7 +10,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, EndpointKey, IdCodec, Incarnation, Tenant, Timestamp},
+    access::Access,
+    model::{ApiKey, Clock, EndpointKey, IdCodec, Incarnation, Tenant, TenantKey, Timestamp},
     publish::{Catalogue, EndpointEntry, Routes},
     signal::{Head, Wake},
     store::{self, Conn, DatabaseKeys, Db, Health, Keyring, PublishRule},
@@ -17,6 +19,9 @@ use crate::{
 
 /// Endpoints are loaded by as many at a time, so that a start holds no more of their rows than that.
 const ENDPOINTS_PER_PAGE: i64 = 1_000;
+
+/// Keys are loaded by as many at a time.
+const KEYS_PER_PAGE: i64 = 1_000;
 
 /// How far the database's clock and this machine's may be apart: receivers refuse signatures that are minutes old.
 pub(crate) const SKEW_MAX: Duration = Duration::from_secs(60);
@@ -34,6 +39,8 @@ pub struct Shared {
     pub routes: Routes,
     /// What publishing knows of event types.
     pub catalogue: Catalogue,
+    /// Who may call.
+    pub access: Access,
     /// Makes and reads public ids.
     pub ids: IdCodec,
     /// The database's own random keys.
@@ -103,6 +110,7 @@ impl Shared {
             incarnation,
             clock,
             head: Head::new(loaded.head),
+            access: loaded.access(),
             routes: loaded.into_routes(),
             catalogue,
             ids: IdCodec::new(&keys.ids),
@@ -147,6 +155,7 @@ impl Shared {
                 let catalogue = Catalogue::load(Some(&shared.catalogue), &loaded.tenants, rules).await?;
                 shared.db.enter(shared.incarnation, loaded.cfg, loaded.head);
                 shared.head.committed(loaded.head);
+                shared.access.replace(loaded.access());
                 shared.routes.replace(loaded.into_routes());
                 shared.catalogue.replace(catalogue);
                 tx.abandon().await;
@@ -176,6 +185,7 @@ struct Loaded {
     endpoints: Vec<EndpointEntry>,
     failing: Vec<(EndpointKey, Health)>,
     rules: Vec<PublishRule>,
+    keys: Vec<ApiKey>,
 }
 
 impl Loaded {
@@ -205,7 +215,31 @@ impl Loaded {
             after = last.0;
         }
         let (failing, rules) = (store::health::all(conn).await?, store::event_type::rules(conn).await?);
-        Ok(Self { cfg, head, tenants, endpoints, failing, rules })
+        let mut keys: Vec<ApiKey> = Vec::new();
+        loop {
+            let after = keys.last().map_or(0, |last| last.key);
+            let page = store::api_key::list(conn, None, after, KEYS_PER_PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            keys.extend(page);
+        }
+        Ok(Self { cfg, head, tenants, endpoints, failing, rules, keys })
+    }
+
+    /// Who may call, by what was loaded.
+    fn access(&self) -> Access {
+        let access = Access::default();
+        let ids: HashMap<TenantKey, &str> =
+            self.tenants.iter().map(|tenant| (tenant.key, tenant.id.as_str())).collect();
+        for key in &self.keys {
+            let id = key.tenant.and_then(|tenant| ids.get(&tenant).copied());
+            // A key whose tenant is gone lets nobody in: without a tenant it would be an operator's.
+            if key.tenant.is_none() || id.is_some() {
+                access.apply(key, id);
+            }
+        }
+        access
     }
 
     /// What was loaded, in memory; a failing time of an earlier activation is forgotten.

@@ -9,6 +9,8 @@
 //! event was to be sent, whatever became of those before it.
 
 mod echo;
+#[path = "../../tests/support/key.rs"]
+mod key;
 mod message;
 mod process;
 mod publish;

@@ -15,6 +15,7 @@ use tidings::proto::{CreateEndpointRequest, Endpoint};
 use tokio::process::Command;
 
 use crate::{
+    key::ADMIN_KEY,
     message::TYPE_FOR_ALL,
     process::{self, Process},
     publish::{Published, connect},
@@ -158,7 +159,8 @@ fn start(scenario: &Scenario, server: &Path, folder: &Path, port: u16) -> anyhow
             .args(["serve", "--listen=127.0.0.1:0", "--allow-http", "--allow-cidr=127.0.0.0/8"])
             .arg(format!("--allow-port={port}"))
             .arg("--database")
-            .arg(database),
+            .arg(database)
+            .env("TIDINGS_ADMIN_KEY", ADMIN_KEY),
     )
 }
 

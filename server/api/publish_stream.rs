@@ -55,7 +55,7 @@ impl Reader<PublishEventStreamRequest> for RequestReader {
             },
         };
         let mut violations = Violations::default();
-        if !tenant_id.is_empty() && tenant_id != tenant.id {
+        if !tenant_id.is_empty() && *tenant_id != *tenant.id {
             violations.add("tenant_id", "must be empty, or that of the stream's first message");
         }
         let now = self.api.shared.clock.now();

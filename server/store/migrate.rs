@@ -50,6 +50,7 @@ const STEPS: &[Step] = &[
     step!("event times", "0005_event_times.sql"),
     step!("endpoint states", "0006_endpoint_states.sql"),
     step!("requests and labels", "0007_requests_and_labels.sql"),
+    step!("keys and quotas", "0008_keys_and_quotas.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

@@ -4,6 +4,8 @@
 mod copy;
 mod demo;
 mod event_types;
+#[path = "../support/key.rs"]
+mod key;
 mod migrate;
 mod postgres;
 mod process;

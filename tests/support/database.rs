@@ -48,18 +48,6 @@ impl Database {
         }
     }
 
-    /// Runs a statement beside the server.
-    pub(crate) async fn run(&self, sql: &'static str) {
-        match &self.postgres {
-            Some(postgres) => postgres::run(&postgres.url(), sql.to_owned()).await,
-            None => {
-                let mut conn = self.connect().await;
-                sqlx::query(sql).execute(&mut conn).await.unwrap();
-                conn.close().await.unwrap();
-            }
-        }
-    }
-
     /// Keeps the server from committing anything for as long as this is held.
     pub(crate) async fn hold_writes(&self) -> Hold {
         match &self.postgres {
