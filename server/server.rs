@@ -168,6 +168,8 @@ impl Server {
         let (shared_, stop_) = (shared.clone(), stop.clone());
         keep_up("repeats", &stop, move || repeat::erase(shared_.clone(), stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
+        keep_up("backlogs", &stop, move || publish::count_backlogs(shared_.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
         if shared.db.is_shared() {
             keep_up("heartbeat", &stop, move || heartbeat::beat(shared_.clone(), engine.clone(), stop_.clone()));
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access::Access,
     model::{ApiKey, Clock, EndpointKey, IdCodec, Incarnation, Tenant, TenantKey, Timestamp},
-    publish::{Catalogue, EndpointEntry, Routes},
+    publish::{Catalogue, EndpointEntry, Quotas, Routes},
     signal::{Head, Wake},
     store::{self, Conn, DatabaseKeys, Db, Health, Keyring, PublishRule},
 };
@@ -41,6 +41,8 @@ pub struct Shared {
     pub catalogue: Catalogue,
     /// Who may call.
     pub access: Access,
+    /// How much tenants may publish.
+    pub quotas: Quotas,
     /// Makes and reads public ids.
     pub ids: IdCodec,
     /// The database's own random keys.
@@ -105,12 +107,14 @@ impl Shared {
         let mut loaded = db.read(move |conn| Box::pin(async move { Loaded::read(conn, &opener).await })).await?;
         db.enter(incarnation, loaded.cfg, loaded.head);
         let catalogue = Catalogue::load(None, &loaded.tenants, std::mem::take(&mut loaded.rules)).await?;
+        let clock_now = clock.now();
         Ok(Self {
             db,
             incarnation,
             clock,
             head: Head::new(loaded.head),
             access: loaded.access(),
+            quotas: Quotas::of(&loaded.tenants, clock_now),
             routes: loaded.into_routes(),
             catalogue,
             ids: IdCodec::new(&keys.ids),
@@ -156,6 +160,7 @@ impl Shared {
                 shared.db.enter(shared.incarnation, loaded.cfg, loaded.head);
                 shared.head.committed(loaded.head);
                 shared.access.replace(loaded.access());
+                shared.quotas.replace(&loaded.tenants, shared.clock.now());
                 shared.routes.replace(loaded.into_routes());
                 shared.catalogue.replace(catalogue);
                 tx.abandon().await;

@@ -15,7 +15,7 @@ use crate::{
     configure,
     model::{EndpointStatus, Scope, ShownState},
     proto::{DeliveryState, ErrorReason},
-    publish::{PublishError, StreamEnd},
+    publish::{Exceeded, PublishError, StreamEnd},
     redrive,
     repeat::Reused,
     store,
@@ -326,6 +326,7 @@ fn publish_status(error: PublishError) -> Status {
             let message = "the publish queue is full; try again";
             retryable(Code::ResourceExhausted, ErrorReason::Overloaded, message, RETRY_OVERLOADED)
         }
+        PublishError::Quota(exceeded) => over_quota(exceeded),
         PublishError::Expired => {
             let mut violations = Violations::default();
             violations.add("event.expire_time", EXPIRED);
@@ -416,6 +417,23 @@ fn quota_exceeded(quota: &str, problem: &str, retry_after: Option<Duration>) -> 
         details.set_retry_info(Some(after));
     }
     Status::with_error_details(Code::ResourceExhausted, problem, details)
+}
+
+fn over_quota(exceeded: Exceeded) -> Status {
+    match exceeded {
+        Exceeded::PendingDeliveries { max } => {
+            let problem = format!("the tenant has {max} pending deliveries, which is its quota");
+            quota_exceeded("max_pending_deliveries", &problem, Some(RETRY_UNAVAILABLE))
+        }
+        Exceeded::Events { per_second, after } => {
+            let problem = format!("the tenant publishes more than {per_second} events a second, which is its quota");
+            quota_exceeded("events_per_second", &problem, Some(after))
+        }
+        Exceeded::Bytes { per_second, after } => {
+            let problem = format!("the tenant publishes more than {per_second} bytes a second, which is its quota");
+            quota_exceeded("bytes_per_second", &problem, Some(after))
+        }
+    }
 }
 
 fn too_many_streams() -> Status {

@@ -70,6 +70,7 @@ impl Configurator {
                 shared.routes.advance(tenant.version);
                 shared.routes.add_tenant(&tenant.id, tenant.key);
                 shared.catalogue.set_check(tenant.key, tenant.schema_check);
+                shared.quotas.set(tenant.key, tenant.quotas, shared.clock.now());
                 Ok(answer)
             })
         });
@@ -99,11 +100,12 @@ impl Configurator {
                 tenant.version = store::meta::raise_cfg(tx).await?;
                 tenant.updated = Some(shared.clock.now());
                 store::tenant::update(tx, &tenant).await?;
-                let (version, schema_check) = (tenant.version, tenant.schema_check);
+                let (version, schema_check, quotas) = (tenant.version, tenant.schema_check, tenant.quotas);
                 let answer = answer.with(tx, tenant).await?;
                 tx.commit().await?;
                 shared.routes.advance(version);
                 shared.catalogue.set_check(key, schema_check);
+                shared.quotas.set(key, quotas, shared.clock.now());
                 Ok(answer)
             })
         });
@@ -142,6 +144,7 @@ impl Configurator {
                 shared.routes.advance(version);
                 shared.routes.remove_tenant(key);
                 shared.catalogue.forget(key);
+                shared.quotas.set(key, Quotas::default(), shared.clock.now());
                 Ok(answer)
             })
         });

@@ -6,6 +6,7 @@ mod demo;
 mod event_types;
 #[path = "../support/key.rs"]
 mod key;
+mod keys;
 mod migrate;
 mod postgres;
 mod process;

@@ -4,7 +4,7 @@ use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use tidings::store::{Config, KeySource, Location};
 
 use super::{
-    postgres::{self, PostgresDatabase},
+    postgres::PostgresDatabase,
     which,
 };
 
