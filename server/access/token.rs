@@ -67,7 +67,7 @@ pub(super) fn caller(shared: &Shared, text: &str, now: Timestamp) -> Result<Call
     let maker = shared.access.maker(ApiKeyId(u128::from_be_bytes(*maker)), now).ok_or(Invalid)?;
     let id = shared.routes.tenant_id(tenant).ok_or(Invalid)?;
     let caller = Caller {
-        tenant: Some((tenant, id.into())),
+        tenant: Some((tenant, id)),
         scopes: scopes.iter().filter(|scope| maker.scopes.allow(*scope)).collect(),
         by_token: true,
         expires: Some(maker.expires.map_or(expires, |end| end.min(expires))),

@@ -126,10 +126,12 @@ mod tests {
         let listed: usize = METHODS.iter().map(|(_, _, methods)| methods.len()).sum();
         assert_eq!(listed, paths.len(), "none is listed twice");
 
-        let documented = include_str!("../../proto/tidings/v1/admin_service.proto").replace("\n//  ", "");
+        let documented = include_str!("../../proto/tidings/v1/admin_service.proto");
         for scope in Scope::ALL {
-            let line = documented.lines().find(|line| line.starts_with(&format!("// - `{scope}`:"))).unwrap();
-            let named: BTreeSet<&str> = line.split([' ', ',', ';', '.']).filter(|word| !word.is_empty()).collect();
+            let begins = format!("// `{scope}` is for ");
+            let paragraph = documented.split("\n//\n").find(|paragraph| paragraph.starts_with(&begins)).unwrap();
+            let named: BTreeSet<&str> =
+                paragraph.split([' ', ',', '.', '\n']).filter(|word| !word.is_empty()).collect();
             for (_, _, methods) in METHODS.iter().filter(|(_, of, _)| *of == scope) {
                 for method in *methods {
                     assert!(named.contains(method), "{method} is not in the list of {scope}");

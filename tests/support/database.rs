@@ -3,10 +3,7 @@
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use tidings::store::{Config, KeySource, Location};
 
-use super::{
-    postgres::PostgresDatabase,
-    which,
-};
+use super::{postgres::PostgresDatabase, which};
 
 /// A database that goes with this.
 pub(crate) struct Database {
