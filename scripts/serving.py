@@ -17,6 +17,8 @@ TIDINGS = Path(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"), "release", "t
 START_SECS_MAX = 20
 STOP_SECS_MAX = 20
 # What lets a server deliver to plain HTTP receivers on loopback.
+# What the servers of the stages are given as their operator's key, and what their clients call with.
+ADMIN_KEY = f"tdk_{'stages'.rjust(26, '0')}_{'0' * 52}"
 LOOPBACK = ["--allow-http", "--allow-cidr", "127.0.0.0/8", "--allow-cidr", "::1/128", "--allow-port", "1-65535"]
 
 
@@ -24,13 +26,19 @@ LOOPBACK = ["--allow-http", "--allow-cidr", "127.0.0.0/8", "--allow-cidr", "::1/
 def tidings_serve(log):
     """A server with a database of its own, on a port of its own: yields `127.0.0.1:PORT`.
 
-    It is stopped with SIGTERM at the end, and has to exit 0.
+    It is stopped with SIGTERM at the end, and has to exit 0. What runs meanwhile finds its key in TIDINGS_API_KEY.
     """
+    os.environ["TIDINGS_API_KEY"] = ADMIN_KEY
     with tempfile.TemporaryDirectory(dir=DEV) as folder:
         command = [str(TIDINGS), "serve", "--listen", "127.0.0.1:0", "--database", f"{folder}/tidings.db", *LOOPBACK]
         log.write(f"$ {' '.join(command)}\n")
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log.file, start_new_session=True
+            command,
+            env={**os.environ, "TIDINGS_ADMIN_KEY": ADMIN_KEY},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log.file,
+            start_new_session=True,
         )
         found = queue.Queue()
         copier = threading.Thread(target=copy_output, args=(process, log, found), daemon=True)
@@ -46,6 +54,7 @@ def tidings_serve(log):
         except subprocess.TimeoutExpired:
             raise Failed(f"the server did not end within {STOP_SECS_MAX} s of SIGTERM") from None
         finally:
+            del os.environ["TIDINGS_API_KEY"]
             kill_group(process)
             copier.join(timeout=STOP_SECS_MAX)
 

@@ -36,6 +36,10 @@ enum Command {
     Watch(cli::watch::WatchArgs),
     /// Import or list a tenant's catalogue of event types
     EventTypes(cli::event_types::EventTypesArgs),
+    /// Make, list or revoke API keys
+    Keys(cli::keys::KeysArgs),
+    /// Create, list, change or delete tenants
+    Tenants(cli::tenants::TenantsArgs),
 }
 
 #[tokio::main]
@@ -74,6 +78,8 @@ async fn main() -> ExitCode {
         Command::Publish(args) => cli::publish::run(args).await.map_err(Into::into),
         Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
         Command::EventTypes(args) => cli::event_types::run(args).await.map_err(Into::into),
+        Command::Keys(args) => cli::keys::run(args).await.map_err(Into::into),
+        Command::Tenants(args) => cli::tenants::run(args).await.map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

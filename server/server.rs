@@ -11,6 +11,7 @@ use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::{self, AdminConfig, AdminKeyError},
     api::{self, WebhookApi},
     dispatch::{self, Dispatcher, InFlight, Room},
     egress::{Egress, EgressConfig, EgressError},
@@ -57,6 +58,10 @@ pub struct Config {
     pub watch: watch::Config,
     /// The time.
     pub clock: Clock,
+    /// Where the first operator's key comes from.
+    pub admin: AdminConfig,
+    /// It may listen beyond loopback without TLS, where keys can be read on their way.
+    pub allow_plaintext: bool,
 }
 
 /// Why a server did not start.
@@ -71,9 +76,15 @@ pub enum StartError {
     /// The listener is not usable.
     #[error("the listener cannot be used")]
     Listener(#[from] std::io::Error),
-    /// The address is reachable from elsewhere.
-    #[error("{0} is not a loopback address: until there are API keys the server listens on loopback only")]
-    NotLoopback(SocketAddr),
+    /// The address is reachable from elsewhere, and what is said there would not be encrypted.
+    #[error(
+        "{0} is not a loopback address, and keys would cross the network unencrypted: listen on loopback behind a proxy that \
+         speaks TLS, or say --allow-plaintext where the network is your own"
+    )]
+    Plaintext(SocketAddr),
+    /// There is no operator's key.
+    #[error(transparent)]
+    Admin(#[from] AdminKeyError),
     /// The reflection service refused the descriptors.
     #[error("the reflection service could not be made")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -105,11 +116,14 @@ impl Server {
         let address = listener.local_addr()?;
         config.urls.addresses.listeners.push(address);
         config.egress.addresses.listeners.push(address);
-        if !address.ip().is_loopback() {
-            return Err(StartError::NotLoopback(address));
+        if !address.ip().is_loopback() && config.listen.tls.is_none() && !config.allow_plaintext {
+            return Err(StartError::Plaintext(address));
         }
         let egress = Egress::new(config.egress)?;
         let shared = Arc::new(Shared::open(&config.database, config.clock).await?);
+        if let Some(file) = access::ensure_admin(&shared, &config.admin).await? {
+            tracing::info!(file = %file.display(), "an operator's key was made; the file holds it");
+        }
         let in_flight = Arc::new(InFlight::new(config.room));
         in_flight.lanes().suspect(shared.routes.all_failing());
         let engine = Engine::open(shared.clone(), in_flight.clone()).await?;
@@ -163,6 +177,8 @@ impl Server {
         keep_up("drift", &stop, move || warn_of_drift(shared_.clone(), stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
         keep_up("repeats", &stop, move || repeat::erase(shared_.clone(), stop_.clone()));
+        let (shared_, stop_) = (shared.clone(), stop.clone());
+        keep_up("backlogs", &stop, move || publish::count_backlogs(shared_.clone(), stop_.clone()));
         let (shared_, stop_) = (shared.clone(), stop.clone());
         if shared.db.is_shared() {
             keep_up("heartbeat", &stop, move || heartbeat::beat(shared_.clone(), engine.clone(), stop_.clone()));

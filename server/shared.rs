@@ -1,6 +1,7 @@
 //! What every part of a running server shares.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -9,14 +10,18 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, IdCodec, Incarnation, Tenant, Timestamp},
-    publish::{Catalogue, EndpointEntry, Routes},
+    access::Access,
+    model::{ApiKey, Clock, IdCodec, Incarnation, Tenant, TenantKey, Timestamp},
+    publish::{Catalogue, EndpointEntry, Quotas, Routes},
     signal::{Head, Wake},
     store::{self, Conn, DatabaseKeys, Db, Keyring, PublishRule},
 };
 
 /// Endpoints are loaded by as many at a time, so that a start holds no more of their rows than that.
 const ENDPOINTS_PER_PAGE: i64 = 1_000;
+
+/// Keys are loaded by as many at a time.
+const KEYS_PER_PAGE: i64 = 1_000;
 
 /// How far the database's clock and this machine's may be apart: receivers refuse signatures that are minutes old.
 pub(crate) const SKEW_MAX: Duration = Duration::from_secs(60);
@@ -34,6 +39,10 @@ pub struct Shared {
     pub routes: Routes,
     /// What publishing knows of event types.
     pub catalogue: Catalogue,
+    /// Who may call.
+    pub access: Access,
+    /// How much tenants may publish.
+    pub quotas: Quotas,
     /// Makes and reads public ids.
     pub ids: IdCodec,
     /// The database's own random keys.
@@ -98,11 +107,14 @@ impl Shared {
         let mut loaded = db.read(move |conn| Box::pin(async move { Loaded::read(conn, &opener).await })).await?;
         db.enter(incarnation, loaded.cfg, loaded.head);
         let catalogue = Catalogue::load(None, &loaded.tenants, std::mem::take(&mut loaded.rules)).await?;
+        let clock_now = clock.now();
         Ok(Self {
             db,
             incarnation,
             clock,
             head: Head::new(loaded.head),
+            access: loaded.access(),
+            quotas: Quotas::of(&loaded.tenants, clock_now),
             routes: loaded.routes,
             catalogue,
             ids: IdCodec::new(&keys.ids),
@@ -147,6 +159,8 @@ impl Shared {
                 let catalogue = Catalogue::load(Some(&shared.catalogue), &loaded.tenants, rules).await?;
                 shared.db.enter(shared.incarnation, loaded.cfg, loaded.head);
                 shared.head.committed(loaded.head);
+                shared.access.replace(loaded.access());
+                shared.quotas.replace(&loaded.tenants, shared.clock.now());
                 shared.routes.replace(loaded.routes);
                 shared.catalogue.replace(catalogue);
                 tx.abandon().await;
@@ -175,6 +189,7 @@ struct Loaded {
     tenants: Vec<Tenant>,
     routes: Routes,
     rules: Vec<PublishRule>,
+    keys: Vec<ApiKey>,
 }
 
 impl Loaded {
@@ -219,6 +234,30 @@ impl Loaded {
             }
         }
         let rules = store::event_type::rules(conn).await?;
-        Ok(Self { cfg, head, tenants, routes, rules })
+        let mut keys: Vec<ApiKey> = Vec::new();
+        loop {
+            let after = keys.last().map_or(0, |last| last.key);
+            let page = store::api_key::list(conn, None, after, KEYS_PER_PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            keys.extend(page);
+        }
+        Ok(Self { cfg, head, tenants, routes, rules, keys })
+    }
+
+    /// Who may call, by what was loaded.
+    fn access(&self) -> Access {
+        let access = Access::default();
+        let ids: HashMap<TenantKey, &str> =
+            self.tenants.iter().map(|tenant| (tenant.key, tenant.id.as_str())).collect();
+        for key in &self.keys {
+            let id = key.tenant.and_then(|tenant| ids.get(&tenant).copied());
+            // A key whose tenant is gone lets nobody in: without a tenant it would be an operator's.
+            if key.tenant.is_none() || id.is_some() {
+                access.apply(key, id);
+            }
+        }
+        access
     }
 }

@@ -13,6 +13,8 @@ mod cluster;
 mod committed;
 mod database;
 mod echo;
+#[path = "../../tests/support/key.rs"]
+mod key;
 mod load;
 mod machine;
 mod message;

@@ -11,14 +11,15 @@ use std::{
 use anyhow::Context as _;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use tidings::proto::{Event, PublishEventRequest, webhook_service_client::WebhookServiceClient};
-use tokio::sync::mpsc;
-use tonic::{
-    Code,
-    transport::{Channel, Endpoint},
+use tidings::{
+    client::{Bearer, KeyedChannel},
+    proto::{Event, PublishEventRequest, webhook_service_client::WebhookServiceClient},
 };
+use tokio::sync::mpsc;
+use tonic::{Code, transport::Endpoint};
 
 use crate::{
+    key::ADMIN_KEY,
     message,
     receive::{Percentiles, histogram},
     stream, usage,
@@ -83,13 +84,13 @@ pub(crate) struct Published {
 }
 
 /// A client with a connection of its own.
-pub(crate) async fn connect(server: &str) -> anyhow::Result<WebhookServiceClient<Channel>> {
+pub(crate) async fn connect(server: &str) -> anyhow::Result<WebhookServiceClient<KeyedChannel>> {
     let channel = Endpoint::from_shared(server.to_owned())?.connect().await.context("connecting")?;
-    Ok(WebhookServiceClient::new(channel))
+    Ok(WebhookServiceClient::new(Bearer::new(ADMIN_KEY)?.over(channel)))
 }
 
 struct Publisher {
-    clients: Vec<WebhookServiceClient<Channel>>,
+    clients: Vec<WebhookServiceClient<KeyedChannel>>,
     args: Args,
     noted: RefCell<Noted>,
 }

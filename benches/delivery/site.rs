@@ -3,14 +3,18 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
-use tidings::proto::{self, CreateEndpointRequest, webhook_service_client::WebhookServiceClient};
+use tidings::{
+    client::KeyedChannel,
+    proto::{self, CreateEndpointRequest, webhook_service_client::WebhookServiceClient},
+};
 use tokio::process::Command;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     bench::Bench,
     database::Database,
+    key::ADMIN_KEY,
     load::Load,
     message,
     process::Process,
@@ -88,7 +92,7 @@ impl<'a> Site<'a> {
     pub(crate) async fn serve(&self) -> anyhow::Result<Server> {
         let mut command = Command::new(&self.bench.server);
         command.args(["serve", "--listen=127.0.0.1:0", "--allow-http", "--allow-cidr=127.0.0.0/8"]);
-        command.arg("--allow-port=1024-65535").kill_on_drop(true);
+        command.arg("--allow-port=1024-65535").env("TIDINGS_ADMIN_KEY", ADMIN_KEY).kill_on_drop(true);
         command.args(self.targets.certificate.iter().map(|path| format!("--ca-file={}", path.display())));
         self.database.tell(&mut command);
         let began = message::now();
@@ -173,7 +177,7 @@ impl<'a> Site<'a> {
 }
 
 impl Server {
-    pub(crate) async fn client(&self) -> anyhow::Result<WebhookServiceClient<Channel>> {
+    pub(crate) async fn client(&self) -> anyhow::Result<WebhookServiceClient<KeyedChannel>> {
         connect(&self.address).await
     }
 
@@ -194,7 +198,7 @@ impl Server {
 }
 
 async fn create_endpoint(
-    client: &mut WebhookServiceClient<Channel>,
+    client: &mut WebhookServiceClient<KeyedChannel>,
     url: String,
     event_type: &str,
 ) -> anyhow::Result<String> {

@@ -4,7 +4,7 @@
  * Hand-written; everything under `gen/` is generated from `proto/tidings/v1`.
  */
 
-import { createClient, type Client } from "@connectrpc/connect";
+import { createClient, type Client, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 
 import { WebhookService } from "./gen/tidings/v1/webhook_service_pb.js";
@@ -27,7 +27,12 @@ export type WebhookClient = Client<typeof WebhookService>;
  * Connects to a server, lazily: the first call opens the connection.
  *
  * @param address `host:port` of a server without TLS.
+ * @param apiKey The API key that calls bear.
  */
-export function connect(address: string): WebhookClient {
-  return createClient(WebhookService, createGrpcTransport({ baseUrl: `http://${address}` }));
+export function connect(address: string, apiKey: string): WebhookClient {
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${apiKey}`);
+    return next(request);
+  };
+  return createClient(WebhookService, createGrpcTransport({ baseUrl: `http://${address}`, interceptors: [authorize] }));
 }

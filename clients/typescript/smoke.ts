@@ -2,7 +2,7 @@
  * Proves that the TypeScript client works against a running server: creates an endpoint, watches, publishes an event,
  * waits until the watch tells that the event was delivered, and reads the event back.
  *
- *     node dist/smoke.js 127.0.0.1:7070 http://127.0.0.1:8080/
+ *     TIDINGS_API_KEY=tdk_… node dist/smoke.js 127.0.0.1:7070 http://127.0.0.1:8080/
  *
  * Exits 0 if all of that happened within 30 seconds, 1 otherwise.
  */
@@ -22,7 +22,7 @@ const EVENT_TYPE = "smoke.typescript";
 const PAYLOAD = new TextEncoder().encode('{ "from": "typescript",  "number": 9007199254740993 }');
 
 async function run(address: string, receiverUrl: string, signal: AbortSignal): Promise<void> {
-  const client = connect(address);
+  const client = connect(address, process.env["TIDINGS_API_KEY"] ?? "");
   const created = await client.createEndpoint(
     { endpoint: { url: receiverUrl, eventTypes: [EVENT_TYPE] } },
     { signal },

@@ -8,14 +8,14 @@ use std::{collections::HashMap, time::Duration};
 
 use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt as _};
 
 use super::{events::EXPIRED, violation::Violations};
 use crate::{
     configure,
-    model::{EndpointStatus, ShownState},
+    model::{EndpointStatus, Scope, ShownState},
     proto::{DeliveryState, ErrorReason},
-    publish::{PublishError, StreamEnd},
+    publish::{Exceeded, PublishError, StreamEnd},
     redrive,
     repeat::Reused,
     store,
@@ -53,6 +53,10 @@ pub(super) enum Error {
     Watch(WatchError),
     /// The request id was used for another call.
     Reused(Reused),
+    /// It is not known who calls.
+    NoCaller,
+    /// A token is to make another.
+    NoFurtherToken,
     /// Reading failed.
     Store(store::Error),
 }
@@ -66,6 +70,7 @@ pub(super) enum Resource {
     Event,
     Delivery,
     EventType,
+    Key,
 }
 
 impl Resource {
@@ -77,6 +82,7 @@ impl Resource {
             Self::Event => "event",
             Self::Delivery => "delivery",
             Self::EventType => "event type",
+            Self::Key => "key",
         }
     }
 }
@@ -134,6 +140,12 @@ impl From<Error> for Status {
             Error::PublishStream(end) => publish_stream_status(end),
             Error::Watch(error) => watch_status(error),
             Error::Reused(error) => reused(error),
+            Error::NoCaller => key_missing(),
+            Error::NoFurtherToken => status(
+                Code::PermissionDenied,
+                ErrorReason::KeyRequired,
+                "a dashboard token makes no other tokens; call with an API key",
+            ),
             Error::Store(error) => store_status(&error),
         }
     }
@@ -157,6 +169,25 @@ impl Error {
 /// A status for a handler that panicked. The panic itself is in the log already.
 pub(super) fn panicked() -> Status {
     internal(&"a handler panicked")
+}
+
+/// A status for a call that bears no key, or not as it should.
+pub(super) fn key_missing() -> Status {
+    let message = "an API key is required, as one value `authorization: Bearer tdk_…`";
+    status(Code::Unauthenticated, ErrorReason::KeyMissing, message)
+}
+
+/// A status for a call whose key is malformed, unknown, expired or revoked: nobody is told which.
+pub(super) fn key_invalid() -> Status {
+    let message = "the API key is not valid: it is malformed or unknown, has expired or was revoked";
+    status(Code::Unauthenticated, ErrorReason::KeyInvalid, message)
+}
+
+/// A status for a call whose key does not have the scope that the method asks for.
+pub(super) fn scope_missing(scope: Scope) -> Status {
+    let metadata = HashMap::from([("scope".to_owned(), scope.to_string())]);
+    let message = format!("the API key does not have the scope `{scope}`, which this method asks for");
+    Status::with_error_details(Code::PermissionDenied, message, details(ErrorReason::ScopeMissing, metadata))
 }
 
 /// A status for a call whose time is over.
@@ -242,6 +273,24 @@ fn configure_status(error: configure::Error) -> Status {
         ),
         configure::Error::NoSuchEventType => not_found(Resource::EventType),
         configure::Error::NoSuchTenant => not_found(Resource::Tenant),
+        configure::Error::NoSuchKey => not_found(Resource::Key),
+        configure::Error::TenantExists => status(
+            Code::AlreadyExists,
+            ErrorReason::TenantExists,
+            "there is a tenant of this id already; update that one",
+        ),
+        configure::Error::TenantNotEmpty => {
+            let message = "the tenant still has endpoints; delete them first".to_owned();
+            precondition(ErrorReason::TenantNotEmpty, "tenant", message, None)
+        }
+        configure::Error::TooManyKeys => {
+            let message = format!("there are {} keys already, which is the limit; revoke some", configure::KEYS_MAX);
+            precondition(ErrorReason::TooManyKeys, "keys", message, None)
+        }
+        configure::Error::EndpointQuota { max } => {
+            let problem = format!("the tenant has {max} endpoints, which is its quota");
+            quota_exceeded("max_endpoints", &problem, None)
+        }
         configure::Error::Reused(error) => reused(error),
         configure::Error::Store(error) => store_status(&error),
     }
@@ -285,6 +334,7 @@ fn publish_status(error: PublishError) -> Status {
             let message = "the publish queue is full; try again";
             retryable(Code::ResourceExhausted, ErrorReason::Overloaded, message, RETRY_OVERLOADED)
         }
+        PublishError::Quota(exceeded) => over_quota(exceeded),
         PublishError::Expired => {
             let mut violations = Violations::default();
             violations.add("event.expire_time", EXPIRED);
@@ -366,6 +416,34 @@ fn store_status(error: &store::Error) -> Status {
     }
 }
 
+/// `quota` is the field of TenantQuotas.
+fn quota_exceeded(quota: &str, problem: &str, retry_after: Option<Duration>) -> Status {
+    let metadata = HashMap::from([("quota".to_owned(), quota.to_owned())]);
+    let mut details = details(ErrorReason::QuotaExceeded, metadata);
+    details.set_quota_failure(vec![QuotaViolation::new(format!("quotas.{quota}"), problem)]);
+    if let Some(after) = retry_after {
+        details.set_retry_info(Some(after));
+    }
+    Status::with_error_details(Code::ResourceExhausted, problem, details)
+}
+
+fn over_quota(exceeded: Exceeded) -> Status {
+    match exceeded {
+        Exceeded::PendingDeliveries { max } => {
+            let problem = format!("the tenant has {max} pending deliveries, which is its quota");
+            quota_exceeded("max_pending_deliveries", &problem, Some(RETRY_UNAVAILABLE))
+        }
+        Exceeded::Events { per_second, after } => {
+            let problem = format!("the tenant publishes more than {per_second} events a second, which is its quota");
+            quota_exceeded("events_per_second", &problem, Some(after))
+        }
+        Exceeded::Bytes { per_second, after } => {
+            let problem = format!("the tenant publishes more than {per_second} bytes a second, which is its quota");
+            quota_exceeded("bytes_per_second", &problem, Some(after))
+        }
+    }
+}
+
 fn too_many_streams() -> Status {
     let message = "as many streams are open as the server allows; close some, or try again later";
     retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
@@ -396,7 +474,8 @@ fn reused(Reused: Reused) -> Status {
     status(
         Code::AlreadyExists,
         ErrorReason::RequestIdReused,
-        "the request id was used within 24 h for another call, or for this one with other content; use a new id",
+        "the request id was used within 24 h for another call, or for this one with other content or another key; use a new \
+         id",
     )
 }
 

@@ -79,7 +79,7 @@ impl WebhookApi {
     /// An event type.
     pub(super) fn show_event_type(&self, tenant: &Tenant, event_type: EventType) -> proto::EventType {
         proto::EventType {
-            tenant_id: tenant.id.clone(),
+            tenant_id: tenant.id.to_string(),
             create_time: Some(timestamp(event_type.created)),
             update_time: Some(timestamp(event_type.updated)),
             etag: event_type_etag(&self.shared.keys, tenant.key, &event_type),

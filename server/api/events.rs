@@ -20,7 +20,7 @@ use crate::{
         self, CancelEventRequest, CancelEventResponse, ExpungeEventRequest, ExpungeEventResponse, PublishEventRequest,
         PublishEventResponse, PublishedEvent,
     },
-    redrive,
+    publish, redrive,
 };
 
 const ID_BYTES_MAX: usize = 128;
@@ -44,6 +44,7 @@ impl WebhookApi {
         violations.check()?;
         let event = event.ok_or_else(unreported)?;
         let warnings = self.check_event(&event, "event").await?;
+        publish::admit(&self.shared, &event)?;
         let published = self.publisher.publish(event).await?;
         let PublishedEvent { event_id, delivery_count, duplicate, warnings } = show_published(&published, warnings);
         Ok(PublishEventResponse { event_id, delivery_count, duplicate, warnings })

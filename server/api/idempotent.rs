@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 use super::{WebhookApi, error::Error, events::check_id, tenant::Tenant, violation::Violations};
 use crate::{
+    model::ApiKeyId,
     proto::*,
     repeat::{self, Call, Request},
 };
@@ -27,66 +28,75 @@ pub(super) trait Mutation: Message {
     /// The method: each has a request of its own.
     const METHOD: &'static str;
 
-    /// Whose call it is.
-    fn tenant_id(&self) -> &str;
+    /// Whose call it is: the tenant's of this id, or, if `None`, operators'.
+    fn tenant_id(&self) -> Option<&str>;
 
     /// Takes the request id out, so that what is left is what the caller asks for.
     fn take_request_id(&mut self) -> String;
 }
 
-macro_rules! mutations {
-    ($($request:ident -> $answer:ident),* $(,)?) => {
-        $(
-            impl Mutation for $request {
-                type Answer = $answer;
-                const METHOD: &'static str = stringify!($request);
+macro_rules! mutation {
+    ($request:ident -> $answer:ident, $this:ident => $tenant_id:expr) => {
+        impl Mutation for $request {
+            type Answer = $answer;
+            const METHOD: &'static str = stringify!($request);
 
-                fn tenant_id(&self) -> &str {
-                    &self.tenant_id
-                }
-
-                fn take_request_id(&mut self) -> String {
-                    std::mem::take(&mut self.request_id)
-                }
+            fn tenant_id(&self) -> Option<&str> {
+                let $this = self;
+                $tenant_id
             }
-        )*
+
+            fn take_request_id(&mut self) -> String {
+                std::mem::take(&mut self.request_id)
+            }
+        }
+    };
+}
+
+macro_rules! mutations {
+    (
+        tenants { $($request:ident -> $answer:ident,)* }
+        operators { $($operators:ident -> $operators_answer:ident,)* }
+    ) => {
+        $(mutation!($request -> $answer, request => Some(&request.tenant_id));)*
+        $(mutation!($operators -> $operators_answer, _request => None);)*
 
         #[cfg(test)]
-        const MUTATIONS: &[&str] = &[$(stringify!($request)),*];
+        const MUTATIONS: &[&str] = &[$(stringify!($request),)* $(stringify!($operators),)*];
     };
 }
 
 mutations! {
-    CreateEndpointRequest -> CreateEndpointResponse,
-    UpdateEndpointRequest -> UpdateEndpointResponse,
-    DeleteEndpointRequest -> DeleteEndpointResponse,
-    PauseEndpointRequest -> PauseEndpointResponse,
-    DisableEndpointRequest -> DisableEndpointResponse,
-    ActivateEndpointRequest -> ActivateEndpointResponse,
-    RotateEndpointSecretRequest -> RotateEndpointSecretResponse,
-    ActivateEndpointSecretRequest -> ActivateEndpointSecretResponse,
-    RevokeEndpointSecretRequest -> RevokeEndpointSecretResponse,
-    CreateEventTypeRequest -> CreateEventTypeResponse,
-    ImportEventTypesRequest -> ImportEventTypesResponse,
-    UpdateEventTypeRequest -> UpdateEventTypeResponse,
-    DeleteEventTypeRequest -> DeleteEventTypeResponse,
-    RetryDeliveryRequest -> RetryDeliveryResponse,
-    CancelDeliveryRequest -> CancelDeliveryResponse,
-}
-
-/// A tenant is named by what it is to be.
-impl Mutation for UpdateTenantRequest {
-    type Answer = UpdateTenantResponse;
-    const METHOD: &'static str = "UpdateTenantRequest";
-
-    fn tenant_id(&self) -> &str {
-        self.tenant.as_ref().map_or("", |tenant| &tenant.id)
+    tenants {
+        CreateEndpointRequest -> CreateEndpointResponse,
+        UpdateEndpointRequest -> UpdateEndpointResponse,
+        DeleteEndpointRequest -> DeleteEndpointResponse,
+        PauseEndpointRequest -> PauseEndpointResponse,
+        DisableEndpointRequest -> DisableEndpointResponse,
+        ActivateEndpointRequest -> ActivateEndpointResponse,
+        RotateEndpointSecretRequest -> RotateEndpointSecretResponse,
+        ActivateEndpointSecretRequest -> ActivateEndpointSecretResponse,
+        RevokeEndpointSecretRequest -> RevokeEndpointSecretResponse,
+        CreateEventTypeRequest -> CreateEventTypeResponse,
+        ImportEventTypesRequest -> ImportEventTypesResponse,
+        UpdateEventTypeRequest -> UpdateEventTypeResponse,
+        DeleteEventTypeRequest -> DeleteEventTypeResponse,
+        RetryDeliveryRequest -> RetryDeliveryResponse,
+        CancelDeliveryRequest -> CancelDeliveryResponse,
     }
-
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    operators {
+        CreateTenantRequest -> CreateTenantResponse,
+        // Of operators, for the tenant is gone when the call is repeated.
+        DeleteTenantRequest -> DeleteTenantResponse,
+        CreateKeyRequest -> CreateKeyResponse,
+        RevokeKeyRequest -> RevokeKeyResponse,
     }
 }
+
+// A tenant is named by what it is to be.
+mutation!(UpdateTenantRequest -> UpdateTenantResponse, request => {
+    Some(request.tenant.as_ref().map_or("", |tenant| &tenant.id))
+});
 
 /// A call that acts once.
 pub(super) struct Once<Q: Mutation> {
@@ -108,11 +118,15 @@ impl WebhookApi {
         Q: Mutation,
         A: Future<Output = Result<Q::Answer, Error>> + Send,
     {
-        let tenant = self.tenant(request.tenant_id())?;
+        let tenant = match request.tenant_id() {
+            Some(id) => self.tenant(id)?,
+            None => Tenant::of_operators(),
+        };
+        let caller = self.caller()?.key;
         let id = request.take_request_id();
         let given = match check_id(&id) {
             _ if id.is_empty() => Ok(None),
-            Ok(()) => Ok(Some(Request::new(id, fingerprint(&self.shared.keys.fingerprints, &request)))),
+            Ok(()) => Ok(Some(Request::new(id, fingerprint(&self.shared.keys.fingerprints, caller, &request)))),
             Err(problem) => Err(problem),
         };
         if let Ok(Some(given)) = &given
@@ -146,11 +160,11 @@ impl<Q: Mutation> Once<Q> {
     }
 }
 
-/// 128 bits of HMAC-SHA256 over the method and the request as protobuf, without its id: fields in the order of their
-/// numbers, the entries of maps by their keys. What this version of the protocol does not know is not in it.
-fn fingerprint<Q: Mutation>(key: &[u8; 32], request: &Q) -> [u8; 16] {
+/// 128 bits of HMAC-SHA256 over the caller's key, the method and the request as protobuf, without its id: fields in the order
+/// of their numbers, the entries of maps by their keys. What this version of the protocol does not know is not in it.
+fn fingerprint<Q: Mutation>(key: &[u8; 32], caller: ApiKeyId, request: &Q) -> [u8; 16] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    for part in [b"request".as_slice(), Q::METHOD.as_bytes(), &repeat::encode(request)] {
+    for part in [b"request".as_slice(), &caller.0.to_be_bytes(), Q::METHOD.as_bytes(), &repeat::encode(request)] {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
     }
@@ -171,8 +185,9 @@ mod tests {
     /// What a method's name begins with that changes nothing, or that is made safe to repeat otherwise.
     const OTHERS: [&str; 5] = ["Get", "List", "Watch", "Publish", "BatchPublish"];
 
-    /// Methods that can be repeated as they are: each ping is an event of its own, and what has ended stays so.
-    const REPEATABLE: [&str; 3] = ["PingEndpoint", "CancelEvent", "ExpungeEvent"];
+    /// Methods that can be repeated as they are: each ping is an event of its own, what has ended stays so, and of
+    /// tokens nothing is stored.
+    const REPEATABLE: [&str; 4] = ["PingEndpoint", "CancelEvent", "ExpungeEvent", "CreateDashboardToken"];
 
     #[test]
     fn every_mutation_has_a_request_id_and_is_listed() {
@@ -196,7 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn method_key_and_every_field_count() {
+    fn caller_method_key_and_every_field_count() {
+        let fingerprint = |key, request: &RetryDeliveryRequest| fingerprint(key, ApiKeyId(1), request);
         let id = |id: &str| RetryDeliveryRequest { delivery_id: id.to_owned(), ..Default::default() };
         let same = fingerprint(&[7; 32], &id("a"));
         assert_eq!(fingerprint(&[7; 32], &id("a")), same);
@@ -204,6 +220,7 @@ mod tests {
         assert_ne!(fingerprint(&[7; 32], &id("b")), same);
         let other = CancelDeliveryRequest { delivery_id: "a".to_owned(), ..Default::default() };
         assert_eq!(other.encode_to_vec(), id("a").encode_to_vec(), "alike but for the method");
-        assert_ne!(fingerprint(&[7; 32], &other), same);
+        assert_ne!(super::fingerprint(&[7; 32], ApiKeyId(1), &other), same);
+        assert_ne!(super::fingerprint(&[7; 32], ApiKeyId(2), &id("a")), same);
     }
 }

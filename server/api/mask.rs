@@ -119,7 +119,9 @@ impl EventTypeMask {
 /// Which settings of a tenant are named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TenantMask {
+    pub(super) display_name: bool,
     pub(super) schema_check: bool,
+    pub(super) quotas: bool,
 }
 
 impl TenantMask {
@@ -128,10 +130,12 @@ impl TenantMask {
         let mut named = Self::default();
         read_paths(mask, violations, |path| {
             match path {
+                "display_name" => named.display_name = true,
                 "schema_check" => named.schema_check = true,
+                "quotas" => named.quotas = true,
                 "id" => return Err("`id` cannot be changed; leave it out of the mask".to_owned()),
                 "create_time" | "update_time" | "etag" => return Err(output_only(path)),
-                unknown => return Err(not_among(unknown, "`schema_check`")),
+                unknown => return Err(not_among(unknown, "`display_name`, `schema_check`, `quotas`")),
             }
             Ok(())
         });

@@ -5,6 +5,7 @@
 
 mod admin_service;
 mod attempts;
+mod authenticate;
 mod convert;
 mod credentials;
 mod deadline;
@@ -26,16 +27,19 @@ mod idempotent;
 mod imports;
 mod json;
 mod jwks;
+mod keys;
 mod labels;
 mod listing;
-mod loopback;
 mod mask;
+mod origin;
 mod page;
 mod policy;
 mod publish_batch;
 mod publish_stream;
 mod published;
+mod quotas;
 mod scheme;
+mod scopes;
 mod secrets;
 mod serve;
 mod service;
@@ -57,6 +61,7 @@ use tonic::codec::CompressionEncoding;
 
 pub(crate) use self::serve::serve;
 use crate::{
+    access::Caller,
     configure::Configurator,
     model::UrlPolicy,
     proto::admin_service_server::AdminServiceServer,
@@ -90,6 +95,8 @@ pub struct WebhookApi {
     watch: Watch,
     urls: Arc<UrlPolicy>,
     limits: Limits,
+    /// Who calls, in the copy that answers one call.
+    caller: Option<Caller>,
 }
 
 impl WebhookApi {
@@ -105,7 +112,7 @@ impl WebhookApi {
     ) -> Self {
         let configurator = Configurator::new(shared.clone());
         let streams = PublishStreams::new(publisher.clone(), limits.streams, shutdown);
-        Self { shared, configurator, publisher, streams, watch, urls: Arc::new(urls), limits }
+        Self { shared, configurator, publisher, streams, watch, urls: Arc::new(urls), limits, caller: None }
     }
 
     /// The service for operators as tonic serves it.

@@ -34,6 +34,10 @@ pub(super) enum List {
     EndpointSecrets = 5,
     Events = 10,
     EventRoutes = 11,
+    /// Of no tenant's.
+    Tenants = 12,
+    /// Of one tenant's, or of all.
+    Keys = 13,
 }
 
 /// A place in a list: up to two keys.

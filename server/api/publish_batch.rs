@@ -15,7 +15,7 @@ use crate::{
         self, BatchPublishEventsRequest, BatchPublishEventsResponse, BatchPublishResult,
         batch_publish_result::Result as Shown,
     },
-    publish::{PublishError, Published, Publisher, Warning},
+    publish::{self, PublishError, Published, Publisher, Warning},
 };
 
 /// Events of a batch at most: two turns' worth.
@@ -58,14 +58,20 @@ impl WebhookApi {
             tokio::task::consume_budget().await;
         }
         violations.check()?;
-        Ok(BatchPublishEventsResponse { results: publish_each(&self.publisher, events).await })
+        let admit = |event: &NewEvent| publish::admit(&self.shared, event);
+        Ok(BatchPublishEventsResponse { results: publish_each(&self.publisher, events, admit).await })
     }
 }
 
-/// Publishes the events, and returns what became of each, in their order.
-async fn publish_each(publisher: &Publisher, events: Vec<(NewEvent, Vec<Warning>)>) -> Vec<BatchPublishResult> {
+/// Publishes the events that `admit` lets through, and returns what became of each, in their order.
+async fn publish_each(
+    publisher: &Publisher,
+    events: Vec<(NewEvent, Vec<Warning>)>,
+    admit: impl Fn(&NewEvent) -> Result<(), PublishError>,
+) -> Vec<BatchPublishResult> {
     // All are submitted before the first is waited for, so that as few turns as can be write them.
-    let submitted: Vec<_> = events.into_iter().map(|(event, warnings)| (publisher.submit(event), warnings)).collect();
+    let submit = |event: NewEvent| admit(&event).and_then(|()| publisher.submit(event));
+    let submitted: Vec<_> = events.into_iter().map(|(event, warnings)| (submit(event), warnings)).collect();
     let mut results = Vec::with_capacity(submitted.len());
     for (answer, warnings) in submitted {
         let answer = match answer {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     proto::{PublishEventStreamRequest, PublishEventStreamResponse, publish_event_stream_response::Result as Shown},
-    publish::{Acknowledgement, Outcome, Reader, Request},
+    publish::{self, Acknowledgement, Outcome, Reader, Request},
 };
 
 /// What PublishEventStream answers with.
@@ -55,7 +55,7 @@ impl Reader<PublishEventStreamRequest> for RequestReader {
             },
         };
         let mut violations = Violations::default();
-        if !tenant_id.is_empty() && tenant_id != tenant.id {
+        if !tenant_id.is_empty() && *tenant_id != *tenant.id {
             violations.add("tenant_id", "must be empty, or that of the stream's first message");
         }
         let now = self.api.shared.clock.now();
@@ -64,7 +64,9 @@ impl Reader<PublishEventStreamRequest> for RequestReader {
             Ok(event) => in_memory_of_its_own(event),
             Err(error) => return Request::Refused(error),
         };
-        match self.api.check_event(&event, "event").await {
+        let checked = self.api.check_event(&event, "event").await;
+        // Last, for what is refused otherwise is not to count.
+        match checked.and_then(|warnings| Ok(publish::admit(&self.api.shared, &event).map(|()| warnings)?)) {
             Ok(warnings) => Request::Event(event, warnings),
             Err(error) => Request::Refused(error),
         }

@@ -9,8 +9,8 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 
 use super::{
-    WebhookApi, deadline::Deadlines, explain::Explained, grpc_only::GrpcOnly, jwks::KeySets, loopback::LoopbackOnly,
-    sizes::BySize,
+    WebhookApi, authenticate::Authenticated, deadline::Deadlines, explain::Explained, grpc_only::GrpcOnly,
+    jwks::KeySets, origin::NoPages, sizes::BySize,
 };
 use crate::{
     listen,
@@ -61,12 +61,14 @@ pub(crate) fn serve(
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
-    let shared = api.shared.clone();
+    let (shared, keys) = (api.shared.clone(), api.shared.clone());
     let layers = ServiceBuilder::new()
         .layer_fn(Explained::new)
-        .layer_fn(LoopbackOnly::new)
+        .layer_fn(NoPages::new)
+        // Public: receivers have no key.
         .layer_fn(move |inner| KeySets::new(shared.clone(), inner))
         .layer_fn(GrpcOnly::new)
+        .layer_fn(move |inner| Authenticated::new(keys.clone(), inner))
         .layer_fn(|inner| Deadlines::new(inner, UPLOAD_STALL_MAX))
         .into_inner();
     let incoming = listen::incoming(listener, connections, shutdown.clone());

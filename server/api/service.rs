@@ -50,147 +50,168 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<CreateEndpointRequest>,
     ) -> Result<Response<CreateEndpointResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.create_endpoint(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.create_endpoint(request, once))).await
     }
 
     async fn get_endpoint(
         &self,
         request: Request<GetEndpointRequest>,
     ) -> Result<Response<GetEndpointResponse>, Status> {
-        answer(self.get_endpoint(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.get_endpoint(request)).await
     }
 
     async fn list_endpoints(
         &self,
         request: Request<ListEndpointsRequest>,
     ) -> Result<Response<ListEndpointsResponse>, Status> {
-        answer(self.list_endpoints(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.list_endpoints(request)).await
     }
 
     async fn update_endpoint(
         &self,
         request: Request<UpdateEndpointRequest>,
     ) -> Result<Response<UpdateEndpointResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.update_endpoint(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.update_endpoint(request, once))).await
     }
 
     async fn delete_endpoint(
         &self,
         request: Request<DeleteEndpointRequest>,
     ) -> Result<Response<DeleteEndpointResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.delete_endpoint(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.delete_endpoint(request, once))).await
     }
 
     async fn pause_endpoint(
         &self,
         request: Request<PauseEndpointRequest>,
     ) -> Result<Response<PauseEndpointResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.pause_endpoint(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.pause_endpoint(request, once))).await
     }
 
     async fn disable_endpoint(
         &self,
         request: Request<DisableEndpointRequest>,
     ) -> Result<Response<DisableEndpointResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.disable_endpoint(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.disable_endpoint(request, once))).await
     }
 
     async fn activate_endpoint(
         &self,
         request: Request<ActivateEndpointRequest>,
     ) -> Result<Response<ActivateEndpointResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.activate_endpoint(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.activate_endpoint(request, once))).await
     }
 
     async fn ping_endpoint(
         &self,
         request: Request<PingEndpointRequest>,
     ) -> Result<Response<PingEndpointResponse>, Status> {
-        answer(self.ping_endpoint(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.ping_endpoint(request)).await
     }
 
     async fn rotate_endpoint_secret(
         &self,
         request: Request<RotateEndpointSecretRequest>,
     ) -> Result<Response<RotateEndpointSecretResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.rotate_endpoint_secret(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.rotate_endpoint_secret(request, once))).await
     }
 
     async fn activate_endpoint_secret(
         &self,
         request: Request<ActivateEndpointSecretRequest>,
     ) -> Result<Response<ActivateEndpointSecretResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.activate_endpoint_secret(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.activate_endpoint_secret(request, once))).await
     }
 
     async fn list_endpoint_secrets(
         &self,
         request: Request<ListEndpointSecretsRequest>,
     ) -> Result<Response<ListEndpointSecretsResponse>, Status> {
-        answer(self.list_endpoint_secrets(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.list_endpoint_secrets(request)).await
     }
 
     async fn revoke_endpoint_secret(
         &self,
         request: Request<RevokeEndpointSecretRequest>,
     ) -> Result<Response<RevokeEndpointSecretResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.revoke_endpoint_secret(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.revoke_endpoint_secret(request, once))).await
     }
 
     async fn create_event_type(
         &self,
         request: Request<CreateEventTypeRequest>,
     ) -> Result<Response<CreateEventTypeResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.create_event_type(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.create_event_type(request, once))).await
     }
 
     async fn import_event_types(
         &self,
         request: Request<ImportEventTypesRequest>,
     ) -> Result<Response<ImportEventTypesResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.import_event_types(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.import_event_types(request, once))).await
     }
 
     async fn get_event_type(
         &self,
         request: Request<GetEventTypeRequest>,
     ) -> Result<Response<GetEventTypeResponse>, Status> {
-        answer(self.get_event_type(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.get_event_type(request)).await
     }
 
     async fn list_event_types(
         &self,
         request: Request<ListEventTypesRequest>,
     ) -> Result<Response<ListEventTypesResponse>, Status> {
-        answer(self.list_event_types(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.list_event_types(request)).await
     }
 
     async fn update_event_type(
         &self,
         request: Request<UpdateEventTypeRequest>,
     ) -> Result<Response<UpdateEventTypeResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.update_event_type(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.update_event_type(request, once))).await
     }
 
     async fn delete_event_type(
         &self,
         request: Request<DeleteEventTypeRequest>,
     ) -> Result<Response<DeleteEventTypeResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.delete_event_type(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.delete_event_type(request, once))).await
     }
 
     async fn publish_event(
         &self,
         request: Request<PublishEventRequest>,
     ) -> Result<Response<PublishEventResponse>, Status> {
-        answer(self.publish_event(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.publish_event(request)).await
     }
 
     async fn batch_publish_events(
         &self,
         request: Request<BatchPublishEventsRequest>,
     ) -> Result<Response<BatchPublishEventsResponse>, Status> {
-        answer(self.batch_publish_events(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.batch_publish_events(request)).await
     }
 
     type PublishEventStreamStream = AcknowledgementStream;
@@ -199,64 +220,74 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<Streaming<PublishEventStreamRequest>>,
     ) -> Result<Response<Self::PublishEventStreamStream>, Status> {
-        open(std::future::ready(self.publish_event_stream(request.into_inner()))).await
+        let (api, request) = self.called(request)?;
+        open(std::future::ready(api.publish_event_stream(request))).await
     }
 
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<GetEventResponse>, Status> {
-        answer(self.get_event(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.get_event(request)).await
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
-        answer(self.list_events(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.list_events(request)).await
     }
 
     async fn cancel_event(
         &self,
         request: Request<CancelEventRequest>,
     ) -> Result<Response<CancelEventResponse>, Status> {
-        answer(self.cancel_event(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.cancel_event(request)).await
     }
 
     async fn expunge_event(
         &self,
         request: Request<ExpungeEventRequest>,
     ) -> Result<Response<ExpungeEventResponse>, Status> {
-        answer(self.expunge_event(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.expunge_event(request)).await
     }
 
     async fn get_delivery(
         &self,
         request: Request<GetDeliveryRequest>,
     ) -> Result<Response<GetDeliveryResponse>, Status> {
-        answer(self.get_delivery(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.get_delivery(request)).await
     }
 
     async fn list_deliveries(
         &self,
         request: Request<ListDeliveriesRequest>,
     ) -> Result<Response<ListDeliveriesResponse>, Status> {
-        answer(self.list_deliveries(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.list_deliveries(request)).await
     }
 
     async fn list_attempts(
         &self,
         request: Request<ListAttemptsRequest>,
     ) -> Result<Response<ListAttemptsResponse>, Status> {
-        answer(self.list_attempts(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        answer(api.list_attempts(request)).await
     }
 
     async fn retry_delivery(
         &self,
         request: Request<RetryDeliveryRequest>,
     ) -> Result<Response<RetryDeliveryResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.retry_delivery(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.retry_delivery(request, once))).await
     }
 
     async fn cancel_delivery(
         &self,
         request: Request<CancelDeliveryRequest>,
     ) -> Result<Response<CancelDeliveryResponse>, Status> {
-        answer(self.once(request.into_inner(), |request, once| self.cancel_delivery(request, once))).await
+        let (api, request) = self.called(request)?;
+        answer(api.once(request, |request, once| api.cancel_delivery(request, once))).await
     }
 
     type WatchDeliveriesStream = WatchStream;
@@ -265,6 +296,7 @@ impl WebhookService for WebhookApi {
         &self,
         request: Request<WatchDeliveriesRequest>,
     ) -> Result<Response<Self::WatchDeliveriesStream>, Status> {
-        open(self.watch_deliveries(request.into_inner())).await
+        let (api, request) = self.called(request)?;
+        open(api.watch_deliveries(request)).await
     }
 }

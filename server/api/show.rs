@@ -30,7 +30,7 @@ impl WebhookApi {
         let failing = failing.filter(|health| health.generation == endpoint.generation);
         proto::Endpoint {
             id: self.shared.ids.endpoint(endpoint.key),
-            tenant_id: tenant.id.clone(),
+            tenant_id: tenant.id.to_string(),
             display_name: endpoint.settings.display_name.clone(),
             description: endpoint.settings.description.clone(),
             labels: endpoint.settings.labels.clone(),
@@ -59,7 +59,7 @@ impl WebhookApi {
     pub(super) fn show_event(&self, tenant: &Tenant, event: Event) -> proto::Event {
         proto::Event {
             id: event.content.id.to_string(),
-            tenant_id: tenant.id.clone(),
+            tenant_id: tenant.id.to_string(),
             r#type: event.content.event_type.to_string(),
             payload: event.content.payload,
             content_type: event.content.content_type.to_string(),
@@ -77,7 +77,7 @@ impl WebhookApi {
     pub(super) fn show_delivery(&self, tenant: &Tenant, delivery: &Delivery) -> proto::Delivery {
         proto::Delivery {
             id: self.shared.ids.delivery(delivery.key),
-            tenant_id: tenant.id.clone(),
+            tenant_id: tenant.id.to_string(),
             event_id: delivery.event_id.to_string(),
             endpoint_id: self.shared.ids.endpoint(delivery.key.endpoint),
             event_type: delivery.event_type.to_string(),

@@ -1,15 +1,23 @@
-//! Single calls of a server: the connection, and what is said when one fails.
+//! Calling a server: the connection, the key that calls bear, and what is said when a call fails.
 
-use std::{fmt, time::Duration};
-
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
+use std::{
+    convert::Infallible,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
 };
-use tonic_types::StatusExt as _;
 
-use super::terminal::printable;
-use crate::proto::webhook_service_client::WebhookServiceClient;
+use tonic::{Code, Status, transport::Endpoint};
+use tonic_types::StatusExt as _;
+use zeroize::Zeroizing;
+
+use super::{serve::admin_key_file, terminal::printable};
+use crate::{
+    access::{self, AdminKeyError},
+    client::{Bearer, KeyedChannel},
+    proto::{admin_service_client::AdminServiceClient, webhook_service_client::WebhookServiceClient},
+};
 
 /// A connection is made within this time or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,12 +28,41 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of each thing that a server says is shown.
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// Which server is called.
+/// The database of a server that was started without options, in the folder that it was started in.
+const DATABASE: &str = "tidings.db";
+
+/// Which server is called, and with which key.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServerArgs {
     /// The server.
     #[arg(long, env = "TIDINGS_SERVER", default_value = "http://127.0.0.1:7070", value_name = "URL")]
     pub server: String,
+    /// The API key to call with. Others on this machine can read it on the command line; the variable they cannot. Default:
+    /// that of --api-key-file.
+    #[arg(long, env = "TIDINGS_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub api_key: Option<KeyText>,
+    /// File that holds the API key. Default: `tidings.db.admin-key` in this folder if it is there and the server is on this
+    /// machine.
+    #[arg(long, env = "TIDINGS_API_KEY_FILE", value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+}
+
+/// A key as it was given. Shows nothing of itself.
+#[derive(Clone)]
+pub struct KeyText(Zeroizing<String>);
+
+impl FromStr for KeyText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.trim().to_owned().into()))
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(…)")
+    }
 }
 
 /// Why a call fails.
@@ -34,6 +71,12 @@ pub enum CallError {
     /// The server's address is not a URL.
     #[error("`{0}` is not the URL of a server, such as http://127.0.0.1:7070")]
     Server(String),
+    /// The key has characters that no key has.
+    #[error("the API key has characters that no key has")]
+    Key,
+    /// The file with the key cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] AdminKeyError),
     /// There is no such server, or it says nothing.
     #[error("no answer from the server at {server}: {message}")]
     NoAnswer {
@@ -49,12 +92,47 @@ pub enum CallError {
 
 impl ServerArgs {
     /// A client that connects when it is used.
-    pub(super) fn client(&self) -> Result<WebhookServiceClient<Channel>, CallError> {
-        let Ok(endpoint) = Endpoint::from_shared(self.server.clone()) else {
-            return Err(CallError::Server(self.server.clone()));
+    pub(super) fn client(&self) -> Result<WebhookServiceClient<KeyedChannel>, CallError> {
+        Ok(WebhookServiceClient::new(self.channel()?))
+    }
+
+    /// As [`ServerArgs::client`], for administration.
+    pub(super) fn admin(&self) -> Result<AdminServiceClient<KeyedChannel>, CallError> {
+        Ok(AdminServiceClient::new(self.channel()?))
+    }
+
+    fn channel(&self) -> Result<KeyedChannel, CallError> {
+        let endpoint = self.endpoint()?.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
+        Ok(self.bearer()?.over(endpoint.connect_lazy()))
+    }
+
+    /// Where the server is.
+    pub(super) fn endpoint(&self) -> Result<Endpoint, CallError> {
+        Endpoint::from_shared(self.server.clone()).map_err(|_| CallError::Server(self.server.clone()))
+    }
+
+    /// What calls bear: a key if there is one. Without one the server says that it wants one.
+    pub(super) fn bearer(&self) -> Result<Bearer, CallError> {
+        let text = match (&self.api_key, &self.api_key_file) {
+            (Some(KeyText(text)), _) if !text.is_empty() => Some(text.clone()),
+            (_, Some(file)) => Some(access::read_key_file(file)?.text()),
+            _ if self.is_here() => {
+                access::read_key_file(&admin_key_file(Path::new(DATABASE))).ok().map(|key| key.text())
+            }
+            _ => None,
         };
-        let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT).connect_lazy();
-        Ok(WebhookServiceClient::new(channel))
+        text.map_or(Ok(Bearer::default()), |text| Bearer::new(&text).map_err(|_| CallError::Key))
+    }
+
+    /// Whether the server is on this machine.
+    fn is_here(&self) -> bool {
+        let url = url::Url::parse(&self.server).ok();
+        match url.as_ref().and_then(url::Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// What a call that ended with `status` failed of.
@@ -97,9 +175,12 @@ mod tests {
 
     use super::*;
 
+    fn args(server: &str) -> ServerArgs {
+        ServerArgs { server: server.to_owned(), api_key: None, api_key_file: None }
+    }
+
     fn failed(status: Status) -> String {
-        let args = ServerArgs { server: "http://127.0.0.1:7070".to_owned() };
-        args.failed(status).to_string()
+        args("http://127.0.0.1:7070").failed(status).to_string()
     }
 
     #[test]
@@ -121,7 +202,23 @@ mod tests {
 
     #[test]
     fn address_that_is_no_url_is_refused() {
-        let refused = ServerArgs { server: "not a url".to_owned() }.client();
+        let refused = args("not a url").client();
         assert!(matches!(refused, Err(CallError::Server(server)) if server == "not a url"));
+    }
+
+    #[test]
+    fn only_this_machine_is_called_with_the_key_that_lies_here() {
+        for server in ["http://127.0.0.1:7070", "http://localhost", "http://[::1]:1", "https://127.9.9.9"] {
+            assert!(args(server).is_here(), "{server}");
+        }
+        for server in ["http://example.com", "http://localhost.example", "http://10.0.0.1:7070", "localhost:7070"] {
+            assert!(!args(server).is_here(), "{server}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let shown = format!("{:?}", ServerArgs { api_key: "canary".parse().ok(), ..args("http://127.0.0.1") });
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }

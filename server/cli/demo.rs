@@ -82,7 +82,7 @@ async fn play(stage: &Stage, keep: bool, interrupted: &CancellationToken) -> any
         bail!("the demo failed in {} points", summary.problems.len());
     }
     if keep {
-        hints::show(stage.server.address(), &story.endpoints, palette);
+        hints::show(stage.server.address(), &stage.key, &story.endpoints, palette);
         tokio::select! {
             () = interrupted.cancelled() => {}
             () = stage.server.failed() => bail!("the server could not go on"),

@@ -42,8 +42,8 @@ struct ImportArgs {
 struct ListArgs {
     #[command(flatten)]
     server: ServerArgs,
-    /// Whose catalogue it is.
-    #[arg(long, default_value = "default", value_name = "ID")]
+    /// Whose catalogue it is. Default: the key's tenant, or `default`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
     tenant: String,
 }
 

@@ -1,6 +1,9 @@
 //! `tidings serve`: runs a server until it is told to stop.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -14,10 +17,11 @@ use zeroize::Zeroizing;
 
 use super::{copy::key_file, listen_args::ListenArgs, roots};
 use crate::{
+    access::AdminConfig,
     api::Limits,
     dispatch::Room,
     egress::EgressConfig,
-    model::{AddressPolicy, Cidr, Clock, UrlPolicy},
+    model::{AddressPolicy, Cidr, Clock, HeldKey, UrlPolicy},
     server::{Config, Server},
     store::{self, KeySource, Location},
     watch,
@@ -26,10 +30,13 @@ use crate::{
 /// Holds the key itself. Not an argument: what is on a command line others can read.
 const KEY_VARIABLE: &str = "TIDINGS_KEY";
 
+/// Holds an operator's key. Not an argument either.
+const ADMIN_KEY_VARIABLE: &str = "TIDINGS_ADMIN_KEY";
+
 /// What `tidings serve` is told.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Address to listen on. Until there are API keys it must be a loopback address.
+    /// Address to listen on. Beyond loopback only with --allow-plaintext.
     #[arg(long, env = "TIDINGS_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
     #[command(flatten)]
@@ -48,6 +55,15 @@ pub struct ServeArgs {
     /// holds the key: 32 random bytes in base64. Keep a copy of it apart from the database's.
     #[arg(long, env = "TIDINGS_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// File that an operator's API key is written to if no operator can get in yet, readable by its owner alone. For SQLite it is
+    /// by default called by the database's name and `.admin-key`. For Postgres there is no default. No file is needed if the
+    /// variable TIDINGS_ADMIN_KEY holds a key, which `tidings keys generate` makes: it is an operator's for as long as the
+    /// server runs with it.
+    #[arg(long, env = "TIDINGS_ADMIN_KEY_FILE", value_name = "FILE")]
+    admin_key_file: Option<PathBuf>,
+    /// Listen beyond loopback although what is said there is not encrypted, API keys among it.
+    #[arg(long, env = "TIDINGS_ALLOW_PLAINTEXT")]
+    allow_plaintext: bool,
     /// Name that this server keeps over restarts; on Postgres a server that starts takes over at once from the one that had
     /// its name. Default: the machine's name.
     #[arg(long, env = "TIDINGS_REPLICA_NAME", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -83,8 +99,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     #[expect(clippy::disallowed_methods, reason = "an argument would show the key to whoever lists processes")]
-    let key = std::env::var(KEY_VARIABLE).ok();
-    let config = args.config(key)?;
+    let variable = |name| std::env::var(name).ok();
+    let config = args.config(variable(KEY_VARIABLE), variable(ADMIN_KEY_VARIABLE))?;
     raise_open_files();
     let replica = config.database.replica.clone();
     let server = Server::start(config, listener).await?;
@@ -104,8 +120,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 impl ServeArgs {
-    fn config(self, key: Option<String>) -> anyhow::Result<Config> {
+    fn config(self, key: Option<String>, admin_key: Option<String>) -> anyhow::Result<Config> {
         let key = key_source(&self.database, self.key_file, key)?;
+        let admin = admin_config(&self.database, self.admin_key_file, admin_key)?;
         let replica = self.replica_name.unwrap_or_else(machine_name);
         let addresses = AddressPolicy { allowed: self.allow_cidr, ..AddressPolicy::default() };
         let mut ports = UrlPolicy::default().ports;
@@ -127,6 +144,8 @@ impl ServeArgs {
             limits: Limits { payload_bytes_max: self.payload_bytes_max as usize, ..Limits::default() },
             watch: watch::Config::default(),
             clock: Clock::system(),
+            admin,
+            allow_plaintext: self.allow_plaintext,
         })
     }
 }
@@ -141,6 +160,27 @@ fn raise_open_files() {
     {
         tracing::warn!(%error, "the limit on open files could not be raised");
     }
+}
+
+/// Where the first operator's key comes from, for this database. An empty variable is none.
+fn admin_config(database: &Location, file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<AdminConfig> {
+    let given = given.map(Zeroizing::new).filter(|given| !given.trim().is_empty());
+    let given = given.map(|text| {
+        let key = HeldKey::parse(text.trim());
+        key.with_context(|| format!("{ADMIN_KEY_VARIABLE} is not a key; `tidings keys generate` makes one"))
+    });
+    let file = file.or_else(|| match database {
+        Location::Sqlite(path) => Some(admin_key_file(path)),
+        Location::Postgres(_) => None,
+    });
+    Ok(AdminConfig { given: given.transpose()?, file })
+}
+
+/// Where the first operator's key is, for a SQLite database.
+pub(super) fn admin_key_file(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".admin-key");
+    name.into()
 }
 
 /// Where the key is, for this database.

@@ -17,18 +17,17 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 pub use self::args::WatchArgs;
 use super::{
+    call::{CallError, ServerArgs},
     line::Line,
     terminal::{Palette, printable},
 };
 use crate::{
+    client::KeyedChannel,
     model::Clock,
     proto::{WatchDeliveriesRequest, watch_deliveries_request::Start, webhook_service_client::WebhookServiceClient},
 };
@@ -51,9 +50,9 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// Why watching ends.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The server's address is not a URL.
-    #[error("`{0}` is not the URL of a server, such as http://127.0.0.1:7070")]
-    Server(String),
+    /// The server's address, or the key, cannot be used.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// There is no such server.
     #[error("cannot reach the server at {server}: {message}")]
     Unreachable {
@@ -87,7 +86,7 @@ pub async fn run(args: WatchArgs) -> Result<(), WatchError> {
         stop.cancel();
     });
     let request = args.request(&Clock::system());
-    let mut watching = Watching::open(args.server, request, io::stdout(), Palette::stdout())?;
+    let mut watching = Watching::open(&args.server, request, io::stdout(), Palette::stdout())?;
     let mut err = io::stderr();
     let ended = watching.run(&mut err, &shutdown).await;
     if let Some(token) = &watching.token {
@@ -100,7 +99,7 @@ pub async fn run(args: WatchArgs) -> Result<(), WatchError> {
 /// A stream, over all its connections.
 struct Watching<W> {
     server: String,
-    client: WebhookServiceClient<Channel>,
+    client: WebhookServiceClient<KeyedChannel>,
     request: WatchDeliveriesRequest,
     /// That of the last message.
     token: Option<String>,
@@ -119,16 +118,21 @@ enum End {
 }
 
 impl<W: Write> Watching<W> {
-    fn open(server: String, request: WatchDeliveriesRequest, out: W, palette: Palette) -> Result<Self, WatchError> {
-        let Ok(endpoint) = Endpoint::from_shared(server.clone()) else { return Err(WatchError::Server(server)) };
-        let channel = endpoint
+    fn open(
+        server: &ServerArgs,
+        request: WatchDeliveriesRequest,
+        out: W,
+        palette: Palette,
+    ) -> Result<Self, WatchError> {
+        let channel = server
+            .endpoint()?
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        let client = WebhookServiceClient::new(channel);
-        Ok(Self { server, client, request, token: None, out, palette, backoff: BACKOFF_MIN })
+        let client = WebhookServiceClient::new(server.bearer()?.over(channel));
+        Ok(Self { server: server.server.clone(), client, request, token: None, out, palette, backoff: BACKOFF_MIN })
     }
 
     async fn run(&mut self, err: &mut impl Write, shutdown: &CancellationToken) -> Result<(), WatchError> {

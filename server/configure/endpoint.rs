@@ -105,7 +105,7 @@ impl Configurator {
     /// Creates an endpoint, and returns it and the first secret of each of its schemes, in their order.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Reused`], [`Error::Store`].
+    /// [`Error::EndpointQuota`], [`Error::Refused`], [`Error::Reused`], [`Error::Store`].
     pub async fn create_endpoint<R: Send + Sync + 'static>(
         &self,
         call: impl Into<Call<(Endpoint, Vec<Secret>), R>>,
@@ -115,6 +115,12 @@ impl Configurator {
         let tenant = call.tenant();
         let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
+                let quota = store::tenant::get(tx.conn(), tenant).await?.and_then(|tenant| tenant.quotas.endpoints);
+                if let Some(max) = quota
+                    && store::endpoint::count_live(tx.conn(), tenant).await? >= max
+                {
+                    return Err(Error::EndpointQuota { max });
+                }
                 let now = shared.clock.now();
                 let backlog = Backlog { held_since: new.disabled.then_some(now), ..Backlog::default() };
                 let endpoint = Endpoint {

@@ -1,4 +1,4 @@
-//! Changing the configuration: endpoints and their secrets, catalogues of event types, and settings of tenants.
+//! Changing the configuration: endpoints and their secrets, catalogues of event types, tenants and API keys.
 //!
 //! Every change is one unit of database work: the row is read and checked, the configuration version raised, the row, its
 //! secrets and one log row written, and all of it committed. What was committed is applied to the memory that routing and
@@ -11,6 +11,7 @@ mod credentials;
 mod endpoint;
 mod etag;
 mod header;
+mod key;
 mod rotation;
 mod scheme;
 mod secret;
@@ -25,9 +26,10 @@ pub use self::{
     endpoint::{EndpointPatch, NewEndpoint},
     etag::{etag, event_type_etag, tenant_etag},
     header::HeaderPatch,
+    key::{KEYS_MAX, NewKey},
     rotation::{OVERLAP_DEFAULT, OVERLAP_MAX, Rotation, SECRETS_MAX, Takeover},
     scheme::NewSecret,
-    tenant::TenantPatch,
+    tenant::{NewTenant, TenantPatch},
 };
 use crate::{
     model::{
@@ -88,6 +90,24 @@ pub enum Error {
     /// There is no such tenant.
     #[error("no such tenant")]
     NoSuchTenant,
+    /// A tenant of this id is there already.
+    #[error("there is a tenant of this id already")]
+    TenantExists,
+    /// The tenant still has endpoints.
+    #[error("the tenant still has endpoints")]
+    TenantNotEmpty,
+    /// The tenant has as many endpoints as it may.
+    #[error("the tenant has {max} endpoints, which is its quota")]
+    EndpointQuota {
+        /// So many it may have.
+        max: i64,
+    },
+    /// There is no such key.
+    #[error("no such key")]
+    NoSuchKey,
+    /// Its owner has as many keys as it may; revoke one.
+    #[error("there are {KEYS_MAX} keys already, which is the limit")]
+    TooManyKeys,
     /// The call's request id was used for another.
     #[error(transparent)]
     Reused(#[from] Reused),

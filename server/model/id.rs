@@ -187,13 +187,14 @@ fn unpack(kind: Kind, block: u128) -> Option<Fields> {
     (found == u128::from(kind as u8)).then_some(fields)
 }
 
-fn push_base32(text: &mut String, value: u128) {
+/// Writes 26 characters of lower-case Crockford base32.
+pub(super) fn push_base32(text: &mut String, value: u128) {
     let digits = (0..TEXT_LEN).rev().map(|place| ALPHABET[(value >> (5 * place)) as usize & 31]);
     text.extend(digits.map(char::from));
 }
 
 /// `None` unless `text` is what [`push_base32`] writes for some value.
-fn read_base32(text: &str) -> Option<u128> {
+pub(super) fn read_base32(text: &str) -> Option<u128> {
     if text.len() != TEXT_LEN {
         return None;
     }

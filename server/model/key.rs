@@ -34,6 +34,9 @@ key!(
 impl TenantKey {
     /// The tenant `default`, which always exists.
     pub const DEFAULT: Self = Self(1);
+
+    /// No tenant: what request ids of calls belong to that are no tenant's, but operators'.
+    pub const OPERATORS: Self = Self(0);
 }
 
 /// A delivery: one event for one endpoint.

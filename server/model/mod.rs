@@ -3,6 +3,7 @@
 //! Pure: no I/O, no async, no database, no network library. Time and randomness are passed in.
 
 mod address;
+mod api_key;
 mod attempt;
 mod backlog;
 mod credentials;
@@ -20,6 +21,7 @@ mod key;
 mod media_type;
 mod retry;
 pub mod schema;
+mod scope;
 mod secret;
 mod style;
 mod tenant;
@@ -30,6 +32,7 @@ mod url;
 pub(crate) use self::event_type::operation;
 pub use self::{
     address::{AddressPolicy, Cidr},
+    api_key::{API_KEY_PREFIX, ApiKey, ApiKeyId, HeldKey},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},
     backlog::{Activation, Backlog, Drain, DrainRate, OnBacklog, Standing},
     credentials::{
@@ -54,9 +57,10 @@ pub use self::{
     key::{DeliveryKey, EndpointKey, EventKey, Incarnation, SecretKey, TenantKey},
     media_type::is_json_media_type,
     retry::{Decision, RetrySchedule, decide},
+    scope::{Scope, Scopes},
     secret::{Begin, Secret, signing},
     style::{ChosenScheme, EndpointScheme, SCHEMES_MAX, SchemeChoice, Style, StyleChoice, StylePreset, StyleViolation},
-    tenant::{SchemaCheck, Tenant},
+    tenant::{Quotas, SchemaCheck, Tenant},
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},
     url::{UrlError, UrlPolicy},

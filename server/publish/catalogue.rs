@@ -78,6 +78,11 @@ impl Catalogue {
         self.change(tenant, |rules| rules.check = check);
     }
 
+    /// Forgets a tenant.
+    pub(crate) fn forget(&self, tenant: TenantKey) {
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+
     /// Waits until a large payload may be checked.
     pub(super) async fn large(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         self.large.clone().acquire_owned().await.ok()

@@ -2,30 +2,36 @@
 //!
 //! Events queue for the next turn of the committer, within bounds on their number and bytes; who publishes beyond them is
 //! told to come back, or waits if it is a stream. An acknowledgement is given only after the commit. Before it queues an event
-//! is held against its type's description ([`check`]).
+//! is held against its type's description ([`check`]) and its tenant's quotas ([`Quotas`]).
 
+mod backlog;
 mod catalogue;
 mod check;
 mod fingerprint;
 mod queue;
+mod quota;
 mod routes;
 mod stream;
 mod window;
 
 use std::sync::Arc;
 
-pub use self::{
-    catalogue::{Catalogue, TypeRule},
-    check::{VIOLATIONS_MAX, Verdict, WARNINGS_MAX, Warning, check},
-    queue::Publisher,
-    routes::{EndpointEntry, Routes},
-    stream::StreamLimits,
-};
+use crate::{model::NewEvent, shared::Shared};
+
 pub(crate) use self::{
+    backlog::count_backlogs,
     fingerprint::fingerprint,
     queue::{Share, Submission, queue},
     stream::{PublishStreams, Reader, Request, StreamEnd},
     window::{Acknowledgement, Outcome},
+};
+pub use self::{
+    catalogue::{Catalogue, TypeRule},
+    check::{VIOLATIONS_MAX, Verdict, WARNINGS_MAX, Warning, check},
+    queue::Publisher,
+    quota::{Exceeded, Quotas},
+    routes::{EndpointEntry, Routes},
+    stream::StreamLimits,
 };
 
 /// The type of the event that a ping sends.
@@ -33,6 +39,16 @@ pub const PING_TYPE: &str = "test.ping";
 
 /// The body of the event that a ping sends.
 const PING_PAYLOAD: &str = r#"{"type":"test.ping","data":{"message":"A test of this endpoint."}}"#;
+
+/// Takes an event into account of its tenant's quotas. To be asked once for each event, last before it is queued.
+///
+/// # Errors
+/// [`PublishError::Quota`].
+pub(crate) fn admit(shared: &Shared, event: &NewEvent) -> Result<(), PublishError> {
+    let fanout = || shared.routes.wanting(event.tenant, &event.event_type).0.len();
+    let taken = shared.quotas.take(event.tenant, event.payload.len(), fanout, shared.clock.now());
+    taken.map_err(PublishError::Quota)
+}
 
 /// An event that is stored durably.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +67,9 @@ pub enum PublishError {
     /// The queue is full; try again.
     #[error("the publish queue is full")]
     Overloaded,
+    /// The tenant would exceed a quota.
+    #[error("the tenant has reached a quota: {0:?}")]
+    Quota(Exceeded),
     /// It has expired: no attempt could begin any more.
     #[error("the event has expired")]
     Expired,

@@ -37,7 +37,8 @@ pub struct Routes(RwLock<Inner>);
 struct Inner {
     /// The newest configuration version applied.
     cfg: i64,
-    tenants: HashMap<String, TenantKey>,
+    tenants: HashMap<Arc<str>, TenantKey>,
+    tenant_ids: HashMap<TenantKey, Arc<str>>,
     endpoints: HashMap<EndpointKey, Arc<EndpointEntry>>,
     routes: HashMap<TenantKey, TenantRoutes>,
     failing: HashMap<EndpointKey, Health>,
@@ -98,7 +99,24 @@ impl EndpointEntry {
 impl Routes {
     /// An empty configuration of version `cfg`, with these tenants.
     pub fn new(cfg: i64, tenants: Vec<(String, TenantKey)>) -> Self {
-        Self(RwLock::new(Inner { cfg, tenants: tenants.into_iter().collect(), ..Inner::default() }))
+        let routes = Self(RwLock::new(Inner { cfg, ..Inner::default() }));
+        tenants.into_iter().for_each(|(id, key)| routes.add_tenant(&id, key));
+        routes
+    }
+
+    /// There is a tenant with this public id.
+    pub fn add_tenant(&self, id: &str, key: TenantKey) {
+        let (mut inner, id) = (self.write(), Arc::<str>::from(id));
+        inner.tenants.insert(id.clone(), key);
+        inner.tenant_ids.insert(key, id);
+    }
+
+    /// There is no such tenant any more.
+    pub fn remove_tenant(&self, key: TenantKey) {
+        let mut inner = self.write();
+        if let Some(id) = inner.tenant_ids.remove(&key) {
+            inner.tenants.remove(&id);
+        }
     }
 
     /// The tenant with this public id.
@@ -107,8 +125,8 @@ impl Routes {
     }
 
     /// The public id of a tenant.
-    pub fn tenant_id(&self, key: TenantKey) -> Option<String> {
-        self.read().tenants.iter().find(|(_, tenant)| **tenant == key).map(|(id, _)| id.clone())
+    pub fn tenant_id(&self, key: TenantKey) -> Option<Arc<str>> {
+        self.read().tenant_ids.get(&key).cloned()
     }
 
     /// An endpoint of any tenant that has not been deleted.

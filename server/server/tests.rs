@@ -10,10 +10,11 @@ use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::{
+    client::{Bearer, KeyedChannel},
     configure::{Configurator, NewEndpoint},
     fixture::{PostgresDatabase, settings},
     listen,
-    model::{AddressPolicy, Cidr, TenantKey},
+    model::{AddressPolicy, Cidr, HeldKey, TenantKey},
     proto::{
         CreateEndpointRequest, Endpoint, Event, PublishEventRequest, webhook_service_client::WebhookServiceClient,
     },
@@ -55,12 +56,18 @@ async fn start_on(database: store::Config, port: u16) -> Server {
         listen: listen::Config::default(),
         watch: watch::Config::default(),
         clock: Clock::system(),
+        admin: AdminConfig { given: Some(key()), file: None },
+        allow_plaintext: false,
     };
     Server::start(config, TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap()
 }
 
-fn client(server: &Server) -> WebhookServiceClient<Channel> {
-    WebhookServiceClient::new(channel(server))
+fn client(server: &Server) -> WebhookServiceClient<KeyedChannel> {
+    WebhookServiceClient::new(Bearer::new(&key().text()).unwrap().over(channel(server)))
+}
+
+fn key() -> HeldKey {
+    HeldKey::new(7, [7; 32].into())
 }
 
 fn channel(server: &Server) -> Channel {

@@ -1,10 +1,11 @@
-//! What of a lane became due later than something else: the part that a drain at a rate does not slow down.
+//! What waits: what of a lane became due later than something else, the part that a drain at a rate does not slow down; and how
+//! much there is of a tenant's.
 
 use super::{
     Conn, Result,
     sql::{fetch_all, fetch_optional},
 };
-use crate::model::{DeliveryKey, EndpointKey, EventKey, Timestamp};
+use crate::model::{DeliveryKey, EndpointKey, EventKey, TenantKey, Timestamp};
 
 /// Up to `limit` deliveries of an endpoint that became due after `after`, by `now`, the longest due first, with the sizes of
 /// their payloads.
@@ -39,4 +40,13 @@ pub(crate) async fn earliest_after(
     let sql = "SELECT ready_at FROM delivery WHERE endpoint = $1 AND ready_at > $2 ORDER BY ready_at, event LIMIT 1";
     let row: Option<(i64,)> = fetch_optional!(conn, sql, endpoint.0, after.as_micros())?;
     Ok(row.map(|(at,)| Timestamp::from_micros(at)))
+}
+
+/// How many deliveries of a tenant's wait, for an attempt or their time; counted up to `limit`.
+pub(crate) async fn count_waiting(conn: &mut Conn, tenant: TenantKey, limit: i64) -> Result<i64> {
+    // From the endpoints to the index of what is ready, whose size may be anything.
+    let sql = "SELECT count(*) FROM (SELECT d.event FROM endpoint e CROSS JOIN delivery d \
+               WHERE e.tenant = $1 AND e.state <> 3 AND d.endpoint = e.key AND d.ready_at IS NOT NULL LIMIT $2) AS waiting";
+    let row: Option<(i64,)> = fetch_optional!(conn, sql, tenant.0, limit)?;
+    Ok(row.map_or(0, |(count,)| count))
 }

@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 24] = [
+const SOURCES: [(&str, &str); 25] = [
+    ("api_key", include_str!("api_key.rs")),
     ("attempt", include_str!("attempt.rs")),
     ("backlog", include_str!("backlog.rs")),
     ("credentials", include_str!("credentials.rs")),

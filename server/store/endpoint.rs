@@ -325,6 +325,13 @@ pub(crate) async fn list(conn: &mut Conn, tenant: TenantKey, after: i64, limit: 
     Ok(rows.into_iter().map(ListedEndpoint).collect())
 }
 
+/// How many endpoints a tenant has that are not deleted.
+pub(crate) async fn count_live(conn: &mut Conn, tenant: TenantKey) -> Result<i64> {
+    let sql = "SELECT count(*) FROM endpoint WHERE tenant = $1 AND state <> 3";
+    let row: Option<(i64,)> = fetch_optional!(conn, sql, tenant.0)?;
+    Ok(row.map_or(0, |(count,)| count))
+}
+
 /// Endpoints of all tenants after `after`, by key, without tombstones. What they have alike they share.
 pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64, alike: &mut Alike) -> Result<Vec<Endpoint>> {
     let sql = select!("WHERE key > $1 AND state <> 3 ORDER BY key LIMIT $2");

@@ -124,6 +124,12 @@ pub(crate) async fn delete(tx: &mut Tx, tenant: TenantKey, name: &str) -> Result
     Ok(())
 }
 
+/// Erases a tenant's catalogue.
+pub(crate) async fn delete_of(tx: &mut Tx, tenant: TenantKey) -> Result<()> {
+    execute!(&mut tx.conn, "DELETE FROM event_type WHERE tenant = $1", tenant.0)?;
+    Ok(())
+}
+
 /// How much a tenant's catalogue holds.
 pub(crate) async fn size(conn: &mut Conn, tenant: TenantKey) -> Result<CatalogueSize> {
     let sql =

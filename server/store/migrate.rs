@@ -50,7 +50,8 @@ const STEPS: &[Step] = &[
     step!("event times", "0005_event_times.sql"),
     step!("endpoint states", "0006_endpoint_states.sql"),
     step!("requests and labels", "0007_requests_and_labels.sql"),
-    step!("endpoint credentials", "0010_endpoint_credentials.sql"),
+    step!("keys and quotas", "0008_keys_and_quotas.sql"),
+    step!("endpoint credentials", "0009_endpoint_credentials.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

@@ -4,6 +4,7 @@
 //! midway can leave its connection inside an open transaction, and callers' futures are dropped at their deadlines.
 //! There is one writer at a time. A unit that returns without [`Tx::commit`] or [`log::commit`] changes nothing.
 
+pub(crate) mod api_key;
 pub(crate) mod attempt;
 pub(crate) mod backlog;
 #[cfg(test)]

@@ -75,6 +75,12 @@ pub(crate) async fn delete_expired(tx: &mut Tx, expired: Timestamp, limit: u64) 
     execute!(&mut tx.conn, sql, expired.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
+/// Erases all that a tenant was answered.
+pub(crate) async fn delete_of(tx: &mut Tx, tenant: TenantKey) -> Result<()> {
+    execute!(&mut tx.conn, "DELETE FROM request WHERE tenant = $1", tenant.0)?;
+    Ok(())
+}
+
 /// Rows have no number, so the id in their place tells them apart.
 fn place(request: &RequestKey) -> Place<'_> {
     Place { table: "request", tenant: request.tenant.0, row: 0, column: &request.id }

@@ -15,6 +15,7 @@ mod event_times;
 mod event_types;
 mod events;
 mod jwks;
+mod keys;
 mod publish_batch;
 mod publish_stream;
 mod reflection;

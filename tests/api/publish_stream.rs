@@ -12,7 +12,7 @@ use tonic_types::{RpcStatusExt as _, StatusExt as _};
 
 use crate::{
     create,
-    support::{Api, OTHER_TENANT, channel, soon},
+    support::{Api, OTHER_TENANT, channel, key::ADMIN_KEY, soon},
 };
 
 use publish_event_stream_response::Result as Acknowledged;
@@ -317,6 +317,7 @@ async fn streams_that_are_held_up_leave_room_for_the_calls_beside_them() {
         Request::post(format!("http://{}/tidings.v1.WebhookService/{method}", api.address()))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
+            .header("authorization", format!("Bearer {ADMIN_KEY}"))
             .body(())
             .unwrap()
     };

@@ -240,9 +240,9 @@ async fn bad_request_ids_are_refused_everywhere_among_what_else_is_wrong() {
     for request_id in ["a b", "é", "a\0", "' OR 1=1", ".", "a\r\nb", long.as_str()] {
         calls = 0;
         macro_rules! refused {
-            ($($method:ident $request:ident [$($field:literal),*]),* $(,)?) => {$({
+            ($service:ident: $($method:ident $request:ident [$($field:literal),*]),* $(,)?) => {$({
                 let request = $request { request_id: request_id.to_owned(), ..Default::default() };
-                let mut client = api.client.clone();
+                let mut client = api.$service.clone();
                 let call = client.$method(request);
                 let fields = ["request_id", $($field),*];
                 api.refuses(stringify!($method), call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
@@ -250,6 +250,7 @@ async fn bad_request_ids_are_refused_everywhere_among_what_else_is_wrong() {
             })*};
         }
         refused!(
+            client:
             create_endpoint CreateEndpointRequest ["endpoint"],
             update_endpoint UpdateEndpointRequest ["update_mask", "endpoint"],
             delete_endpoint DeleteEndpointRequest ["endpoint_id"],
@@ -266,11 +267,14 @@ async fn bad_request_ids_are_refused_everywhere_among_what_else_is_wrong() {
             retry_delivery RetryDeliveryRequest ["delivery_id"],
             cancel_delivery CancelDeliveryRequest ["delivery_id"],
         );
-        let mut admin = api.admin.clone();
-        let call = admin.update_tenant(UpdateTenantRequest { request_id: request_id.to_owned(), ..Default::default() });
-        let fields = ["request_id", "update_mask", "tenant"];
-        api.refuses("update_tenant", call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
-        calls += 1;
+        refused!(
+            admin:
+            create_tenant CreateTenantRequest ["tenant"],
+            update_tenant UpdateTenantRequest ["update_mask", "tenant"],
+            delete_tenant DeleteTenantRequest ["tenant_id"],
+            create_key CreateKeyRequest ["scopes"],
+            revoke_key RevokeKeyRequest ["key_id"],
+        );
         let mut client = api.client.clone();
         let bad = client.create_endpoint(creating(request_id));
         api.refuses("alone", bad, Code::InvalidArgument, "INVALID_REQUEST", &["request_id"]).await;

@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     created,
-    support::{Api, soon},
+    support::{Api, key::ADMIN_KEY, soon},
 };
 
 const GET_ENDPOINT: &str = "/tidings.v1.WebhookService/GetEndpoint";
@@ -58,6 +58,7 @@ impl Wire {
             .uri(uri)
             .header("content-type", "application/grpc")
             .header("te", "trailers")
+            .header("authorization", format!("Bearer {ADMIN_KEY}"))
     }
 
     /// Sends a whole request.
@@ -227,16 +228,14 @@ async fn calls_that_a_web_page_could_make_are_denied() {
         ("an origin", wire.call(GET_ENDPOINT).header("origin", "https://example.com")),
         ("no origin to speak of", wire.call(GET_ENDPOINT).header("origin", "null")),
         ("this server's origin", wire.call(GET_ENDPOINT).header("origin", format!("http://{}", api.address()))),
-        ("a name made to point here", to("rebound.example")),
-        ("a name that begins well", to("localhost.example")),
-        ("a private address", to("10.0.0.1")),
     ];
     let body = frame(0, &GetEndpointRequest { endpoint_id: id.clone(), ..Default::default() }.encode_to_vec());
     for (case, request) in cases {
         let answer = wire.ask(request, &body).await;
         answer.assert_refused(case, Code::PermissionDenied, "CALLER_REFUSED");
     }
-    for host in ["localhost", "127.0.0.1", "[::1]"] {
+    // By whatever name it is called.
+    for host in ["localhost", "127.0.0.1", "[::1]", "hooks.example"] {
         let answer = wire.ask(to(host), &body).await;
         assert_eq!(answer.grpc, Some(Code::Ok), "{host}: {answer:?}");
     }

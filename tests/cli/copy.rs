@@ -2,6 +2,7 @@ use std::{path::Path, process::Output, time::Duration};
 
 use http::StatusCode;
 use tidings::{
+    client::KeyedChannel,
     model::Clock,
     proto::{
         watch_deliveries_request::Start, watch_deliveries_response::Message,
@@ -17,7 +18,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use super::{
     postgres::PostgresDatabase,
@@ -26,7 +26,7 @@ use super::{
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-type Client = WebhookServiceClient<Channel>;
+type Client = WebhookServiceClient<KeyedChannel>;
 
 /// Starts a server on the database, which may send to this machine.
 async fn serve(directory: &Path, database: &str, more: &[&str]) -> (Running, Client) {

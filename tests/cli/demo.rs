@@ -3,7 +3,7 @@ use std::{path::Path, time::Duration};
 use tidings::proto::ListEndpointsRequest;
 use tokio::net::TcpListener;
 
-use super::process::{Running, client, refusal, run};
+use super::process::{Running, client_with, refusal, run};
 
 fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory).unwrap().next().is_none()
@@ -33,10 +33,12 @@ async fn demo_delivers_and_verifies_everything_and_leaves_nothing_behind() {
 async fn demo_that_is_kept_answers_calls_until_it_is_interrupted() {
     let directory = tempfile::tempdir().unwrap();
     let mut demo = Running::start(directory.path(), &["demo", "--keep", "--listen", "127.0.0.1:0"]);
+    let key = demo.line("export TIDINGS_API_KEY=").await.split_once('=').unwrap().1.to_owned();
     let watch = demo.line("tidings watch --server ").await;
     let server = watch.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
     demo.line("Ctrl-C ends it.").await;
-    let endpoints = client(server).list_endpoints(ListEndpointsRequest::default()).await.unwrap().into_inner();
+    let endpoints =
+        client_with(&key, server).list_endpoints(ListEndpointsRequest::default()).await.unwrap().into_inner();
     assert_eq!(endpoints.endpoints.len(), 2);
     assert_eq!(demo.stop("INT", Duration::from_secs(15)).await, Some(0));
     assert!(is_empty(directory.path()));

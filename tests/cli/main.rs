@@ -4,6 +4,9 @@
 mod copy;
 mod demo;
 mod event_types;
+#[path = "../support/key.rs"]
+mod key;
+mod keys;
 mod migrate;
 mod postgres;
 mod process;

@@ -6,21 +6,28 @@ use std::{
     time::Duration,
 };
 
-use tidings::proto::webhook_service_client::WebhookServiceClient;
+use tidings::{
+    client::{Bearer, KeyedChannel},
+    proto::webhook_service_client::WebhookServiceClient,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
+
+use super::key::ADMIN_KEY;
 
 /// Longer than anything here takes, shorter than anyone wants to wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The binary with nothing of the caller's environment; temporary files go to `directory`.
+/// The binary with nothing of the caller's environment but the key that servers are given and called with; temporary files
+/// go to `directory`.
 pub(crate) fn tidings(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
     command.args(arguments).env_clear().env("TMPDIR", directory).current_dir(directory);
+    command.env("TIDINGS_ADMIN_KEY", ADMIN_KEY).env("TIDINGS_API_KEY", ADMIN_KEY);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -105,6 +112,12 @@ impl Running {
 }
 
 /// A client of the server at this URL.
-pub(crate) fn client(server: String) -> WebhookServiceClient<Channel> {
-    WebhookServiceClient::new(Endpoint::from_shared(server).unwrap().connect_lazy())
+pub(crate) fn client(server: String) -> WebhookServiceClient<KeyedChannel> {
+    client_with(ADMIN_KEY, server)
+}
+
+/// A client that calls with this key.
+pub(crate) fn client_with(key: &str, server: String) -> WebhookServiceClient<KeyedChannel> {
+    let channel = Endpoint::from_shared(server).unwrap().connect_lazy();
+    WebhookServiceClient::new(Bearer::new(key).unwrap().over(channel))
 }

@@ -2,7 +2,7 @@
  * Sends real payloads through a running server and checks what arrives: byte for byte, exactly once, nothing missing,
  * nothing extra, and signed so that the official `standardwebhooks` library accepts it.
  *
- *     node tests/e2e/main.mjs 127.0.0.1:7070 RECORDS_FOLDER
+ *     TIDINGS_API_KEY=tdk_… node tests/e2e/main.mjs 127.0.0.1:7070 RECORDS_FOLDER
  *
  * What was received is written to the folder, for verify.py to check with the official Python library.
  */
@@ -100,7 +100,7 @@ async function run(address, recordsFolder) {
   const options = { signal: AbortSignal.timeout(DEADLINE_MS) };
   // Each publisher's call listens, and the watch; Node takes more than ten for a leak.
   setMaxListeners(PUBLISHERS + 2, options.signal);
-  const client = connect(address);
+  const client = connect(address, process.env.TIDINGS_API_KEY);
   const receiver = await startReceiver();
   const endpoints = await createEndpoints(client, receiver.url, options);
   const cases = [...githubCases(), ...delicateCases()];

@@ -4,6 +4,8 @@
 //! read. Whatever is random derives from a seed that is shown on failure. Waiting is on signals: requests that arrive,
 //! transitions on the watch stream, processes that end.
 
+#[path = "../support/key.rs"]
+mod key;
 #[path = "../support/ledger.rs"]
 mod ledger;
 #[path = "../support/postgres.rs"]

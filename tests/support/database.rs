@@ -3,10 +3,7 @@
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use tidings::store::{Config, KeySource, Location};
 
-use super::{
-    postgres::{self, PostgresDatabase},
-    which,
-};
+use super::{postgres::PostgresDatabase, which};
 
 /// A database that goes with this.
 pub(crate) struct Database {
@@ -45,18 +42,6 @@ impl Database {
                 replica: "test".to_owned(),
             },
             None => Config::sqlite(self.sqlite(), self.directory.path().join("tidings.key")),
-        }
-    }
-
-    /// Runs a statement beside the server.
-    pub(crate) async fn run(&self, sql: &'static str) {
-        match &self.postgres {
-            Some(postgres) => postgres::run(&postgres.url(), sql.to_owned()).await,
-            None => {
-                let mut conn = self.connect().await;
-                sqlx::query(sql).execute(&mut conn).await.unwrap();
-                conn.close().await.unwrap();
-            }
         }
     }
 

@@ -1,17 +1,21 @@
 //! A server's API over a temporary database, on a port of its own.
 
 mod database;
+pub(crate) mod key;
 mod postgres;
 mod which;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tidings::{
+    access::AdminConfig,
     api::Limits,
+    client::{Bearer, KeyedChannel},
+    configure::{Configurator, NewTenant, TenantPatch},
     dispatch::Room,
     egress::EgressConfig,
     listen,
-    model::{AddressPolicy, Clock, UrlPolicy},
+    model::{AddressPolicy, Clock, HeldKey, TenantKey, UrlPolicy},
     proto::{admin_service_client::AdminServiceClient, webhook_service_client::WebhookServiceClient},
     server::{Config, Server},
     shared::Shared,
@@ -24,18 +28,20 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use self::database::{Database, Hold};
+use self::{
+    database::{Database, Hold},
+    key::ADMIN_KEY,
+};
 
 /// A tenant beside `default`.
 pub(crate) const OTHER_TENANT: &str = "other";
-
-const ADD_TENANT: &str = "INSERT INTO tenant (key, id, created) VALUES (2, 'other', 0)";
 
 /// What must not change when a call is refused.
 const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), (SELECT count(*) FROM log), (SELECT count(*) FROM endpoint), \
                        (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM delivery), \
                        (SELECT count(*) FROM event_type), (SELECT count(*) FROM endpoint_header), \
                        (SELECT count(*) FROM request), \
+                       (SELECT count(*) FROM tenant), (SELECT count(*) FROM api_key), \
                        (SELECT CAST(sum(value) AS BIGINT) FROM counter)";
 
 /// What only calls write, of that.
@@ -47,8 +53,8 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// A server and its client.
 pub(crate) struct Api {
-    pub(crate) client: WebhookServiceClient<Channel>,
-    pub(crate) admin: AdminServiceClient<Channel>,
+    pub(crate) client: WebhookServiceClient<KeyedChannel>,
+    pub(crate) admin: AdminServiceClient<KeyedChannel>,
     server: Server,
     config: Config,
     database: Database,
@@ -114,15 +120,28 @@ impl Api {
     async fn start_with(given: Given) -> Self {
         let Given { ports, addresses, listen, watch, limits, clock } = given;
         let database = Database::create().await;
-        // A life before, so that there is a database to add a tenant to.
-        Shared::open(&database.config(), Clock::system()).await.unwrap().db.close().await;
-        database.run(ADD_TENANT).await;
+        // A life before, in which a tenant is added.
+        let before = Arc::new(Shared::open(&database.config(), Clock::system()).await.unwrap());
+        let other = NewTenant { id: OTHER_TENANT.to_owned(), settings: TenantPatch::default() };
+        Configurator::new(before.clone()).create_tenant(TenantKey::OPERATORS, other).await.unwrap();
+        before.db.close().await;
+        drop(before);
 
         let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
         let egress =
             EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
-        let room = Room::default();
-        let config = Config { database: database.config(), listen, urls, egress, room, limits, watch, clock };
+        let config = Config {
+            database: database.config(),
+            listen,
+            urls,
+            egress,
+            room: Room::default(),
+            limits,
+            watch,
+            clock,
+            admin: AdminConfig { given: HeldKey::parse(ADMIN_KEY), file: None },
+            allow_plaintext: false,
+        };
         Self::run(config, database).await
     }
 
@@ -137,6 +156,11 @@ impl Api {
     /// Where the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// What the server's parts share.
+    pub(crate) fn shared(&self) -> &Shared {
+        self.server.shared()
     }
 
     /// Stops the server.
@@ -199,8 +223,13 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("an answer before long")
 }
 
-/// A connection of its own to a server.
-pub(crate) async fn channel(address: SocketAddr) -> Channel {
+/// A connection of its own to a server, whose calls bear an operator's key.
+pub(crate) async fn channel(address: SocketAddr) -> KeyedChannel {
+    Bearer::new(ADMIN_KEY).unwrap().over(plain_channel(address).await)
+}
+
+/// A connection of its own to a server, without a key.
+pub(crate) async fn plain_channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
 }
 

@@ -8,15 +8,18 @@ use std::{
 };
 
 use sqlx::{Connection as _, FromRow, PgConnection, SqliteConnection, postgres::PgRow, sqlite::SqliteRow};
-use tidings::proto::webhook_service_client::WebhookServiceClient;
+use tidings::{
+    client::{Bearer, KeyedChannel},
+    proto::webhook_service_client::WebhookServiceClient,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
     time::timeout,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
-use crate::{postgres::PostgresDatabase, which};
+use crate::{key::ADMIN_KEY, postgres::PostgresDatabase, which};
 
 /// Beyond this whatever is waited for will not come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +32,7 @@ const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 const SERVER: &str = env!("CARGO_BIN_EXE_tidings");
 
-pub(crate) type Client = WebhookServiceClient<Channel>;
+pub(crate) type Client = WebhookServiceClient<KeyedChannel>;
 
 /// Where a server's database, key and log are.
 pub(crate) struct Home {
@@ -101,7 +104,7 @@ impl Home {
     async fn spawn(&self, mut command: Command) -> Option<Process> {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-cidr", "127.0.0.0/8"]);
-        command.args(["--allow-port", "1-65535", "--database"]);
+        command.args(["--allow-port", "1-65535", "--database"]).env("TIDINGS_ADMIN_KEY", ADMIN_KEY);
         match &self.postgres {
             Some(postgres) => {
                 command.arg(postgres.url().as_str()).args(["--replica-name", "test"]).env("TIDINGS_KEY", KEY)
@@ -114,7 +117,11 @@ impl Home {
         let line = timeout(PATIENCE, lines.next_line()).await.expect("the server said nothing").unwrap()?;
         let address: SocketAddr = line.strip_prefix("listening on ").expect(&line).parse().unwrap();
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        Some(Process { child, address, client: WebhookServiceClient::new(channel) })
+        Some(Process {
+            child,
+            address,
+            client: WebhookServiceClient::new(Bearer::new(ADMIN_KEY).unwrap().over(channel)),
+        })
     }
 
     pub(crate) fn database(&self) -> PathBuf {

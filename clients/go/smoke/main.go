@@ -1,7 +1,7 @@
 // Command smoke proves that the Go client works against a running server: it creates an endpoint, watches, publishes an
 // event, waits until the watch tells that the event was delivered, and reads the event back.
 //
-//	go run ./smoke 127.0.0.1:7070 http://127.0.0.1:8080/
+//	TIDINGS_API_KEY=tdk_… go run ./smoke 127.0.0.1:7070 http://127.0.0.1:8080/
 //
 // It exits 0 if all of that happened within 30 seconds, 1 otherwise.
 package main
@@ -41,8 +41,20 @@ func main() {
 	fmt.Println("go smoke: published, watched, delivered, read back")
 }
 
+// apiKey puts itself on every call.
+type apiKey string
+
+func (key apiKey) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(key)}, nil
+}
+
+// RequireTransportSecurity lets the key go over loopback as it is; return true wherever it goes over a network.
+func (apiKey) RequireTransportSecurity() bool { return false }
+
 func run(ctx context.Context, address, receiverURL string) error {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithPerRPCCredentials(apiKey(os.Getenv("TIDINGS_API_KEY"))))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", address, err)
 	}

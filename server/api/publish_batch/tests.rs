@@ -81,7 +81,7 @@ async fn event_that_the_queue_has_no_room_for_is_told_by_itself() {
             let _ = submission.reply.send(Ok(Published { id, fanout: 3, duplicate: false }));
         }
     };
-    let (results, ()) = futures_util::join!(publish_each(&publisher, events), commit);
+    let (results, ()) = futures_util::join!(publish_each(&publisher, events, |_| Ok(())), commit);
     let [a, b, BatchPublishResult { result: Some(Shown::Error(error)) }] = results.as_slice() else {
         panic!("{results:?}")
     };

@@ -6,10 +6,12 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::{task::JoinSet, time::interval};
-use tonic::transport::Channel;
 
 use super::samples::{ORDER_PREFIX, reading};
-use crate::proto::{Event, PublishEventRequest, PublishEventResponse, webhook_service_client::WebhookServiceClient};
+use crate::{
+    client::KeyedChannel,
+    proto::{Event, PublishEventRequest, PublishEventResponse, webhook_service_client::WebhookServiceClient},
+};
 
 /// The steady flow: 200 events at 250 a second.
 pub(super) const STEADY_EVENTS: usize = 200;
@@ -35,7 +37,7 @@ pub(super) struct Sent {
 
 /// Publishes one event.
 pub(super) async fn publish(
-    mut client: WebhookServiceClient<Channel>,
+    mut client: WebhookServiceClient<KeyedChannel>,
     event: Event,
 ) -> anyhow::Result<(Sent, PublishEventResponse)> {
     let (payload, is_order) = (event.payload.clone(), event.r#type.starts_with(ORDER_PREFIX));
@@ -56,7 +58,7 @@ pub(super) async fn publish(
 }
 
 /// Publishes events one by one at a steady pace, whether or not those before were acknowledged.
-pub(super) async fn steadily(client: &WebhookServiceClient<Channel>) -> anyhow::Result<Vec<Sent>> {
+pub(super) async fn steadily(client: &WebhookServiceClient<KeyedChannel>) -> anyhow::Result<Vec<Sent>> {
     let mut calls = JoinSet::new();
     let mut tick = interval(STEADY_INTERVAL);
     for number in 0..STEADY_EVENTS {
@@ -71,7 +73,7 @@ pub(super) async fn steadily(client: &WebhookServiceClient<Channel>) -> anyhow::
 }
 
 /// Publishes events as fast as they are acknowledged.
-pub(super) async fn in_a_burst(client: &WebhookServiceClient<Channel>) -> anyhow::Result<Vec<Sent>> {
+pub(super) async fn in_a_burst(client: &WebhookServiceClient<KeyedChannel>) -> anyhow::Result<Vec<Sent>> {
     stream::iter(0..BURST_EVENTS)
         .map(|number| publish(client.clone(), reading(number)))
         .buffer_unordered(BURST_CALLS)

@@ -6,15 +6,17 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::desk::Desk;
 use crate::{
+    access::{AdminConfig, new_key},
     api::Limits,
+    client::{Bearer, KeyedChannel},
     dispatch::Room,
     egress::EgressConfig,
     listen,
-    model::{AddressPolicy, Clock, UrlPolicy},
+    model::{AddressPolicy, Clock, HeldKey, UrlPolicy},
     proto::webhook_service_client::WebhookServiceClient,
     receiver::{Certificate, Receiver},
     server::{Config, Server},
@@ -24,7 +26,9 @@ use crate::{
 /// Everything that runs and lies about while the demo does. [`Stage::clear`] it.
 pub(super) struct Stage {
     pub(super) server: Server,
-    pub(super) client: WebhookServiceClient<Channel>,
+    pub(super) client: WebhookServiceClient<KeyedChannel>,
+    /// The operator's key of the server.
+    pub(super) key: HeldKey,
     pub(super) desk: Arc<Desk>,
     /// Where the desk receives.
     pub(super) receiver: SocketAddr,
@@ -42,7 +46,9 @@ impl Stage {
         let inbox = TcpListener::bind("127.0.0.1:0").await.context("cannot listen for webhooks")?;
         let receiver = inbox.local_addr()?;
         let inbox = Receiver::with_tls(inbox, &certificate)?;
-        let server = Server::start(config(&directory, &certificate, receiver.port())?, listener).await?;
+        let key = new_key();
+        let admin = AdminConfig { given: Some(key.clone()), file: None };
+        let server = Server::start(config(&directory, &certificate, receiver.port(), admin)?, listener).await?;
 
         let desk = Arc::new(Desk::new());
         let stop_receiving = CancellationToken::new();
@@ -50,8 +56,8 @@ impl Stage {
         let handler = move |webhook| std::future::ready(at_desk.take(webhook));
         let receiving = tokio::spawn(inbox.run(handler, stop_receiving.clone()));
         let channel = Endpoint::from_shared(format!("http://{}", server.address()))?.connect_lazy();
-        let client = WebhookServiceClient::new(channel);
-        Ok(Self { server, client, desk, receiver, stop_receiving, receiving, directory })
+        let client = WebhookServiceClient::new(Bearer::new(&key.text())?.over(channel));
+        Ok(Self { server, client, key, desk, receiver, stop_receiving, receiving, directory })
     }
 
     /// Stops the server, then the receiver, and removes the database.
@@ -66,7 +72,7 @@ impl Stage {
 }
 
 /// Only this receiver is trusted, and only this machine allowed.
-fn config(directory: &TempDir, certificate: &Certificate, port: u16) -> anyhow::Result<Config> {
+fn config(directory: &TempDir, certificate: &Certificate, port: u16, admin: AdminConfig) -> anyhow::Result<Config> {
     let loopback = "127.0.0.0/8".parse().map_err(anyhow::Error::msg)?;
     let addresses = AddressPolicy { allowed: vec![loopback], ..AddressPolicy::default() };
     Ok(Config {
@@ -84,5 +90,7 @@ fn config(directory: &TempDir, certificate: &Certificate, port: u16) -> anyhow::
         listen: listen::Config::default(),
         watch: watch::Config::default(),
         clock: Clock::system(),
+        admin,
+        allow_plaintext: false,
     })
 }

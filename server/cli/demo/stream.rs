@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 
 use super::samples::READING_TYPE;
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         line::Line,
         terminal::{Palette, printable, say},
     },
+    client::KeyedChannel,
     proto::{
         DeliveryTransitionKind, WatchDeliveriesRequest, WatchDeliveriesResponse, watch_deliveries_response::Message,
         webhook_service_client::WebhookServiceClient,
@@ -75,7 +76,7 @@ impl Drop for Stream {
 
 impl Stream {
     /// Opens it; what is committed from now on will be shown.
-    pub(super) async fn open(mut client: WebhookServiceClient<Channel>, palette: Palette) -> anyhow::Result<Self> {
+    pub(super) async fn open(mut client: WebhookServiceClient<KeyedChannel>, palette: Palette) -> anyhow::Result<Self> {
         let mut messages = timeout(PATIENCE, client.watch_deliveries(WatchDeliveriesRequest::default()))
             .await
             .context("the status stream did not open in time")?

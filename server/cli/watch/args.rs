@@ -3,6 +3,7 @@
 use std::{str::FromStr as _, time::Duration};
 
 use crate::{
+    cli::{call::ServerArgs, span::read_span},
     model::Clock,
     proto::{DeliveryFilter, DeliveryState, WatchDeliveriesRequest, watch_deliveries_request::Start},
 };
@@ -11,11 +12,11 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("start").multiple(false))]
 pub struct WatchArgs {
-    /// The server.
-    #[arg(long, env = "TIDINGS_SERVER", default_value = "http://127.0.0.1:7070", value_name = "URL")]
-    pub server: String,
-    /// The tenant to watch.
-    #[arg(long, default_value = "default", value_name = "ID")]
+    /// The server, and the key.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The tenant to watch. Default: the key's, or `default`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
     pub tenant: String,
     /// Only deliveries to this endpoint, and what happens to it; may be repeated.
     #[arg(long = "endpoint", value_name = "ID")]
@@ -90,17 +91,7 @@ fn parse_since(text: &str) -> Result<Since, String> {
     }
     let problem =
         || "must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 90s, 15m, 2h or 7d".to_owned();
-    let unit = text.chars().last().ok_or_else(problem)?;
-    let secs_per_unit = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(problem()),
-    };
-    let count = text.strip_suffix(unit).and_then(|count| count.parse::<u64>().ok()).ok_or_else(problem)?;
-    let secs = count.checked_mul(secs_per_unit).filter(|secs| *secs <= 100 * 366 * 86_400).ok_or_else(problem)?;
-    Ok(Since::Ago(Duration::from_secs(secs)))
+    read_span(text).map(Since::Ago).ok_or_else(problem)
 }
 
 #[cfg(test)]
@@ -124,7 +115,7 @@ mod tests {
     #[test]
     fn arguments_become_the_request_that_they_name() {
         let plain = request(&[]).unwrap();
-        assert_eq!((plain.tenant_id.as_str(), plain.start), ("default", None));
+        assert_eq!((plain.tenant_id.as_str(), plain.start), ("", None));
         let all =
             ["--tenant", "acme", "--endpoint", "ep_1", "--endpoint", "ep_2", "--type", "user.*", "--state", "dead"];
         let filtered =

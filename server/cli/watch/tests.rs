@@ -92,12 +92,17 @@ async fn watched(answers: Vec<Answer>) -> (String, String, Vec<WatchDeliveriesRe
         start: Some(Start::FromOldest(true)),
         ..WatchDeliveriesRequest::default()
     };
-    let mut watching = Watching::open(format!("http://{address}"), request, Vec::new(), Palette::plain()).unwrap();
+    let mut watching =
+        Watching::open(&args(format!("http://{address}")), request, Vec::new(), Palette::plain()).unwrap();
     watching.backoff = Duration::from_millis(1);
     let mut err = Vec::new();
     let ended = watching.run(&mut err, &CancellationToken::new()).await;
     let asked = told.asked.lock().await.clone();
     (String::from_utf8(watching.out).unwrap(), String::from_utf8(err).unwrap(), asked, ended)
+}
+
+fn args(server: String) -> ServerArgs {
+    ServerArgs { server, api_key: None, api_key_file: None }
 }
 
 #[tokio::test]
@@ -137,7 +142,7 @@ async fn server_that_is_not_there_is_an_error() {
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let request = WatchDeliveriesRequest::default();
-    let mut watching = Watching::open(server.clone(), request, Vec::new(), Palette::plain()).unwrap();
+    let mut watching = Watching::open(&args(server.clone()), request, Vec::new(), Palette::plain()).unwrap();
     let ended = watching.run(&mut Vec::new(), &CancellationToken::new()).await;
     assert!(matches!(ended, Err(WatchError::Unreachable { server: named, .. }) if named == server));
 }
@@ -156,7 +161,8 @@ async fn reader_that_has_gone_ends_the_command_without_an_error() {
     let told = Told::default();
     told.answers.lock().await.push_back(vec![heartbeat("t1"), created("t2", "ep_1")]);
     let server = format!("http://{}", serve(told).await);
-    let mut watching = Watching::open(server, WatchDeliveriesRequest::default(), Gone, Palette::plain()).unwrap();
+    let mut watching =
+        Watching::open(&args(server), WatchDeliveriesRequest::default(), Gone, Palette::plain()).unwrap();
     watching.run(&mut Vec::new(), &CancellationToken::new()).await.unwrap();
     assert_eq!(watching.token.as_deref(), Some("t1"));
 }

@@ -32,7 +32,7 @@ impl Fixture {
     }
 
     async fn check_schemas(&self, check: SchemaCheck) {
-        let patch = TenantPatch { schema_check: Some(check) };
+        let patch = TenantPatch { schema_check: Some(check), ..Default::default() };
         self.configurator.update_tenant(TENANT, None, patch).await.unwrap();
     }
 }
@@ -90,7 +90,7 @@ async fn what_is_refused_leaves_the_schema_in_force() {
     fixture.configurator.update_event_type(TENANT, "a".to_owned(), stale.clone(), patch).await.unwrap_err();
     fixture.configurator.delete_event_type(TENANT, "a".to_owned(), stale.clone()).await.unwrap_err();
     fixture.configurator.create_event_type(TENANT, settings("a", "true")).await.unwrap_err();
-    let off = TenantPatch { schema_check: Some(SchemaCheck::Off) };
+    let off = TenantPatch { schema_check: Some(SchemaCheck::Off), ..Default::default() };
     fixture.configurator.update_tenant(TENANT, stale, off).await.unwrap_err();
     assert!(matches!(fixture.verdict("1").await, Verdict::Refuse(_)));
 }

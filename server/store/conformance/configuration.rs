@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
-        Activation, Backlog, Begin, ClientCertificate, Credentials, CustomHeader, DeliveryPolicy, DisableReason, Drain,
-        DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventType, EventTypeFilter,
-        EventTypeSettings, HttpCredentials, OAuth2Client, RetrySchedule, SchemaCheck, Secret, SecretKey,
-        SecretPlacement, Style, Tenant, TypeFilter, schema::Schema,
+        Activation, ApiKey, ApiKeyId, Backlog, Begin, ClientCertificate, Credentials, CustomHeader, DeliveryPolicy,
+        DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventType,
+        EventTypeFilter, EventTypeSettings, HttpCredentials, OAuth2Client, Quotas, RetrySchedule, SchemaCheck, Scope,
+        Secret, SecretKey, SecretPlacement, Style, Tenant, TenantKey, TypeFilter, schema::Schema,
     },
     signing::{self, KeyForm},
     store::{
-        Health, RequestKey, Warning, credentials, endpoint, event_type, header, health, meta, replica, request, secret,
-        tenant,
+        Health, RequestKey, Warning, api_key, credentials, endpoint, event_type, header, health, meta, replica,
+        request, secret, tenant,
     },
 };
 
@@ -25,6 +25,8 @@ pub(super) async fn run(house: &mut House) {
     credentials(house).await;
     catalogue(house).await;
     requests(house).await;
+    keys(house).await;
+    tenants(house).await;
 }
 
 async fn counters(house: &mut House) {
@@ -289,4 +291,58 @@ async fn requests(house: &mut House) {
     writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
     writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
     writes!(house, tx, request::delete_expired(tx, at(50), 2).await?);
+}
+
+async fn keys(house: &mut House) {
+    for number in 1..=6_u8 {
+        let key = ApiKey {
+            key: number.into(),
+            id: ApiKeyId(u128::MAX / u128::from(number)),
+            tenant: [None, Some(TENANT), Some(OTHER)][usize::from(number % 3)],
+            display_name: TEXTS[usize::from(number - 1)].to_owned(),
+            scopes: [Scope::ALL[usize::from(number)], Scope::EventsPublish].into_iter().collect(),
+            hash: [number; 32],
+            created: at(number.into()),
+            expires: (number % 2 == 0).then(|| at(i64::MAX)),
+        };
+        writes!(house, tx, api_key::insert(tx, &key).await?);
+    }
+    for tenant in [None, Some(TENANT), Some(OTHER), Some(TenantKey(3))] {
+        reads!(house, conn, api_key::count(conn, tenant).await?);
+        reads!(house, conn, api_key::list(conn, tenant, 0, 10).await?);
+        reads!(house, conn, api_key::list(conn, tenant, 2, 1).await?);
+    }
+    for id in [ApiKeyId(u128::MAX), ApiKeyId(u128::MAX), ApiKeyId(0)] {
+        writes!(house, tx, api_key::delete(tx, id).await?);
+    }
+    writes!(house, tx, api_key::delete_of(tx, OTHER).await?);
+    reads!(house, conn, api_key::list(conn, None, 0, 10).await?);
+}
+
+async fn tenants(house: &mut House) {
+    let tenant = |key: i64, id: &str| Tenant {
+        key: TenantKey(key),
+        id: id.to_owned(),
+        display_name: TEXTS[5].to_owned(),
+        schema_check: SchemaCheck::Warn,
+        quotas: Quotas { pending_deliveries: Some(i64::MAX), events_per_second: Some(0), ..Quotas::default() },
+        version: 3,
+        created: Some(at(key)),
+        updated: None,
+    };
+    for (key, id) in [(7, "a"), (8, "A"), (9, "a"), (10, "default")] {
+        let tenant = tenant(key, id);
+        writes!(house, tx, tenant::insert(tx, &tenant).await?);
+    }
+    reads!(house, conn, tenant::list(conn, 1, 1).await?);
+    reads!(house, conn, tenant::all(conn).await?);
+    writes!(house, tx, tenant::delete(tx, TenantKey(7)).await?);
+    reads!(house, conn, tenant::list(conn, 0, 9).await?);
+    reads!(house, conn, endpoint::count_live(conn, TENANT).await?);
+    reads!(house, conn, endpoint::count_live(conn, TenantKey(8)).await?);
+    writes!(house, tx, event_type::delete_of(tx, TENANT).await?);
+    reads!(house, conn, event_type::size(conn, TENANT).await?);
+    writes!(house, tx, request::delete_of(tx, OTHER).await?);
+    let (keyring, request) = (house.shared.keyring.clone(), RequestKey { tenant: OTHER, id: "a".to_owned() });
+    reads!(house, conn, request::find(conn, &keyring, &request, at(0)).await?);
 }

@@ -126,6 +126,10 @@ async fn leases(house: &mut House) {
     }
     for after in [99, 100] {
         reads!(house, conn, backlog::earliest_after(conn, EndpointKey(2), at(after)).await?);
+        for limit in [0, 1, i64::MAX] {
+            reads!(house, conn, backlog::count_waiting(conn, TENANT, limit).await?);
+            reads!(house, conn, backlog::count_waiting(conn, OTHER, limit).await?);
+        }
     }
     let due: Vec<_> = (9..=14).map(|event| key(event, 2)).collect();
     writes!(house, tx, sorted(lease::claim(tx, owner, at(1_000), at(400), &due).await?));

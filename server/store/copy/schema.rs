@@ -54,9 +54,29 @@ pub(super) const TABLES: &[Table] = &[
             integer("schema_check"),
             integer("version"),
             integer("updated").nullable(),
+            text("display_name"),
+            integer("endpoints_max").nullable(),
+            integer("pending_max").nullable(),
+            integer("events_rate").nullable(),
+            integer("events_burst").nullable(),
+            integer("bytes_rate").nullable(),
         ],
     )
     .born_filled(),
+    table(
+        "api_key",
+        1,
+        &[
+            integer("key"),
+            text("id"),
+            integer("tenant").nullable(),
+            text("display_name"),
+            integer("scopes"),
+            bytes("hash"),
+            integer("created"),
+            integer("expires").nullable(),
+        ],
+    ),
     Table {
         added: Some(("live", "'{}'::bigint[]")),
         ..table("gate", 1, &[integer("one"), integer("cfg")]).born_filled()

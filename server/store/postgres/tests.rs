@@ -135,7 +135,7 @@ async fn schemas_reach_the_other_server_with_the_configuration() {
     let schema = Some(Arc::new(Schema::compile("{}").unwrap()));
     let new = EventTypeSettings { name: "a".to_owned(), description: String::new(), schema, deprecated: true };
     configurator.create_event_type(TENANT, new).await.unwrap();
-    let check = TenantPatch { schema_check: Some(SchemaCheck::Warn) };
+    let check = TenantPatch { schema_check: Some(SchemaCheck::Warn), ..Default::default() };
     configurator.update_tenant(TENANT, None, check).await.unwrap();
     assert!(matches!(append(&two.db, 9).await, Err(Error::Outdated)));
     two.catch_up().await.unwrap();

@@ -5,21 +5,21 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
+use tidings::client::{Bearer, KeyedChannel};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
 };
 
-use crate::support::{channel, soon};
+use crate::support::{channel, plain_channel, soon};
 
 /// How long a stream is read. Whether it says anything by then does not matter.
 const STREAM_READ: Duration = Duration::from_millis(20);
 
 /// What a call got.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Message(DynamicMessage),
     /// A stream that has not said anything yet.
     Open,
@@ -27,7 +27,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::Message(_) | Self::Open => Code::Ok,
             Self::Refused(status) => status.code(),
@@ -36,15 +36,26 @@ impl Answer {
 }
 
 /// Calls methods by their descriptors.
-pub(super) struct Caller(Grpc<Channel>);
+pub(crate) struct Caller(Grpc<KeyedChannel>);
 
 impl Caller {
-    pub(super) async fn new(address: SocketAddr) -> Self {
+    /// With an operator's key.
+    pub(crate) async fn new(address: SocketAddr) -> Self {
         Self(Grpc::new(channel(address).await))
     }
 
+    /// With this key.
+    pub(crate) async fn with(key: &str, address: SocketAddr) -> Self {
+        Self(Grpc::new(Bearer::new(key).unwrap().over(plain_channel(address).await)))
+    }
+
+    /// Without a key.
+    pub(crate) async fn without(address: SocketAddr) -> Self {
+        Self(Grpc::new(Bearer::default().over(plain_channel(address).await)))
+    }
+
     /// Sends one message and ends the request, as every kind of method may be called.
-    pub(super) async fn call(&mut self, method: &MethodDescriptor, message: &DynamicMessage) -> Answer {
+    pub(crate) async fn call(&mut self, method: &MethodDescriptor, message: &DynamicMessage) -> Answer {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let request = Request::new(Bytes::from(message.encode_to_vec()));
         self.0.ready().await.unwrap();

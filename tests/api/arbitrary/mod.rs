@@ -3,7 +3,7 @@
 //!
 //! All that is random derives from one seed, which is shown; `TIDINGS_TEST_SEED` sets another.
 
-mod call;
+pub(crate) mod call;
 mod message;
 mod panics;
 
@@ -48,7 +48,7 @@ fn seed() -> u64 {
 }
 
 /// Every method of the protocol that takes one message, or may be sent just one.
-fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
+pub(crate) fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
     let services = pool.services().filter(|service| service.package_name() == PACKAGE);
     services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }

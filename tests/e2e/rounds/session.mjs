@@ -29,7 +29,7 @@ export class Session {
     session.options = { signal: AbortSignal.timeout(deadlineMs) };
     // Every call listens; Node takes more than ten for a leak.
     setMaxListeners(100, session.options.signal);
-    session.client = connect(address);
+    session.client = connect(address, process.env.TIDINGS_API_KEY);
     session.receiver = await startReceiver(() => ({ phase: session.phase }));
     const watch = session.client.watchDeliveries({}, session.options)[Symbol.asyncIterator]();
     // The first message is a heartbeat: what is committed after it will be sent.
