@@ -16,6 +16,7 @@ mod event_types;
 mod events;
 mod jwks;
 mod keys;
+mod listening;
 mod publish_batch;
 mod publish_stream;
 mod reflection;

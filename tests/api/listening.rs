@@ -1,0 +1,112 @@
+//! Connections that abuse what HTTP/2 lets them do: they are cut off, and calls on others are answered all the while.
+
+use std::time::Duration;
+
+use h2::Reason;
+use http::Request;
+use tidings::{listen, proto::ListEndpointsRequest};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::support::{Api, soon};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// More than the server bears on one connection.
+const RESETS: usize = 20_000;
+
+/// More continuations of one header block than there can be metadata.
+const CONTINUATIONS: usize = 2_000;
+
+/// Kinds of frames (RFC 9113, section 6).
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const CONTINUATION: u8 = 9;
+
+/// A frame of this kind on this stream, with no flags (RFC 9113, section 4.1).
+fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, 0];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+async fn assert_serves(api: &Api) {
+    soon(api.client.clone().list_endpoints(ListEndpointsRequest::default())).await.unwrap();
+}
+
+/// Reads until the server has ended the connection.
+async fn read_to_the_end(mut connection: TcpStream) {
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ = soon(connection.read_to_end(&mut bytes)).await;
+}
+
+#[tokio::test]
+async fn idle_connections_end_and_do_not_keep_others_out() {
+    let idle_max = 32;
+    let config = listen::Config {
+        // The test's own calls need a place.
+        connections_per_address_max: idle_max + 1,
+        greeting_max: Duration::from_millis(500),
+        ..listen::Config::default()
+    };
+    let api = Api::start_listening(config).await;
+    let mut idle = Vec::new();
+    for _ in 0..idle_max {
+        idle.push(TcpStream::connect(api.address()).await.unwrap());
+    }
+    // All places are taken, and this one, which comes after them, is refused.
+    let beyond = TcpStream::connect(api.address()).await.unwrap();
+    read_to_the_end(beyond).await;
+    assert_serves(&api).await;
+    for connection in idle {
+        read_to_the_end(connection).await;
+    }
+    // There is room again.
+    let mut connection = TcpStream::connect(api.address()).await.unwrap();
+    connection.write_all(PREFACE).await.unwrap();
+    connection.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+    soon(connection.read_exact(&mut [0; 9])).await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_that_are_reset_as_soon_as_they_are_made_end_their_connection_alone() {
+    let api = Api::start().await;
+    let tcp = TcpStream::connect(api.address()).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+    let ended = tokio::spawn(connection);
+    for _ in 0..RESETS {
+        let uri = format!("http://{}/tidings.v1.WebhookService/ListEndpoints", api.address());
+        let Ok(ready) = soon(send.clone().ready()).await else { break };
+        send = ready;
+        let request = Request::post(uri).header("content-type", "application/grpc").body(()).unwrap();
+        let Ok((_answer, mut stream)) = send.send_request(request, false) else { break };
+        stream.send_reset(Reason::CANCEL);
+    }
+    drop(send);
+    let error = soon(ended).await.unwrap().expect_err("the server let it go on");
+    assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error}");
+    assert_serves(&api).await;
+}
+
+#[tokio::test]
+async fn header_block_without_an_end_ends_its_connection_alone() {
+    let api = Api::start().await;
+    let mut connection = TcpStream::connect(api.address()).await.unwrap();
+    connection.write_all(PREFACE).await.unwrap();
+    connection.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+    // A literal header field that is not indexed, `a: b` (RFC 7541, section 6.2.2), again and again.
+    let fields = [0, 1, b'a', 1, b'b'].repeat(1_000);
+    connection.write_all(&frame(HEADERS, 1, &fields)).await.unwrap();
+    for _ in 0..CONTINUATIONS {
+        if connection.write_all(&frame(CONTINUATION, 1, &fields)).await.is_err() {
+            break;
+        }
+    }
+    read_to_the_end(connection).await;
+    assert_serves(&api).await;
+}
