@@ -121,8 +121,14 @@ impl Server {
         }
         let egress = Egress::new(config.egress)?;
         let shared = Arc::new(Shared::open(&config.database, config.clock).await?);
-        if let Some(file) = access::ensure_admin(&shared, &config.admin).await? {
-            tracing::info!(file = %file.display(), "an operator's key was made; the file holds it");
+        match access::ensure_admin(&shared, &config.admin).await {
+            Ok(Some(file)) => tracing::info!(file = %file.display(), "an operator's key was made; the file holds it"),
+            Ok(None) => {}
+            Err(error) => {
+                // So that the next start does not take this one for a server that lives.
+                shared.close().await;
+                return Err(error.into());
+            }
         }
         let in_flight = Arc::new(InFlight::new(config.room));
         in_flight.lanes().suspect(shared.routes.all_failing());

@@ -2,8 +2,7 @@
 //! keys rather than being told: `GET /endpoints/{endpoint id}/jwks.json`.
 //!
 //! Public keys are public: whoever knows an endpoint's id may read them. Every key that signs or will sign is there, newest
-//! first, so that a receiver that looks before an announced rotation knows the new key in time. As long as the server serves
-//! this machine alone, a proxy that publishes key sets has to name it by a loopback address in `Host`.
+//! first, so that a receiver that looks before an announced rotation knows the new key in time. So no API key is asked for.
 
 use std::{
     sync::Arc,
