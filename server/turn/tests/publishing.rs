@@ -75,14 +75,21 @@ async fn failed_turn_leaves_nothing_behind() {
     fixture.endpoint(policy(3, 2)).await;
     fixture.publish(vec![NewEvent { event_type: "seed".into(), ..event(None, "{}") }]).await;
     // The next key is taken already: the database refuses the row.
-    fixture.engine.last_event.store(0, std::sync::atomic::Ordering::Relaxed);
+    let taken = fixture.shared.db.write(|tx| {
+        Box::pin(async move {
+            let sql = "INSERT INTO event SELECT key + 1, tenant, id || '+', type, time, created, cfg, content_type, ping_of, \
+                       fanout, labels, fingerprint, payload FROM event";
+            store::execute!(tx.conn(), sql)?;
+            tx.commit().await
+        })
+    });
+    taken.await.unwrap();
     let batch = Batch { publishes: vec![publish(event(None, "{}"))], ..Batch::default() };
     let refused = fixture.turn(batch).await;
     assert!(matches!(refused, Err(store::Error::Data(_))), "{refused:?}");
     assert_eq!(fixture.engine.in_flight.held().len(), 1, "only the first is held");
     assert_eq!(fixture.number("SELECT count(*) FROM name WHERE text = 'user.created'").await, 0);
 
-    fixture.engine.last_event.store(1, std::sync::atomic::Ordering::Relaxed);
     let done = fixture.publish(events(1)).await;
     assert_eq!(done.jobs.len(), 1, "the slot was given back");
     assert!(done.answers[0].is_ok());

@@ -106,11 +106,12 @@ const (
 	FailureKind_FAILURE_KIND_DNS FailureKind = 1
 	// The connection was refused, or the host cannot be reached.
 	FailureKind_FAILURE_KIND_CONNECT FailureKind = 2
-	// The TLS handshake failed, for example for an expired certificate or one of another name.
+	// The TLS handshake failed for another reason than those that concern the certificate: no version or cipher in
+	// common, a client certificate that the endpoint misses or refuses, or a peer that speaks no TLS.
 	FailureKind_FAILURE_KIND_TLS FailureKind = 3
-	// No connection was made within 5 s, or the exchange was not complete within the endpoint's timeout.
+	// A connection was made, and the exchange was not complete within the endpoint's timeout.
 	FailureKind_FAILURE_KIND_TIMEOUT FailureKind = 4
-	// The connection broke, or the answer was not valid HTTP.
+	// The answer was not valid HTTP.
 	FailureKind_FAILURE_KIND_PROTOCOL FailureKind = 5
 	// The URL is, or resolves to, an address that the server does not send to. No byte of the request was sent.
 	FailureKind_FAILURE_KIND_BLOCKED_ADDRESS FailureKind = 6
@@ -126,6 +127,21 @@ const (
 	FailureKind_FAILURE_KIND_ENVELOPE_UNSUPPORTED FailureKind = 10
 	// The event's `expire_time` passed, or would have passed before the next attempt. No request was made after it.
 	FailureKind_FAILURE_KIND_EXPIRED FailureKind = 11
+	// No name server answered within 4 s, or within the endpoint's timeout if that is shorter.
+	FailureKind_FAILURE_KIND_DNS_TIMEOUT FailureKind = 12
+	// No connection was made, TLS handshake included, within 5 s or within the endpoint's timeout if that is shorter.
+	FailureKind_FAILURE_KIND_CONNECT_TIMEOUT FailureKind = 13
+	// The connection was reset or closed before the answer was complete. The request may have arrived.
+	FailureKind_FAILURE_KIND_CONNECTION_LOST FailureKind = 14
+	// The endpoint's certificate has expired, or is not valid yet.
+	FailureKind_FAILURE_KIND_CERTIFICATE_EXPIRED FailureKind = 15
+	// The endpoint's certificate is for another name.
+	FailureKind_FAILURE_KIND_CERTIFICATE_NAME FailureKind = 16
+	// The endpoint's certificate is vouched for by nobody whom the server trusts.
+	FailureKind_FAILURE_KIND_CERTIFICATE_UNTRUSTED FailureKind = 17
+	// No access token could be had for the endpoint's `credentials`; `error_detail` says why. No request was made to the
+	// endpoint.
+	FailureKind_FAILURE_KIND_AUTHORIZATION FailureKind = 18
 )
 
 // Enum value maps for FailureKind.
@@ -143,20 +159,34 @@ var (
 		9:  "FAILURE_KIND_HELD_TOO_LONG",
 		10: "FAILURE_KIND_ENVELOPE_UNSUPPORTED",
 		11: "FAILURE_KIND_EXPIRED",
+		12: "FAILURE_KIND_DNS_TIMEOUT",
+		13: "FAILURE_KIND_CONNECT_TIMEOUT",
+		14: "FAILURE_KIND_CONNECTION_LOST",
+		15: "FAILURE_KIND_CERTIFICATE_EXPIRED",
+		16: "FAILURE_KIND_CERTIFICATE_NAME",
+		17: "FAILURE_KIND_CERTIFICATE_UNTRUSTED",
+		18: "FAILURE_KIND_AUTHORIZATION",
 	}
 	FailureKind_value = map[string]int32{
-		"FAILURE_KIND_UNSPECIFIED":          0,
-		"FAILURE_KIND_DNS":                  1,
-		"FAILURE_KIND_CONNECT":              2,
-		"FAILURE_KIND_TLS":                  3,
-		"FAILURE_KIND_TIMEOUT":              4,
-		"FAILURE_KIND_PROTOCOL":             5,
-		"FAILURE_KIND_BLOCKED_ADDRESS":      6,
-		"FAILURE_KIND_HTTP_STATUS":          7,
-		"FAILURE_KIND_LEASE_LOST":           8,
-		"FAILURE_KIND_HELD_TOO_LONG":        9,
-		"FAILURE_KIND_ENVELOPE_UNSUPPORTED": 10,
-		"FAILURE_KIND_EXPIRED":              11,
+		"FAILURE_KIND_UNSPECIFIED":           0,
+		"FAILURE_KIND_DNS":                   1,
+		"FAILURE_KIND_CONNECT":               2,
+		"FAILURE_KIND_TLS":                   3,
+		"FAILURE_KIND_TIMEOUT":               4,
+		"FAILURE_KIND_PROTOCOL":              5,
+		"FAILURE_KIND_BLOCKED_ADDRESS":       6,
+		"FAILURE_KIND_HTTP_STATUS":           7,
+		"FAILURE_KIND_LEASE_LOST":            8,
+		"FAILURE_KIND_HELD_TOO_LONG":         9,
+		"FAILURE_KIND_ENVELOPE_UNSUPPORTED":  10,
+		"FAILURE_KIND_EXPIRED":               11,
+		"FAILURE_KIND_DNS_TIMEOUT":           12,
+		"FAILURE_KIND_CONNECT_TIMEOUT":       13,
+		"FAILURE_KIND_CONNECTION_LOST":       14,
+		"FAILURE_KIND_CERTIFICATE_EXPIRED":   15,
+		"FAILURE_KIND_CERTIFICATE_NAME":      16,
+		"FAILURE_KIND_CERTIFICATE_UNTRUSTED": 17,
+		"FAILURE_KIND_AUTHORIZATION":         18,
 	}
 )
 
@@ -665,16 +695,28 @@ func (x *Attempt) GetBodyNote() BodyNote {
 }
 
 // Selects deliveries. Conditions are combined with AND, the values of one condition with OR. An empty filter selects
-// everything of the tenant.
+// all of the tenant's.
 type DeliveryFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Deliveries to one of these endpoints. At most 100. Empty: to any.
+	// Deliveries to one of these endpoints. At most 100; repeats do not matter. Empty: to any.
 	EndpointIds []string `protobuf:"bytes,1,rep,name=endpoint_ids,json=endpointIds,proto3" json:"endpoint_ids,omitempty"`
-	// Deliveries of events whose type matches one of these patterns, written as in `Endpoint.event_types`. At most 100.
-	// Empty: of any type.
+	// Deliveries of events whose type matches one of these patterns, written as in `Endpoint.event_types`. At most 100,
+	// no two alike. Empty: of any type.
 	EventTypes []string `protobuf:"bytes,2,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
-	// Deliveries in one of these states. Empty: in any.
-	States        []DeliveryState `protobuf:"varint,3,rep,packed,name=states,proto3,enum=tidings.v1.DeliveryState" json:"states,omitempty"`
+	// Deliveries in one of these states. Repeats do not matter. Empty: in any.
+	States []DeliveryState `protobuf:"varint,3,rep,packed,name=states,proto3,enum=tidings.v1.DeliveryState" json:"states,omitempty"`
+	// Deliveries of one of these events. At most 100; repeats do not matter. An id that no event of the tenant's has
+	// selects nothing. Empty: of any event.
+	EventIds []string `protobuf:"bytes,4,rep,name=event_ids,json=eventIds,proto3" json:"event_ids,omitempty"`
+	// Deliveries that show one of these as their `failure_kind`; in WatchDeliveries, transitions that do. Repeats do not
+	// matter. Empty: those that show any, or none.
+	FailureKinds []FailureKind `protobuf:"varint,5,rep,packed,name=failure_kinds,json=failureKinds,proto3,enum=tidings.v1.FailureKind" json:"failure_kinds,omitempty"`
+	// Deliveries of events that were published at this time or later. Absent: from the oldest kept. Refused by
+	// WatchDeliveries, where `start` says where to begin.
+	StartCreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_create_time,json=startCreateTime,proto3" json:"start_create_time,omitempty"`
+	// Deliveries of events that were published before this time, which must not be before `start_create_time`. Absent: to
+	// the newest. Refused by WatchDeliveries.
+	EndCreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_create_time,json=endCreateTime,proto3" json:"end_create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -726,6 +768,34 @@ func (x *DeliveryFilter) GetEventTypes() []string {
 func (x *DeliveryFilter) GetStates() []DeliveryState {
 	if x != nil {
 		return x.States
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetEventIds() []string {
+	if x != nil {
+		return x.EventIds
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetFailureKinds() []FailureKind {
+	if x != nil {
+		return x.FailureKinds
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetStartCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartCreateTime
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetEndCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndCreateTime
 	}
 	return nil
 }
@@ -834,7 +904,7 @@ func (x *GetDeliveryResponse) GetDelivery() *Delivery {
 // What ListDeliveries takes.
 type ListDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant whose deliveries are listed. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Which deliveries. Absent: all of the tenant's.
 	Filter *DeliveryFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -1094,8 +1164,9 @@ type RetryDeliveryRequest struct {
 	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The delivery's id. A DEAD or CANCELLED delivery starts its schedule anew; a PENDING one becomes due now.
-	// Neither is due before the event's `deliver_time`. Any other state, a paused, disabled or deleted endpoint, or an event
-	// that was expunged or has expired, is FAILED_PRECONDITION.
+	// Neither is due before the event's `deliver_time`. Any other state is FAILED_PRECONDITION with reason
+	// DELIVERY_STATE, a paused, disabled or deleted endpoint with reason ENDPOINT_STATE, and an event that was expunged
+	// or has expired with reason EVENT_EXPUNGED or EVENT_EXPIRED.
 	DeliveryId string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1205,7 +1276,8 @@ type CancelDeliveryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Required. The delivery's id. A DELIVERED or DEAD delivery is FAILED_PRECONDITION; a CANCELLED one stays as it is.
+	// Required. The delivery's id. A DELIVERED or DEAD delivery is FAILED_PRECONDITION with reason DELIVERY_STATE; a
+	// CANCELLED one stays as it is.
 	DeliveryId string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1361,12 +1433,16 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x12response_truncated\x18\n" +
 	" \x01(\bR\x11responseTruncated\x12!\n" +
 	"\ferror_detail\x18\v \x01(\tR\verrorDetail\x121\n" +
-	"\tbody_note\x18\f \x01(\x0e2\x14.tidings.v1.BodyNoteR\bbodyNote\"\x87\x01\n" +
+	"\tbody_note\x18\f \x01(\x0e2\x14.tidings.v1.BodyNoteR\bbodyNote\"\xee\x02\n" +
 	"\x0eDeliveryFilter\x12!\n" +
 	"\fendpoint_ids\x18\x01 \x03(\tR\vendpointIds\x12\x1f\n" +
 	"\vevent_types\x18\x02 \x03(\tR\n" +
 	"eventTypes\x121\n" +
-	"\x06states\x18\x03 \x03(\x0e2\x19.tidings.v1.DeliveryStateR\x06states\"R\n" +
+	"\x06states\x18\x03 \x03(\x0e2\x19.tidings.v1.DeliveryStateR\x06states\x12\x1b\n" +
+	"\tevent_ids\x18\x04 \x03(\tR\beventIds\x12<\n" +
+	"\rfailure_kinds\x18\x05 \x03(\x0e2\x17.tidings.v1.FailureKindR\ffailureKinds\x12F\n" +
+	"\x11start_create_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fstartCreateTime\x12B\n" +
+	"\x0fend_create_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rendCreateTime\"R\n" +
 	"\x12GetDeliveryRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
@@ -1418,7 +1494,7 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x18DELIVERY_STATE_DELIVERED\x10\x03\x12\x17\n" +
 	"\x13DELIVERY_STATE_DEAD\x10\x04\x12\x1c\n" +
 	"\x18DELIVERY_STATE_CANCELLED\x10\x05\x12\x17\n" +
-	"\x13DELIVERY_STATE_HELD\x10\x06*\xe4\x02\n" +
+	"\x13DELIVERY_STATE_HELD\x10\x06*\xd7\x04\n" +
 	"\vFailureKind\x12\x1c\n" +
 	"\x18FAILURE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FAILURE_KIND_DNS\x10\x01\x12\x18\n" +
@@ -1432,7 +1508,14 @@ const file_tidings_v1_delivery_proto_rawDesc = "" +
 	"\x1aFAILURE_KIND_HELD_TOO_LONG\x10\t\x12%\n" +
 	"!FAILURE_KIND_ENVELOPE_UNSUPPORTED\x10\n" +
 	"\x12\x18\n" +
-	"\x14FAILURE_KIND_EXPIRED\x10\v*e\n" +
+	"\x14FAILURE_KIND_EXPIRED\x10\v\x12\x1c\n" +
+	"\x18FAILURE_KIND_DNS_TIMEOUT\x10\f\x12 \n" +
+	"\x1cFAILURE_KIND_CONNECT_TIMEOUT\x10\r\x12 \n" +
+	"\x1cFAILURE_KIND_CONNECTION_LOST\x10\x0e\x12$\n" +
+	" FAILURE_KIND_CERTIFICATE_EXPIRED\x10\x0f\x12!\n" +
+	"\x1dFAILURE_KIND_CERTIFICATE_NAME\x10\x10\x12&\n" +
+	"\"FAILURE_KIND_CERTIFICATE_UNTRUSTED\x10\x11\x12\x1e\n" +
+	"\x1aFAILURE_KIND_AUTHORIZATION\x10\x12*e\n" +
 	"\bBodyNote\x12\x19\n" +
 	"\x15BODY_NOTE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bBODY_NOTE_NUMBER_NOT_STABLE\x10\x01\x12\x1d\n" +
@@ -1497,18 +1580,21 @@ var file_tidings_v1_delivery_proto_depIdxs = []int32{
 	18, // 9: tidings.v1.Attempt.end_time:type_name -> google.protobuf.Timestamp
 	2,  // 10: tidings.v1.Attempt.body_note:type_name -> tidings.v1.BodyNote
 	0,  // 11: tidings.v1.DeliveryFilter.states:type_name -> tidings.v1.DeliveryState
-	5,  // 12: tidings.v1.GetDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
-	7,  // 13: tidings.v1.ListDeliveriesRequest.filter:type_name -> tidings.v1.DeliveryFilter
-	5,  // 14: tidings.v1.ListDeliveriesResponse.deliveries:type_name -> tidings.v1.Delivery
-	6,  // 15: tidings.v1.ListAttemptsResponse.attempts:type_name -> tidings.v1.Attempt
-	5,  // 16: tidings.v1.RetryDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
-	4,  // 17: tidings.v1.CancelDeliveryResponse.result:type_name -> tidings.v1.CancelResult
-	5,  // 18: tidings.v1.CancelDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	1,  // 12: tidings.v1.DeliveryFilter.failure_kinds:type_name -> tidings.v1.FailureKind
+	18, // 13: tidings.v1.DeliveryFilter.start_create_time:type_name -> google.protobuf.Timestamp
+	18, // 14: tidings.v1.DeliveryFilter.end_create_time:type_name -> google.protobuf.Timestamp
+	5,  // 15: tidings.v1.GetDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
+	7,  // 16: tidings.v1.ListDeliveriesRequest.filter:type_name -> tidings.v1.DeliveryFilter
+	5,  // 17: tidings.v1.ListDeliveriesResponse.deliveries:type_name -> tidings.v1.Delivery
+	6,  // 18: tidings.v1.ListAttemptsResponse.attempts:type_name -> tidings.v1.Attempt
+	5,  // 19: tidings.v1.RetryDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
+	4,  // 20: tidings.v1.CancelDeliveryResponse.result:type_name -> tidings.v1.CancelResult
+	5,  // 21: tidings.v1.CancelDeliveryResponse.delivery:type_name -> tidings.v1.Delivery
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_delivery_proto_init() }

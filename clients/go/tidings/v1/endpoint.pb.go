@@ -26,6 +26,116 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Where a client's id and secret stand in a request for a token (RFC 6749, section 2.3.1).
+type ClientSecretPlacement int32
+
+const (
+	// The default: as CLIENT_SECRET_PLACEMENT_HEADER.
+	ClientSecretPlacement_CLIENT_SECRET_PLACEMENT_UNSPECIFIED ClientSecretPlacement = 0
+	// In the header `authorization`, as basic authentication. Every token endpoint takes them there.
+	ClientSecretPlacement_CLIENT_SECRET_PLACEMENT_HEADER ClientSecretPlacement = 1
+	// In the body, as `client_id` and `client_secret`.
+	ClientSecretPlacement_CLIENT_SECRET_PLACEMENT_BODY ClientSecretPlacement = 2
+)
+
+// Enum value maps for ClientSecretPlacement.
+var (
+	ClientSecretPlacement_name = map[int32]string{
+		0: "CLIENT_SECRET_PLACEMENT_UNSPECIFIED",
+		1: "CLIENT_SECRET_PLACEMENT_HEADER",
+		2: "CLIENT_SECRET_PLACEMENT_BODY",
+	}
+	ClientSecretPlacement_value = map[string]int32{
+		"CLIENT_SECRET_PLACEMENT_UNSPECIFIED": 0,
+		"CLIENT_SECRET_PLACEMENT_HEADER":      1,
+		"CLIENT_SECRET_PLACEMENT_BODY":        2,
+	}
+)
+
+func (x ClientSecretPlacement) Enum() *ClientSecretPlacement {
+	p := new(ClientSecretPlacement)
+	*p = x
+	return p
+}
+
+func (x ClientSecretPlacement) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClientSecretPlacement) Descriptor() protoreflect.EnumDescriptor {
+	return file_tidings_v1_endpoint_proto_enumTypes[0].Descriptor()
+}
+
+func (ClientSecretPlacement) Type() protoreflect.EnumType {
+	return &file_tidings_v1_endpoint_proto_enumTypes[0]
+}
+
+func (x ClientSecretPlacement) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClientSecretPlacement.Descriptor instead.
+func (ClientSecretPlacement) EnumDescriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{0}
+}
+
+// A way of authentication over HTTP.
+type HttpCredentialsKind int32
+
+const (
+	// None.
+	HttpCredentialsKind_HTTP_CREDENTIALS_KIND_UNSPECIFIED HttpCredentialsKind = 0
+	// EndpointHttpCredentials.basic.
+	HttpCredentialsKind_HTTP_CREDENTIALS_KIND_BASIC HttpCredentialsKind = 1
+	// EndpointHttpCredentials.bearer.
+	HttpCredentialsKind_HTTP_CREDENTIALS_KIND_BEARER HttpCredentialsKind = 2
+	// EndpointHttpCredentials.oauth2.
+	HttpCredentialsKind_HTTP_CREDENTIALS_KIND_OAUTH2 HttpCredentialsKind = 3
+)
+
+// Enum value maps for HttpCredentialsKind.
+var (
+	HttpCredentialsKind_name = map[int32]string{
+		0: "HTTP_CREDENTIALS_KIND_UNSPECIFIED",
+		1: "HTTP_CREDENTIALS_KIND_BASIC",
+		2: "HTTP_CREDENTIALS_KIND_BEARER",
+		3: "HTTP_CREDENTIALS_KIND_OAUTH2",
+	}
+	HttpCredentialsKind_value = map[string]int32{
+		"HTTP_CREDENTIALS_KIND_UNSPECIFIED": 0,
+		"HTTP_CREDENTIALS_KIND_BASIC":       1,
+		"HTTP_CREDENTIALS_KIND_BEARER":      2,
+		"HTTP_CREDENTIALS_KIND_OAUTH2":      3,
+	}
+)
+
+func (x HttpCredentialsKind) Enum() *HttpCredentialsKind {
+	p := new(HttpCredentialsKind)
+	*p = x
+	return p
+}
+
+func (x HttpCredentialsKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HttpCredentialsKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_tidings_v1_endpoint_proto_enumTypes[1].Descriptor()
+}
+
+func (HttpCredentialsKind) Type() protoreflect.EnumType {
+	return &file_tidings_v1_endpoint_proto_enumTypes[1]
+}
+
+func (x HttpCredentialsKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HttpCredentialsKind.Descriptor instead.
+func (HttpCredentialsKind) EnumDescriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{1}
+}
+
 // Whether events are routed to an endpoint, and whether they are delivered.
 type EndpointState int32
 
@@ -69,11 +179,11 @@ func (x EndpointState) String() string {
 }
 
 func (EndpointState) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_endpoint_proto_enumTypes[0].Descriptor()
+	return file_tidings_v1_endpoint_proto_enumTypes[2].Descriptor()
 }
 
 func (EndpointState) Type() protoreflect.EnumType {
-	return &file_tidings_v1_endpoint_proto_enumTypes[0]
+	return &file_tidings_v1_endpoint_proto_enumTypes[2]
 }
 
 func (x EndpointState) Number() protoreflect.EnumNumber {
@@ -82,7 +192,7 @@ func (x EndpointState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndpointState.Descriptor instead.
 func (EndpointState) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{0}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{2}
 }
 
 // Why an endpoint is disabled.
@@ -130,11 +240,11 @@ func (x DisableReason) String() string {
 }
 
 func (DisableReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_endpoint_proto_enumTypes[1].Descriptor()
+	return file_tidings_v1_endpoint_proto_enumTypes[3].Descriptor()
 }
 
 func (DisableReason) Type() protoreflect.EnumType {
-	return &file_tidings_v1_endpoint_proto_enumTypes[1]
+	return &file_tidings_v1_endpoint_proto_enumTypes[3]
 }
 
 func (x DisableReason) Number() protoreflect.EnumNumber {
@@ -143,7 +253,7 @@ func (x DisableReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DisableReason.Descriptor instead.
 func (DisableReason) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{1}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{3}
 }
 
 // Schedules known by name.
@@ -183,11 +293,11 @@ func (x RetryPreset) String() string {
 }
 
 func (RetryPreset) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_endpoint_proto_enumTypes[2].Descriptor()
+	return file_tidings_v1_endpoint_proto_enumTypes[4].Descriptor()
 }
 
 func (RetryPreset) Type() protoreflect.EnumType {
-	return &file_tidings_v1_endpoint_proto_enumTypes[2]
+	return &file_tidings_v1_endpoint_proto_enumTypes[4]
 }
 
 func (x RetryPreset) Number() protoreflect.EnumNumber {
@@ -196,7 +306,7 @@ func (x RetryPreset) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RetryPreset.Descriptor instead.
 func (RetryPreset) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{2}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{4}
 }
 
 // An HTTPS address of a tenant's that receives the events its filter selects.
@@ -204,7 +314,7 @@ type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Opaque id, prefixed `ep_`.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Output only. The tenant that owns the endpoint.
+	// Output only. The tenant.
 	TenantId string `protobuf:"bytes,2,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// A name for people. At most 1 KiB of UTF-8 without NUL. May be empty.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -218,8 +328,9 @@ type Endpoint struct {
 	// wants every event. Otherwise a pattern is an exact type (`user.created`), or has `*` for one segment anywhere
 	// (`user.*`, `*.created`), or ends in `**` for one or more segments (`order.**`).
 	EventTypes []string `protobuf:"bytes,6,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
-	// How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults; those that are as the
-	// style has them are returned absent, and `effective_policy` tells what they are.
+	// How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults. `max_in_flight`
+	// and `hold_duration` are returned filled in; the others, whose defaults the style has, are returned as they were
+	// given, and `effective_policy` tells what they are.
 	Policy *DeliveryPolicy `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
 	// Output only. Whether events are routed to the endpoint, and whether they are delivered.
 	State EndpointState `protobuf:"varint,8,opt,name=state,proto3,enum=tidings.v1.EndpointState" json:"state,omitempty"`
@@ -235,13 +346,18 @@ type Endpoint struct {
 	// Output only. When the endpoint's configuration or state last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Output only. Changes whenever the endpoint's configuration, state or secrets do. Pass it to a call that changes the
-	// endpoint or its secrets to have it fail with ABORTED if somebody else changed them since the endpoint was read. How the
-	// endpoint fares, a warning, and the end of a drain leave it as it is.
+	// endpoint or its secrets to have it fail: ABORTED with reason ETAG_MISMATCH, if somebody else changed them since it
+	// was read. How the endpoint fares, a warning, and the end of a drain leave it as it is.
 	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
 	// How the endpoint's webhooks look on the wire. Default: Standard Webhooks.
 	Style *EndpointStyle `protobuf:"bytes,15,opt,name=style,proto3" json:"style,omitempty"`
 	// Headers that every request to the endpoint bears besides. At most 20, and 4 KiB in all. Their values are not returned.
 	Headers []*EndpointHeader `protobuf:"bytes,16,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Input only. By what the server is known to the endpoint, besides its signatures. Kept sealed and never returned;
+	// `credentials_summary` tells what there is. Absent: by nothing.
+	Credentials *EndpointCredentials `protobuf:"bytes,22,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Output only. What kinds of credentials the server has for the endpoint. Absent: none.
+	CredentialsSummary *EndpointCredentialsSummary `protobuf:"bytes,23,opt,name=credentials_summary,json=credentialsSummary,proto3" json:"credentials_summary,omitempty"`
 	// Output only. The policy in effect, with every field filled in.
 	EffectivePolicy *DeliveryPolicy `protobuf:"bytes,17,opt,name=effective_policy,json=effectivePolicy,proto3" json:"effective_policy,omitempty"`
 	// Output only. When the endpoint was paused. Absent unless it is.
@@ -400,6 +516,20 @@ func (x *Endpoint) GetHeaders() []*EndpointHeader {
 	return nil
 }
 
+func (x *Endpoint) GetCredentials() *EndpointCredentials {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *Endpoint) GetCredentialsSummary() *EndpointCredentialsSummary {
+	if x != nil {
+		return x.CredentialsSummary
+	}
+	return nil
+}
+
 func (x *Endpoint) GetEffectivePolicy() *DeliveryPolicy {
 	if x != nil {
 		return x.EffectivePolicy
@@ -435,6 +565,466 @@ func (x *Endpoint) GetLabels() map[string]string {
 	return nil
 }
 
+// By what the server is known to an endpoint: over HTTP, by a client certificate, or both.
+type EndpointCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What stands in the header `authorization` of every request. Excludes a header `authorization` among
+	// `Endpoint.headers` or in the style's schemes. Absent: nothing.
+	Http *EndpointHttpCredentials `protobuf:"bytes,1,opt,name=http,proto3" json:"http,omitempty"`
+	// The certificate that is shown where a TLS handshake asks for one: the endpoint's, and that of `oauth2.token_url`.
+	// Needs an `https://` URL. Absent: none is shown.
+	ClientCertificate *EndpointClientCertificate `protobuf:"bytes,2,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *EndpointCredentials) Reset() {
+	*x = EndpointCredentials{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointCredentials) ProtoMessage() {}
+
+func (x *EndpointCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointCredentials.ProtoReflect.Descriptor instead.
+func (*EndpointCredentials) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EndpointCredentials) GetHttp() *EndpointHttpCredentials {
+	if x != nil {
+		return x.Http
+	}
+	return nil
+}
+
+func (x *EndpointCredentials) GetClientCertificate() *EndpointClientCertificate {
+	if x != nil {
+		return x.ClientCertificate
+	}
+	return nil
+}
+
+// What stands in the header `authorization`.
+type EndpointHttpCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The way of authentication.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*EndpointHttpCredentials_Basic
+	//	*EndpointHttpCredentials_Bearer
+	//	*EndpointHttpCredentials_Oauth2
+	Kind          isEndpointHttpCredentials_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointHttpCredentials) Reset() {
+	*x = EndpointHttpCredentials{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointHttpCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointHttpCredentials) ProtoMessage() {}
+
+func (x *EndpointHttpCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointHttpCredentials.ProtoReflect.Descriptor instead.
+func (*EndpointHttpCredentials) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EndpointHttpCredentials) GetKind() isEndpointHttpCredentials_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *EndpointHttpCredentials) GetBasic() *BasicCredentials {
+	if x != nil {
+		if x, ok := x.Kind.(*EndpointHttpCredentials_Basic); ok {
+			return x.Basic
+		}
+	}
+	return nil
+}
+
+func (x *EndpointHttpCredentials) GetBearer() *BearerCredentials {
+	if x != nil {
+		if x, ok := x.Kind.(*EndpointHttpCredentials_Bearer); ok {
+			return x.Bearer
+		}
+	}
+	return nil
+}
+
+func (x *EndpointHttpCredentials) GetOauth2() *OAuth2ClientCredentials {
+	if x != nil {
+		if x, ok := x.Kind.(*EndpointHttpCredentials_Oauth2); ok {
+			return x.Oauth2
+		}
+	}
+	return nil
+}
+
+type isEndpointHttpCredentials_Kind interface {
+	isEndpointHttpCredentials_Kind()
+}
+
+type EndpointHttpCredentials_Basic struct {
+	// A name and a password (RFC 7617).
+	Basic *BasicCredentials `protobuf:"bytes,1,opt,name=basic,proto3,oneof"`
+}
+
+type EndpointHttpCredentials_Bearer struct {
+	// A token that does not change (RFC 6750).
+	Bearer *BearerCredentials `protobuf:"bytes,2,opt,name=bearer,proto3,oneof"`
+}
+
+type EndpointHttpCredentials_Oauth2 struct {
+	// An access token that the server fetches (RFC 6749, section 4.4).
+	Oauth2 *OAuth2ClientCredentials `protobuf:"bytes,3,opt,name=oauth2,proto3,oneof"`
+}
+
+func (*EndpointHttpCredentials_Basic) isEndpointHttpCredentials_Kind() {}
+
+func (*EndpointHttpCredentials_Bearer) isEndpointHttpCredentials_Kind() {}
+
+func (*EndpointHttpCredentials_Oauth2) isEndpointHttpCredentials_Kind() {}
+
+// A name and a password, sent as basic authentication in UTF-8.
+type BasicCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The name: at most 256 bytes of UTF-8 without control characters and colons.
+	Username string `protobuf:"bytes,1,opt,name=username,proto3" json:"username,omitempty"`
+	// Input only. The password: at most 1 KiB of UTF-8 without control characters. May be empty.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BasicCredentials) Reset() {
+	*x = BasicCredentials{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BasicCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BasicCredentials) ProtoMessage() {}
+
+func (x *BasicCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BasicCredentials.ProtoReflect.Descriptor instead.
+func (*BasicCredentials) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BasicCredentials) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *BasicCredentials) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// A token that does not change.
+type BearerCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Input only. The token, without `Bearer`: at most 4 KiB of letters, digits and any of `-._~+/`, with `=`
+	// at the end only.
+	Token         string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BearerCredentials) Reset() {
+	*x = BearerCredentials{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BearerCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BearerCredentials) ProtoMessage() {}
+
+func (x *BearerCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BearerCredentials.ProtoReflect.Descriptor instead.
+func (*BearerCredentials) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BearerCredentials) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// A client that gets access tokens by its own credentials. A token is kept until 30 s before its end (at most for 24 h,
+// and for 5 minutes if the token endpoint does not tell), and fetched by one request at a time. When the endpoint
+// answers 401 the token is forgotten: that attempt fails, and the next one fetches another. If none can be had the
+// attempt fails with FAILURE_KIND_AUTHORIZATION.
+type OAuth2ClientCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Where tokens are fetched, by the rules of `Endpoint.url`.
+	TokenUrl string `protobuf:"bytes,1,opt,name=token_url,json=tokenUrl,proto3" json:"token_url,omitempty"`
+	// Required. The client's id: at most 256 bytes of visible ASCII and spaces.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Required. Input only. The client's secret: at most 1 KiB of visible ASCII and spaces.
+	ClientSecret string `protobuf:"bytes,3,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// What is asked for: at most 50 scopes, each of at most 256 bytes of visible ASCII without `"` and `\`. Empty:
+	// whatever the token endpoint gives by itself.
+	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Where id and secret stand in the request for a token. Default: in its header `authorization`.
+	SecretPlacement ClientSecretPlacement `protobuf:"varint,5,opt,name=secret_placement,json=secretPlacement,proto3,enum=tidings.v1.ClientSecretPlacement" json:"secret_placement,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *OAuth2ClientCredentials) Reset() {
+	*x = OAuth2ClientCredentials{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OAuth2ClientCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OAuth2ClientCredentials) ProtoMessage() {}
+
+func (x *OAuth2ClientCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OAuth2ClientCredentials.ProtoReflect.Descriptor instead.
+func (*OAuth2ClientCredentials) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OAuth2ClientCredentials) GetTokenUrl() string {
+	if x != nil {
+		return x.TokenUrl
+	}
+	return ""
+}
+
+func (x *OAuth2ClientCredentials) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *OAuth2ClientCredentials) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *OAuth2ClientCredentials) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *OAuth2ClientCredentials) GetSecretPlacement() ClientSecretPlacement {
+	if x != nil {
+		return x.SecretPlacement
+	}
+	return ClientSecretPlacement_CLIENT_SECRET_PLACEMENT_UNSPECIFIED
+}
+
+// A client certificate with its private key.
+type EndpointClientCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Input only. The certificate in PEM, followed by those that vouch for it: at most 10, and 32 KiB.
+	CertificatePem string `protobuf:"bytes,1,opt,name=certificate_pem,json=certificatePem,proto3" json:"certificate_pem,omitempty"`
+	// Required. Input only. The certificate's private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA P-256
+	// or P-384, or Ed25519; PKCS #8, PKCS #1 or SEC 1. At most 16 KiB.
+	PrivateKeyPem string `protobuf:"bytes,2,opt,name=private_key_pem,json=privateKeyPem,proto3" json:"private_key_pem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointClientCertificate) Reset() {
+	*x = EndpointClientCertificate{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointClientCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointClientCertificate) ProtoMessage() {}
+
+func (x *EndpointClientCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointClientCertificate.ProtoReflect.Descriptor instead.
+func (*EndpointClientCertificate) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *EndpointClientCertificate) GetCertificatePem() string {
+	if x != nil {
+		return x.CertificatePem
+	}
+	return ""
+}
+
+func (x *EndpointClientCertificate) GetPrivateKeyPem() string {
+	if x != nil {
+		return x.PrivateKeyPem
+	}
+	return ""
+}
+
+// What may be shown of an endpoint's credentials.
+type EndpointCredentialsSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. The way of authentication over HTTP. Unspecified: none.
+	HttpKind HttpCredentialsKind `protobuf:"varint,1,opt,name=http_kind,json=httpKind,proto3,enum=tidings.v1.HttpCredentialsKind" json:"http_kind,omitempty"`
+	// Output only. The SHA-256 of the client certificate's DER form, in lower-case hexadecimal. Empty: there is none.
+	ClientCertificateSha256 string `protobuf:"bytes,2,opt,name=client_certificate_sha256,json=clientCertificateSha256,proto3" json:"client_certificate_sha256,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *EndpointCredentialsSummary) Reset() {
+	*x = EndpointCredentialsSummary{}
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointCredentialsSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointCredentialsSummary) ProtoMessage() {}
+
+func (x *EndpointCredentialsSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointCredentialsSummary.ProtoReflect.Descriptor instead.
+func (*EndpointCredentialsSummary) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *EndpointCredentialsSummary) GetHttpKind() HttpCredentialsKind {
+	if x != nil {
+		return x.HttpKind
+	}
+	return HttpCredentialsKind_HTTP_CREDENTIALS_KIND_UNSPECIFIED
+}
+
+func (x *EndpointCredentialsSummary) GetClientCertificateSha256() string {
+	if x != nil {
+		return x.ClientCertificateSha256
+	}
+	return ""
+}
+
 // Why and when a failing endpoint will be disabled. It is given once in each spell of failing, together with a transition of
 // kind ENDPOINT_TRANSITION_KIND_WARNED: after four days of failing without one success, or when half as many deliveries in a
 // row have ended DEAD as disable the endpoint (rounded up; with one that disables there is no warning). Like the disabling
@@ -455,7 +1045,7 @@ type DisableWarning struct {
 
 func (x *DisableWarning) Reset() {
 	*x = DisableWarning{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +1057,7 @@ func (x *DisableWarning) String() string {
 func (*DisableWarning) ProtoMessage() {}
 
 func (x *DisableWarning) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[1]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +1070,7 @@ func (x *DisableWarning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableWarning.ProtoReflect.Descriptor instead.
 func (*DisableWarning) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{1}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DisableWarning) GetReason() DisableReason {
@@ -518,7 +1108,7 @@ type BacklogDrain struct {
 
 func (x *BacklogDrain) Reset() {
 	*x = BacklogDrain{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +1120,7 @@ func (x *BacklogDrain) String() string {
 func (*BacklogDrain) ProtoMessage() {}
 
 func (x *BacklogDrain) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[2]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +1133,7 @@ func (x *BacklogDrain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacklogDrain.ProtoReflect.Descriptor instead.
 func (*BacklogDrain) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{2}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BacklogDrain) GetRatePerSecond() float64 {
@@ -570,10 +1160,10 @@ type DeliveryPolicy struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// How many requests may be in flight to this endpoint at once. From 1 to 1,000. Default (0 or absent): 8.
 	MaxInFlight int32 `protobuf:"varint,3,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	// How long a delivery may be held while the endpoint is paused or disabled before it ends DEAD with HELD_TOO_LONG. It
-	// counts for each delivery by itself: from the time at which the endpoint was paused or disabled, or from the time at which
-	// the delivery was due if that is later. Pausing a disabled endpoint or disabling a paused one does not begin it anew. From
-	// 1 s to 90 days. Default: 7 days. Kept to the second.
+	// How long a delivery may be held while the endpoint is paused or disabled before it ends DEAD with
+	// FAILURE_KIND_HELD_TOO_LONG. It counts for each delivery by itself: from the time at which the endpoint was paused
+	// or disabled, or from the time at which the delivery was due if that is later. Pausing a disabled endpoint or
+	// disabling a paused one does not begin it anew. From 1 s to 90 days. Default: 7 days. Kept to the second.
 	HoldDuration *durationpb.Duration `protobuf:"bytes,4,opt,name=hold_duration,json=holdDuration,proto3" json:"hold_duration,omitempty"`
 	// After how many deliveries in a row that ended DEAD the endpoint is disabled. From 0 to 1,000; 0: never. Default: as the
 	// style has it, which is 0 for most. Pings and deliveries without a request do not count.
@@ -584,7 +1174,7 @@ type DeliveryPolicy struct {
 
 func (x *DeliveryPolicy) Reset() {
 	*x = DeliveryPolicy{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +1186,7 @@ func (x *DeliveryPolicy) String() string {
 func (*DeliveryPolicy) ProtoMessage() {}
 
 func (x *DeliveryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[3]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +1199,7 @@ func (x *DeliveryPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryPolicy.ProtoReflect.Descriptor instead.
 func (*DeliveryPolicy) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{3}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeliveryPolicy) GetRetry() *RetrySchedule {
@@ -665,7 +1255,7 @@ type RetrySchedule struct {
 
 func (x *RetrySchedule) Reset() {
 	*x = RetrySchedule{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +1267,7 @@ func (x *RetrySchedule) String() string {
 func (*RetrySchedule) ProtoMessage() {}
 
 func (x *RetrySchedule) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[4]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +1280,7 @@ func (x *RetrySchedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrySchedule.ProtoReflect.Descriptor instead.
 func (*RetrySchedule) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{4}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RetrySchedule) GetSchedule() isRetrySchedule_Schedule {
@@ -764,7 +1354,7 @@ type RetryDelays struct {
 
 func (x *RetryDelays) Reset() {
 	*x = RetryDelays{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +1366,7 @@ func (x *RetryDelays) String() string {
 func (*RetryDelays) ProtoMessage() {}
 
 func (x *RetryDelays) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[5]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +1379,7 @@ func (x *RetryDelays) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDelays.ProtoReflect.Descriptor instead.
 func (*RetryDelays) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{5}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RetryDelays) GetDelays() []*durationpb.Duration {
@@ -816,7 +1406,7 @@ type ExponentialBackoff struct {
 
 func (x *ExponentialBackoff) Reset() {
 	*x = ExponentialBackoff{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1418,7 @@ func (x *ExponentialBackoff) String() string {
 func (*ExponentialBackoff) ProtoMessage() {}
 
 func (x *ExponentialBackoff) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[6]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1431,7 @@ func (x *ExponentialBackoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExponentialBackoff.ProtoReflect.Descriptor instead.
 func (*ExponentialBackoff) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{6}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExponentialBackoff) GetInitialDelay() *durationpb.Duration {
@@ -872,13 +1462,14 @@ func (x *ExponentialBackoff) GetMaxAttempts() int32 {
 	return 0
 }
 
-// Selects endpoints. Conditions are combined with AND. An empty filter selects all of the tenant's.
+// Selects endpoints. Conditions are combined with AND, the values of one condition with OR. An empty filter selects all
+// of the tenant's.
 type EndpointFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Endpoints that bear every one of these labels with the value given here. At most 64, by the rules of
 	// `Endpoint.labels`. Empty: whatever their labels.
 	Labels map[string]string `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Endpoints in one of these states. Empty: in any.
+	// Endpoints in one of these states. Repeats do not matter. Empty: in any.
 	States []EndpointState `protobuf:"varint,2,rep,packed,name=states,proto3,enum=tidings.v1.EndpointState" json:"states,omitempty"`
 	// Endpoints whose `event_types` want events of this type, such as `user.created`; whether they receive events is left
 	// to `states`. Empty: whatever they want.
@@ -892,7 +1483,7 @@ type EndpointFilter struct {
 
 func (x *EndpointFilter) Reset() {
 	*x = EndpointFilter{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1495,7 @@ func (x *EndpointFilter) String() string {
 func (*EndpointFilter) ProtoMessage() {}
 
 func (x *EndpointFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[7]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1508,7 @@ func (x *EndpointFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointFilter.ProtoReflect.Descriptor instead.
 func (*EndpointFilter) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{7}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndpointFilter) GetLabels() map[string]string {
@@ -951,7 +1542,7 @@ func (x *EndpointFilter) GetUrlHost() string {
 // What CreateEndpoint takes.
 type CreateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that will own the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint; its output-only fields are ignored.
 	Endpoint *Endpoint `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
@@ -970,7 +1561,7 @@ type CreateEndpointRequest struct {
 
 func (x *CreateEndpointRequest) Reset() {
 	*x = CreateEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1573,7 @@ func (x *CreateEndpointRequest) String() string {
 func (*CreateEndpointRequest) ProtoMessage() {}
 
 func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[8]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1586,7 @@ func (x *CreateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*CreateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{8}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateEndpointRequest) GetTenantId() string {
@@ -1056,7 +1647,7 @@ type CreateEndpointResponse struct {
 
 func (x *CreateEndpointResponse) Reset() {
 	*x = CreateEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1659,7 @@ func (x *CreateEndpointResponse) String() string {
 func (*CreateEndpointResponse) ProtoMessage() {}
 
 func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[9]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1672,7 @@ func (x *CreateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*CreateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{9}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1108,7 +1699,7 @@ func (x *CreateEndpointResponse) GetIssuedSecrets() []*IssuedSecret {
 // What GetEndpoint takes.
 type GetEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId    string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
@@ -1118,7 +1709,7 @@ type GetEndpointRequest struct {
 
 func (x *GetEndpointRequest) Reset() {
 	*x = GetEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1721,7 @@ func (x *GetEndpointRequest) String() string {
 func (*GetEndpointRequest) ProtoMessage() {}
 
 func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[10]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1734,7 @@ func (x *GetEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointRequest.ProtoReflect.Descriptor instead.
 func (*GetEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{10}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetEndpointRequest) GetTenantId() string {
@@ -1171,7 +1762,7 @@ type GetEndpointResponse struct {
 
 func (x *GetEndpointResponse) Reset() {
 	*x = GetEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1774,7 @@ func (x *GetEndpointResponse) String() string {
 func (*GetEndpointResponse) ProtoMessage() {}
 
 func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[11]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1787,7 @@ func (x *GetEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEndpointResponse.ProtoReflect.Descriptor instead.
 func (*GetEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{11}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetEndpointResponse) GetEndpoint() *Endpoint {
@@ -1209,21 +1800,21 @@ func (x *GetEndpointResponse) GetEndpoint() *Endpoint {
 // What ListEndpoints takes.
 type ListEndpointsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant whose endpoints are listed. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// How many endpoints to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
-	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Which endpoints. Absent: all of the tenant's.
-	Filter        *EndpointFilter `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter *EndpointFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// How many endpoints to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEndpointsRequest) Reset() {
 	*x = ListEndpointsRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1826,7 @@ func (x *ListEndpointsRequest) String() string {
 func (*ListEndpointsRequest) ProtoMessage() {}
 
 func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[12]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1839,7 @@ func (x *ListEndpointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsRequest.ProtoReflect.Descriptor instead.
 func (*ListEndpointsRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{12}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListEndpointsRequest) GetTenantId() string {
@@ -1256,6 +1847,13 @@ func (x *ListEndpointsRequest) GetTenantId() string {
 		return x.TenantId
 	}
 	return ""
+}
+
+func (x *ListEndpointsRequest) GetFilter() *EndpointFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
 }
 
 func (x *ListEndpointsRequest) GetPageSize() int32 {
@@ -1272,13 +1870,6 @@ func (x *ListEndpointsRequest) GetPageToken() string {
 	return ""
 }
 
-func (x *ListEndpointsRequest) GetFilter() *EndpointFilter {
-	if x != nil {
-		return x.Filter
-	}
-	return nil
-}
-
 // What ListEndpoints answers.
 type ListEndpointsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1293,7 +1884,7 @@ type ListEndpointsResponse struct {
 
 func (x *ListEndpointsResponse) Reset() {
 	*x = ListEndpointsResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1896,7 @@ func (x *ListEndpointsResponse) String() string {
 func (*ListEndpointsResponse) ProtoMessage() {}
 
 func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[13]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1909,7 @@ func (x *ListEndpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListEndpointsResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{13}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListEndpointsResponse) GetEndpoints() []*Endpoint {
@@ -1338,15 +1929,16 @@ func (x *ListEndpointsResponse) GetNextPageToken() string {
 // What UpdateEndpoint takes.
 type UpdateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Required. The endpoint's id in `id`, and the new values. A set `etag` must match the stored one, or the call is
-	// ABORTED.
+	// Required. The endpoint's id in `id`, and the new values. `etag`: the endpoint's as last read. If set and stale, the
+	// call is ABORTED with reason ETAG_MISMATCH. Empty: it is not compared. Other output-only fields are ignored.
 	Endpoint *Endpoint `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// Required. Which fields to change: `display_name`, `description`, `labels`, `url`, `event_types`, `style`,
-	// `headers`, `policy`, or one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`,
-	// `policy.disable_after_dead`. A field that is named here and absent above goes back to its default; of `labels` and
-	// `headers` all are replaced. Other paths are refused.
+	// `headers`, `credentials`, `policy`, or one of `credentials.http`, `credentials.client_certificate`, `policy.retry`,
+	// `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, `policy.disable_after_dead`. A field that is
+	// named here and absent above goes back to its default; of `labels` and `headers` all are replaced. Other paths are
+	// refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Input only. Signing secrets to import for schemes that are new, or that read keys in another form than before; for those
 	// left out new ones are made. A scheme that keeps its name and its key form keeps its secrets and is refused here.
@@ -1359,7 +1951,7 @@ type UpdateEndpointRequest struct {
 
 func (x *UpdateEndpointRequest) Reset() {
 	*x = UpdateEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1963,7 @@ func (x *UpdateEndpointRequest) String() string {
 func (*UpdateEndpointRequest) ProtoMessage() {}
 
 func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[14]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1976,7 @@ func (x *UpdateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{14}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateEndpointRequest) GetTenantId() string {
@@ -1435,7 +2027,7 @@ type UpdateEndpointResponse struct {
 
 func (x *UpdateEndpointResponse) Reset() {
 	*x = UpdateEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +2039,7 @@ func (x *UpdateEndpointResponse) String() string {
 func (*UpdateEndpointResponse) ProtoMessage() {}
 
 func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[15]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +2052,7 @@ func (x *UpdateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{15}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdateEndpointResponse) GetEndpoint() *Endpoint {
@@ -1480,11 +2072,12 @@ func (x *UpdateEndpointResponse) GetIssuedSecrets() []*IssuedSecret {
 // What DeleteEndpoint takes.
 type DeleteEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+	// compared.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1494,7 +2087,7 @@ type DeleteEndpointRequest struct {
 
 func (x *DeleteEndpointRequest) Reset() {
 	*x = DeleteEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +2099,7 @@ func (x *DeleteEndpointRequest) String() string {
 func (*DeleteEndpointRequest) ProtoMessage() {}
 
 func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[16]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +2112,7 @@ func (x *DeleteEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{16}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteEndpointRequest) GetTenantId() string {
@@ -1559,7 +2152,7 @@ type DeleteEndpointResponse struct {
 
 func (x *DeleteEndpointResponse) Reset() {
 	*x = DeleteEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +2164,7 @@ func (x *DeleteEndpointResponse) String() string {
 func (*DeleteEndpointResponse) ProtoMessage() {}
 
 func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[17]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,17 +2177,18 @@ func (x *DeleteEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{17}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{24}
 }
 
 // What PauseEndpoint takes.
 type PauseEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+	// compared.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1604,7 +2198,7 @@ type PauseEndpointRequest struct {
 
 func (x *PauseEndpointRequest) Reset() {
 	*x = PauseEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +2210,7 @@ func (x *PauseEndpointRequest) String() string {
 func (*PauseEndpointRequest) ProtoMessage() {}
 
 func (x *PauseEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[18]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +2223,7 @@ func (x *PauseEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseEndpointRequest.ProtoReflect.Descriptor instead.
 func (*PauseEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{18}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PauseEndpointRequest) GetTenantId() string {
@@ -1672,7 +2266,7 @@ type PauseEndpointResponse struct {
 
 func (x *PauseEndpointResponse) Reset() {
 	*x = PauseEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +2278,7 @@ func (x *PauseEndpointResponse) String() string {
 func (*PauseEndpointResponse) ProtoMessage() {}
 
 func (x *PauseEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[19]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +2291,7 @@ func (x *PauseEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseEndpointResponse.ProtoReflect.Descriptor instead.
 func (*PauseEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{19}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PauseEndpointResponse) GetEndpoint() *Endpoint {
@@ -1710,11 +2304,12 @@ func (x *PauseEndpointResponse) GetEndpoint() *Endpoint {
 // What DisableEndpoint takes.
 type DisableEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+	// compared.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1724,7 +2319,7 @@ type DisableEndpointRequest struct {
 
 func (x *DisableEndpointRequest) Reset() {
 	*x = DisableEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +2331,7 @@ func (x *DisableEndpointRequest) String() string {
 func (*DisableEndpointRequest) ProtoMessage() {}
 
 func (x *DisableEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[20]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +2344,7 @@ func (x *DisableEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableEndpointRequest.ProtoReflect.Descriptor instead.
 func (*DisableEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{20}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DisableEndpointRequest) GetTenantId() string {
@@ -1792,7 +2387,7 @@ type DisableEndpointResponse struct {
 
 func (x *DisableEndpointResponse) Reset() {
 	*x = DisableEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +2399,7 @@ func (x *DisableEndpointResponse) String() string {
 func (*DisableEndpointResponse) ProtoMessage() {}
 
 func (x *DisableEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[21]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +2412,7 @@ func (x *DisableEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableEndpointResponse.ProtoReflect.Descriptor instead.
 func (*DisableEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{21}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DisableEndpointResponse) GetEndpoint() *Endpoint {
@@ -1830,11 +2425,12 @@ func (x *DisableEndpointResponse) GetEndpoint() *Endpoint {
 // What ActivateEndpoint takes.
 type ActivateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// The endpoint's etag as last read. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+	// compared.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// What becomes of the deliveries that were held. Absent: they go out as if by `drain` without a rate.
 	//
@@ -1855,7 +2451,7 @@ type ActivateEndpointRequest struct {
 
 func (x *ActivateEndpointRequest) Reset() {
 	*x = ActivateEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +2463,7 @@ func (x *ActivateEndpointRequest) String() string {
 func (*ActivateEndpointRequest) ProtoMessage() {}
 
 func (x *ActivateEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[22]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2476,7 @@ func (x *ActivateEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateEndpointRequest.ProtoReflect.Descriptor instead.
 func (*ActivateEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{22}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ActivateEndpointRequest) GetTenantId() string {
@@ -1967,7 +2563,7 @@ type DrainBacklog struct {
 
 func (x *DrainBacklog) Reset() {
 	*x = DrainBacklog{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2575,7 @@ func (x *DrainBacklog) String() string {
 func (*DrainBacklog) ProtoMessage() {}
 
 func (x *DrainBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[23]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2588,7 @@ func (x *DrainBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainBacklog.ProtoReflect.Descriptor instead.
 func (*DrainBacklog) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{23}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DrainBacklog) GetRatePerSecond() float64 {
@@ -2012,7 +2608,7 @@ type SkipBacklog struct {
 
 func (x *SkipBacklog) Reset() {
 	*x = SkipBacklog{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[24]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2620,7 @@ func (x *SkipBacklog) String() string {
 func (*SkipBacklog) ProtoMessage() {}
 
 func (x *SkipBacklog) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[24]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2633,7 @@ func (x *SkipBacklog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkipBacklog.ProtoReflect.Descriptor instead.
 func (*SkipBacklog) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{24}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{31}
 }
 
 // What ActivateEndpoint answers.
@@ -2051,7 +2647,7 @@ type ActivateEndpointResponse struct {
 
 func (x *ActivateEndpointResponse) Reset() {
 	*x = ActivateEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[25]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2659,7 @@ func (x *ActivateEndpointResponse) String() string {
 func (*ActivateEndpointResponse) ProtoMessage() {}
 
 func (x *ActivateEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[25]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2672,7 @@ func (x *ActivateEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateEndpointResponse.ProtoReflect.Descriptor instead.
 func (*ActivateEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{25}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ActivateEndpointResponse) GetEndpoint() *Endpoint {
@@ -2089,7 +2685,7 @@ func (x *ActivateEndpointResponse) GetEndpoint() *Endpoint {
 // What PingEndpoint takes.
 type PingEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id. The ping is sent whatever the endpoint's filter or state.
 	EndpointId    string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
@@ -2099,7 +2695,7 @@ type PingEndpointRequest struct {
 
 func (x *PingEndpointRequest) Reset() {
 	*x = PingEndpointRequest{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[26]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2707,7 @@ func (x *PingEndpointRequest) String() string {
 func (*PingEndpointRequest) ProtoMessage() {}
 
 func (x *PingEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[26]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2720,7 @@ func (x *PingEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingEndpointRequest.ProtoReflect.Descriptor instead.
 func (*PingEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{26}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PingEndpointRequest) GetTenantId() string {
@@ -2154,7 +2750,7 @@ type PingEndpointResponse struct {
 
 func (x *PingEndpointResponse) Reset() {
 	*x = PingEndpointResponse{}
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[27]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2762,7 @@ func (x *PingEndpointResponse) String() string {
 func (*PingEndpointResponse) ProtoMessage() {}
 
 func (x *PingEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_endpoint_proto_msgTypes[27]
+	mi := &file_tidings_v1_endpoint_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2775,7 @@ func (x *PingEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingEndpointResponse.ProtoReflect.Descriptor instead.
 func (*PingEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{27}
+	return file_tidings_v1_endpoint_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PingEndpointResponse) GetDelivery() *Delivery {
@@ -2201,7 +2797,7 @@ var File_tidings_v1_endpoint_proto protoreflect.FileDescriptor
 const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\n" +
 	"\x19tidings/v1/endpoint.proto\x12\n" +
-	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\xcf\b\n" +
+	"tidings.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidings/v1/delivery.proto\x1a\x17tidings/v1/secret.proto\x1a\x16tidings/v1/style.proto\"\xeb\t\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\ttenant_id\x18\x02 \x01(\tR\btenantId\x12!\n" +
@@ -2222,7 +2818,9 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\x0e \x01(\tR\x04etag\x12/\n" +
 	"\x05style\x18\x0f \x01(\v2\x19.tidings.v1.EndpointStyleR\x05style\x124\n" +
-	"\aheaders\x18\x10 \x03(\v2\x1a.tidings.v1.EndpointHeaderR\aheaders\x12E\n" +
+	"\aheaders\x18\x10 \x03(\v2\x1a.tidings.v1.EndpointHeaderR\aheaders\x12A\n" +
+	"\vcredentials\x18\x16 \x01(\v2\x1f.tidings.v1.EndpointCredentialsR\vcredentials\x12W\n" +
+	"\x13credentials_summary\x18\x17 \x01(\v2&.tidings.v1.EndpointCredentialsSummaryR\x12credentialsSummary\x12E\n" +
 	"\x10effective_policy\x18\x11 \x01(\v2\x1a.tidings.v1.DeliveryPolicyR\x0feffectivePolicy\x129\n" +
 	"\n" +
 	"pause_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tpauseTime\x12C\n" +
@@ -2231,7 +2829,32 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\x06labels\x18\x14 \x03(\v2 .tidings.v1.Endpoint.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa4\x01\n" +
+	"\x13EndpointCredentials\x127\n" +
+	"\x04http\x18\x01 \x01(\v2#.tidings.v1.EndpointHttpCredentialsR\x04http\x12T\n" +
+	"\x12client_certificate\x18\x02 \x01(\v2%.tidings.v1.EndpointClientCertificateR\x11clientCertificate\"\xcf\x01\n" +
+	"\x17EndpointHttpCredentials\x124\n" +
+	"\x05basic\x18\x01 \x01(\v2\x1c.tidings.v1.BasicCredentialsH\x00R\x05basic\x127\n" +
+	"\x06bearer\x18\x02 \x01(\v2\x1d.tidings.v1.BearerCredentialsH\x00R\x06bearer\x12=\n" +
+	"\x06oauth2\x18\x03 \x01(\v2#.tidings.v1.OAuth2ClientCredentialsH\x00R\x06oauth2B\x06\n" +
+	"\x04kind\"J\n" +
+	"\x10BasicCredentials\x12\x1a\n" +
+	"\busername\x18\x01 \x01(\tR\busername\x12\x1a\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\")\n" +
+	"\x11BearerCredentials\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\xde\x01\n" +
+	"\x17OAuth2ClientCredentials\x12\x1b\n" +
+	"\ttoken_url\x18\x01 \x01(\tR\btokenUrl\x12\x1b\n" +
+	"\tclient_id\x18\x02 \x01(\tR\bclientId\x12#\n" +
+	"\rclient_secret\x18\x03 \x01(\tR\fclientSecret\x12\x16\n" +
+	"\x06scopes\x18\x04 \x03(\tR\x06scopes\x12L\n" +
+	"\x10secret_placement\x18\x05 \x01(\x0e2!.tidings.v1.ClientSecretPlacementR\x0fsecretPlacement\"l\n" +
+	"\x19EndpointClientCertificate\x12'\n" +
+	"\x0fcertificate_pem\x18\x01 \x01(\tR\x0ecertificatePem\x12&\n" +
+	"\x0fprivate_key_pem\x18\x02 \x01(\tR\rprivateKeyPem\"\x96\x01\n" +
+	"\x1aEndpointCredentialsSummary\x12<\n" +
+	"\thttp_kind\x18\x01 \x01(\x0e2\x1f.tidings.v1.HttpCredentialsKindR\bhttpKind\x12:\n" +
+	"\x19client_certificate_sha256\x18\x02 \x01(\tR\x17clientCertificateSha256\"\xbb\x01\n" +
 	"\x0eDisableWarning\x121\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x19.tidings.v1.DisableReasonR\x06reason\x127\n" +
 	"\twarn_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bwarnTime\x12=\n" +
@@ -2290,11 +2913,11 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"\x13GetEndpointResponse\x120\n" +
 	"\bendpoint\x18\x01 \x01(\v2\x14.tidings.v1.EndpointR\bendpoint\"\xa3\x01\n" +
 	"\x14ListEndpointsRequest\x12\x1b\n" +
-	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x122\n" +
+	"\x06filter\x18\x02 \x01(\v2\x1a.tidings.v1.EndpointFilterR\x06filter\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x122\n" +
-	"\x06filter\x18\x04 \x01(\v2\x1a.tidings.v1.EndpointFilterR\x06filter\"s\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"s\n" +
 	"\x15ListEndpointsResponse\x122\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x14.tidings.v1.EndpointR\tendpoints\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf8\x01\n" +
@@ -2356,7 +2979,16 @@ const file_tidings_v1_endpoint_proto_rawDesc = "" +
 	"endpointId\"w\n" +
 	"\x14PingEndpointResponse\x120\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x14.tidings.v1.DeliveryR\bdelivery\x12-\n" +
-	"\aattempt\x18\x02 \x01(\v2\x13.tidings.v1.AttemptR\aattempt*\x83\x01\n" +
+	"\aattempt\x18\x02 \x01(\v2\x13.tidings.v1.AttemptR\aattempt*\x86\x01\n" +
+	"\x15ClientSecretPlacement\x12'\n" +
+	"#CLIENT_SECRET_PLACEMENT_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x1eCLIENT_SECRET_PLACEMENT_HEADER\x10\x01\x12 \n" +
+	"\x1cCLIENT_SECRET_PLACEMENT_BODY\x10\x02*\xa1\x01\n" +
+	"\x13HttpCredentialsKind\x12%\n" +
+	"!HTTP_CREDENTIALS_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bHTTP_CREDENTIALS_KIND_BASIC\x10\x01\x12 \n" +
+	"\x1cHTTP_CREDENTIALS_KIND_BEARER\x10\x02\x12 \n" +
+	"\x1cHTTP_CREDENTIALS_KIND_OAUTH2\x10\x03*\x83\x01\n" +
 	"\rEndpointState\x12\x1e\n" +
 	"\x1aENDPOINT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ENDPOINT_STATE_ENABLED\x10\x01\x12\x1b\n" +
@@ -2385,106 +3017,124 @@ func file_tidings_v1_endpoint_proto_rawDescGZIP() []byte {
 	return file_tidings_v1_endpoint_proto_rawDescData
 }
 
-var file_tidings_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tidings_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_tidings_v1_endpoint_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tidings_v1_endpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_tidings_v1_endpoint_proto_goTypes = []any{
-	(EndpointState)(0),               // 0: tidings.v1.EndpointState
-	(DisableReason)(0),               // 1: tidings.v1.DisableReason
-	(RetryPreset)(0),                 // 2: tidings.v1.RetryPreset
-	(*Endpoint)(nil),                 // 3: tidings.v1.Endpoint
-	(*DisableWarning)(nil),           // 4: tidings.v1.DisableWarning
-	(*BacklogDrain)(nil),             // 5: tidings.v1.BacklogDrain
-	(*DeliveryPolicy)(nil),           // 6: tidings.v1.DeliveryPolicy
-	(*RetrySchedule)(nil),            // 7: tidings.v1.RetrySchedule
-	(*RetryDelays)(nil),              // 8: tidings.v1.RetryDelays
-	(*ExponentialBackoff)(nil),       // 9: tidings.v1.ExponentialBackoff
-	(*EndpointFilter)(nil),           // 10: tidings.v1.EndpointFilter
-	(*CreateEndpointRequest)(nil),    // 11: tidings.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil),   // 12: tidings.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),       // 13: tidings.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),      // 14: tidings.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),     // 15: tidings.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),    // 16: tidings.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),    // 17: tidings.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil),   // 18: tidings.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),    // 19: tidings.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil),   // 20: tidings.v1.DeleteEndpointResponse
-	(*PauseEndpointRequest)(nil),     // 21: tidings.v1.PauseEndpointRequest
-	(*PauseEndpointResponse)(nil),    // 22: tidings.v1.PauseEndpointResponse
-	(*DisableEndpointRequest)(nil),   // 23: tidings.v1.DisableEndpointRequest
-	(*DisableEndpointResponse)(nil),  // 24: tidings.v1.DisableEndpointResponse
-	(*ActivateEndpointRequest)(nil),  // 25: tidings.v1.ActivateEndpointRequest
-	(*DrainBacklog)(nil),             // 26: tidings.v1.DrainBacklog
-	(*SkipBacklog)(nil),              // 27: tidings.v1.SkipBacklog
-	(*ActivateEndpointResponse)(nil), // 28: tidings.v1.ActivateEndpointResponse
-	(*PingEndpointRequest)(nil),      // 29: tidings.v1.PingEndpointRequest
-	(*PingEndpointResponse)(nil),     // 30: tidings.v1.PingEndpointResponse
-	nil,                              // 31: tidings.v1.Endpoint.LabelsEntry
-	nil,                              // 32: tidings.v1.EndpointFilter.LabelsEntry
-	(*timestamppb.Timestamp)(nil),    // 33: google.protobuf.Timestamp
-	(*EndpointStyle)(nil),            // 34: tidings.v1.EndpointStyle
-	(*EndpointHeader)(nil),           // 35: tidings.v1.EndpointHeader
-	(*durationpb.Duration)(nil),      // 36: google.protobuf.Duration
-	(*ImportedSecret)(nil),           // 37: tidings.v1.ImportedSecret
-	(*IssuedSecret)(nil),             // 38: tidings.v1.IssuedSecret
-	(*fieldmaskpb.FieldMask)(nil),    // 39: google.protobuf.FieldMask
-	(*Delivery)(nil),                 // 40: tidings.v1.Delivery
-	(*Attempt)(nil),                  // 41: tidings.v1.Attempt
+	(ClientSecretPlacement)(0),         // 0: tidings.v1.ClientSecretPlacement
+	(HttpCredentialsKind)(0),           // 1: tidings.v1.HttpCredentialsKind
+	(EndpointState)(0),                 // 2: tidings.v1.EndpointState
+	(DisableReason)(0),                 // 3: tidings.v1.DisableReason
+	(RetryPreset)(0),                   // 4: tidings.v1.RetryPreset
+	(*Endpoint)(nil),                   // 5: tidings.v1.Endpoint
+	(*EndpointCredentials)(nil),        // 6: tidings.v1.EndpointCredentials
+	(*EndpointHttpCredentials)(nil),    // 7: tidings.v1.EndpointHttpCredentials
+	(*BasicCredentials)(nil),           // 8: tidings.v1.BasicCredentials
+	(*BearerCredentials)(nil),          // 9: tidings.v1.BearerCredentials
+	(*OAuth2ClientCredentials)(nil),    // 10: tidings.v1.OAuth2ClientCredentials
+	(*EndpointClientCertificate)(nil),  // 11: tidings.v1.EndpointClientCertificate
+	(*EndpointCredentialsSummary)(nil), // 12: tidings.v1.EndpointCredentialsSummary
+	(*DisableWarning)(nil),             // 13: tidings.v1.DisableWarning
+	(*BacklogDrain)(nil),               // 14: tidings.v1.BacklogDrain
+	(*DeliveryPolicy)(nil),             // 15: tidings.v1.DeliveryPolicy
+	(*RetrySchedule)(nil),              // 16: tidings.v1.RetrySchedule
+	(*RetryDelays)(nil),                // 17: tidings.v1.RetryDelays
+	(*ExponentialBackoff)(nil),         // 18: tidings.v1.ExponentialBackoff
+	(*EndpointFilter)(nil),             // 19: tidings.v1.EndpointFilter
+	(*CreateEndpointRequest)(nil),      // 20: tidings.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil),     // 21: tidings.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),         // 22: tidings.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),        // 23: tidings.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),       // 24: tidings.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),      // 25: tidings.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),      // 26: tidings.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil),     // 27: tidings.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),      // 28: tidings.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil),     // 29: tidings.v1.DeleteEndpointResponse
+	(*PauseEndpointRequest)(nil),       // 30: tidings.v1.PauseEndpointRequest
+	(*PauseEndpointResponse)(nil),      // 31: tidings.v1.PauseEndpointResponse
+	(*DisableEndpointRequest)(nil),     // 32: tidings.v1.DisableEndpointRequest
+	(*DisableEndpointResponse)(nil),    // 33: tidings.v1.DisableEndpointResponse
+	(*ActivateEndpointRequest)(nil),    // 34: tidings.v1.ActivateEndpointRequest
+	(*DrainBacklog)(nil),               // 35: tidings.v1.DrainBacklog
+	(*SkipBacklog)(nil),                // 36: tidings.v1.SkipBacklog
+	(*ActivateEndpointResponse)(nil),   // 37: tidings.v1.ActivateEndpointResponse
+	(*PingEndpointRequest)(nil),        // 38: tidings.v1.PingEndpointRequest
+	(*PingEndpointResponse)(nil),       // 39: tidings.v1.PingEndpointResponse
+	nil,                                // 40: tidings.v1.Endpoint.LabelsEntry
+	nil,                                // 41: tidings.v1.EndpointFilter.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 42: google.protobuf.Timestamp
+	(*EndpointStyle)(nil),              // 43: tidings.v1.EndpointStyle
+	(*EndpointHeader)(nil),             // 44: tidings.v1.EndpointHeader
+	(*durationpb.Duration)(nil),        // 45: google.protobuf.Duration
+	(*ImportedSecret)(nil),             // 46: tidings.v1.ImportedSecret
+	(*IssuedSecret)(nil),               // 47: tidings.v1.IssuedSecret
+	(*fieldmaskpb.FieldMask)(nil),      // 48: google.protobuf.FieldMask
+	(*Delivery)(nil),                   // 49: tidings.v1.Delivery
+	(*Attempt)(nil),                    // 50: tidings.v1.Attempt
 }
 var file_tidings_v1_endpoint_proto_depIdxs = []int32{
-	6,  // 0: tidings.v1.Endpoint.policy:type_name -> tidings.v1.DeliveryPolicy
-	0,  // 1: tidings.v1.Endpoint.state:type_name -> tidings.v1.EndpointState
-	1,  // 2: tidings.v1.Endpoint.disable_reason:type_name -> tidings.v1.DisableReason
-	33, // 3: tidings.v1.Endpoint.disable_time:type_name -> google.protobuf.Timestamp
-	33, // 4: tidings.v1.Endpoint.failing_since_time:type_name -> google.protobuf.Timestamp
-	33, // 5: tidings.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
-	33, // 6: tidings.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
-	34, // 7: tidings.v1.Endpoint.style:type_name -> tidings.v1.EndpointStyle
-	35, // 8: tidings.v1.Endpoint.headers:type_name -> tidings.v1.EndpointHeader
-	6,  // 9: tidings.v1.Endpoint.effective_policy:type_name -> tidings.v1.DeliveryPolicy
-	33, // 10: tidings.v1.Endpoint.pause_time:type_name -> google.protobuf.Timestamp
-	4,  // 11: tidings.v1.Endpoint.disable_warning:type_name -> tidings.v1.DisableWarning
-	5,  // 12: tidings.v1.Endpoint.backlog_drain:type_name -> tidings.v1.BacklogDrain
-	31, // 13: tidings.v1.Endpoint.labels:type_name -> tidings.v1.Endpoint.LabelsEntry
-	1,  // 14: tidings.v1.DisableWarning.reason:type_name -> tidings.v1.DisableReason
-	33, // 15: tidings.v1.DisableWarning.warn_time:type_name -> google.protobuf.Timestamp
-	33, // 16: tidings.v1.DisableWarning.disable_time:type_name -> google.protobuf.Timestamp
-	33, // 17: tidings.v1.BacklogDrain.activate_time:type_name -> google.protobuf.Timestamp
-	7,  // 18: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
-	36, // 19: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
-	36, // 20: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
-	2,  // 21: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
-	8,  // 22: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
-	9,  // 23: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
-	36, // 24: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
-	36, // 25: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
-	36, // 26: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
-	32, // 27: tidings.v1.EndpointFilter.labels:type_name -> tidings.v1.EndpointFilter.LabelsEntry
-	0,  // 28: tidings.v1.EndpointFilter.states:type_name -> tidings.v1.EndpointState
-	3,  // 29: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	37, // 30: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
-	3,  // 31: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	38, // 32: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
-	3,  // 33: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	10, // 34: tidings.v1.ListEndpointsRequest.filter:type_name -> tidings.v1.EndpointFilter
-	3,  // 35: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
-	3,  // 36: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
-	39, // 37: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	37, // 38: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
-	3,  // 39: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	38, // 40: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
-	3,  // 41: tidings.v1.PauseEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	3,  // 42: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	26, // 43: tidings.v1.ActivateEndpointRequest.drain:type_name -> tidings.v1.DrainBacklog
-	27, // 44: tidings.v1.ActivateEndpointRequest.skip:type_name -> tidings.v1.SkipBacklog
-	3,  // 45: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
-	40, // 46: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
-	41, // 47: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	15, // 0: tidings.v1.Endpoint.policy:type_name -> tidings.v1.DeliveryPolicy
+	2,  // 1: tidings.v1.Endpoint.state:type_name -> tidings.v1.EndpointState
+	3,  // 2: tidings.v1.Endpoint.disable_reason:type_name -> tidings.v1.DisableReason
+	42, // 3: tidings.v1.Endpoint.disable_time:type_name -> google.protobuf.Timestamp
+	42, // 4: tidings.v1.Endpoint.failing_since_time:type_name -> google.protobuf.Timestamp
+	42, // 5: tidings.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
+	42, // 6: tidings.v1.Endpoint.update_time:type_name -> google.protobuf.Timestamp
+	43, // 7: tidings.v1.Endpoint.style:type_name -> tidings.v1.EndpointStyle
+	44, // 8: tidings.v1.Endpoint.headers:type_name -> tidings.v1.EndpointHeader
+	6,  // 9: tidings.v1.Endpoint.credentials:type_name -> tidings.v1.EndpointCredentials
+	12, // 10: tidings.v1.Endpoint.credentials_summary:type_name -> tidings.v1.EndpointCredentialsSummary
+	15, // 11: tidings.v1.Endpoint.effective_policy:type_name -> tidings.v1.DeliveryPolicy
+	42, // 12: tidings.v1.Endpoint.pause_time:type_name -> google.protobuf.Timestamp
+	13, // 13: tidings.v1.Endpoint.disable_warning:type_name -> tidings.v1.DisableWarning
+	14, // 14: tidings.v1.Endpoint.backlog_drain:type_name -> tidings.v1.BacklogDrain
+	40, // 15: tidings.v1.Endpoint.labels:type_name -> tidings.v1.Endpoint.LabelsEntry
+	7,  // 16: tidings.v1.EndpointCredentials.http:type_name -> tidings.v1.EndpointHttpCredentials
+	11, // 17: tidings.v1.EndpointCredentials.client_certificate:type_name -> tidings.v1.EndpointClientCertificate
+	8,  // 18: tidings.v1.EndpointHttpCredentials.basic:type_name -> tidings.v1.BasicCredentials
+	9,  // 19: tidings.v1.EndpointHttpCredentials.bearer:type_name -> tidings.v1.BearerCredentials
+	10, // 20: tidings.v1.EndpointHttpCredentials.oauth2:type_name -> tidings.v1.OAuth2ClientCredentials
+	0,  // 21: tidings.v1.OAuth2ClientCredentials.secret_placement:type_name -> tidings.v1.ClientSecretPlacement
+	1,  // 22: tidings.v1.EndpointCredentialsSummary.http_kind:type_name -> tidings.v1.HttpCredentialsKind
+	3,  // 23: tidings.v1.DisableWarning.reason:type_name -> tidings.v1.DisableReason
+	42, // 24: tidings.v1.DisableWarning.warn_time:type_name -> google.protobuf.Timestamp
+	42, // 25: tidings.v1.DisableWarning.disable_time:type_name -> google.protobuf.Timestamp
+	42, // 26: tidings.v1.BacklogDrain.activate_time:type_name -> google.protobuf.Timestamp
+	16, // 27: tidings.v1.DeliveryPolicy.retry:type_name -> tidings.v1.RetrySchedule
+	45, // 28: tidings.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	45, // 29: tidings.v1.DeliveryPolicy.hold_duration:type_name -> google.protobuf.Duration
+	4,  // 30: tidings.v1.RetrySchedule.preset:type_name -> tidings.v1.RetryPreset
+	17, // 31: tidings.v1.RetrySchedule.delays:type_name -> tidings.v1.RetryDelays
+	18, // 32: tidings.v1.RetrySchedule.exponential:type_name -> tidings.v1.ExponentialBackoff
+	45, // 33: tidings.v1.RetryDelays.delays:type_name -> google.protobuf.Duration
+	45, // 34: tidings.v1.ExponentialBackoff.initial_delay:type_name -> google.protobuf.Duration
+	45, // 35: tidings.v1.ExponentialBackoff.max_delay:type_name -> google.protobuf.Duration
+	41, // 36: tidings.v1.EndpointFilter.labels:type_name -> tidings.v1.EndpointFilter.LabelsEntry
+	2,  // 37: tidings.v1.EndpointFilter.states:type_name -> tidings.v1.EndpointState
+	5,  // 38: tidings.v1.CreateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	46, // 39: tidings.v1.CreateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	5,  // 40: tidings.v1.CreateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	47, // 41: tidings.v1.CreateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	5,  // 42: tidings.v1.GetEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	19, // 43: tidings.v1.ListEndpointsRequest.filter:type_name -> tidings.v1.EndpointFilter
+	5,  // 44: tidings.v1.ListEndpointsResponse.endpoints:type_name -> tidings.v1.Endpoint
+	5,  // 45: tidings.v1.UpdateEndpointRequest.endpoint:type_name -> tidings.v1.Endpoint
+	48, // 46: tidings.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	46, // 47: tidings.v1.UpdateEndpointRequest.secrets:type_name -> tidings.v1.ImportedSecret
+	5,  // 48: tidings.v1.UpdateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	47, // 49: tidings.v1.UpdateEndpointResponse.issued_secrets:type_name -> tidings.v1.IssuedSecret
+	5,  // 50: tidings.v1.PauseEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	5,  // 51: tidings.v1.DisableEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	35, // 52: tidings.v1.ActivateEndpointRequest.drain:type_name -> tidings.v1.DrainBacklog
+	36, // 53: tidings.v1.ActivateEndpointRequest.skip:type_name -> tidings.v1.SkipBacklog
+	5,  // 54: tidings.v1.ActivateEndpointResponse.endpoint:type_name -> tidings.v1.Endpoint
+	49, // 55: tidings.v1.PingEndpointResponse.delivery:type_name -> tidings.v1.Delivery
+	50, // 56: tidings.v1.PingEndpointResponse.attempt:type_name -> tidings.v1.Attempt
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_endpoint_proto_init() }
@@ -2495,14 +3145,19 @@ func file_tidings_v1_endpoint_proto_init() {
 	file_tidings_v1_delivery_proto_init()
 	file_tidings_v1_secret_proto_init()
 	file_tidings_v1_style_proto_init()
-	file_tidings_v1_endpoint_proto_msgTypes[3].OneofWrappers = []any{}
-	file_tidings_v1_endpoint_proto_msgTypes[4].OneofWrappers = []any{
+	file_tidings_v1_endpoint_proto_msgTypes[2].OneofWrappers = []any{
+		(*EndpointHttpCredentials_Basic)(nil),
+		(*EndpointHttpCredentials_Bearer)(nil),
+		(*EndpointHttpCredentials_Oauth2)(nil),
+	}
+	file_tidings_v1_endpoint_proto_msgTypes[10].OneofWrappers = []any{}
+	file_tidings_v1_endpoint_proto_msgTypes[11].OneofWrappers = []any{
 		(*RetrySchedule_Preset)(nil),
 		(*RetrySchedule_Delays)(nil),
 		(*RetrySchedule_Exponential)(nil),
 	}
-	file_tidings_v1_endpoint_proto_msgTypes[8].OneofWrappers = []any{}
-	file_tidings_v1_endpoint_proto_msgTypes[22].OneofWrappers = []any{
+	file_tidings_v1_endpoint_proto_msgTypes[15].OneofWrappers = []any{}
+	file_tidings_v1_endpoint_proto_msgTypes[29].OneofWrappers = []any{
 		(*ActivateEndpointRequest_Drain)(nil),
 		(*ActivateEndpointRequest_Skip)(nil),
 	}
@@ -2511,8 +3166,8 @@ func file_tidings_v1_endpoint_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidings_v1_endpoint_proto_rawDesc), len(file_tidings_v1_endpoint_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   30,
+			NumEnums:      5,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

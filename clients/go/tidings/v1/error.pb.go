@@ -23,8 +23,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The `reason` of the google.rpc.ErrorInfo in an error's details; its `domain` is `tidings.v1`. The name is sent without
-// the prefix `ERROR_REASON_`.
+// The `reason` of the google.rpc.ErrorInfo in an error's details; its `domain` is `tidings.v1`. The name is sent
+// without the prefix `ERROR_REASON_`. Of several violations that have reasons of their own the first gives its to the
+// error; INVALID_REQUEST stands for those that have none. Every FAILED_PRECONDITION carries a
+// google.rpc.PreconditionFailure, whose `type` is the reason.
 type ErrorReason int32
 
 const (
@@ -40,35 +42,36 @@ const (
 	ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN ErrorReason = 4
 	// INVALID_ARGUMENT: the resume token is not one that this stream returned.
 	ErrorReason_ERROR_REASON_INVALID_RESUME_TOKEN ErrorReason = 5
-	// NOT_FOUND: the tenant has no such resource.
+	// NOT_FOUND: the tenant has no such resource; metadata `resource` names the kind.
 	ErrorReason_ERROR_REASON_NOT_FOUND ErrorReason = 6
 	// ALREADY_EXISTS: an event with this id and other content was published before.
 	ErrorReason_ERROR_REASON_EVENT_ID_REUSED ErrorReason = 7
 	// ABORTED: the resource changed since the etag was read.
 	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 8
-	// FAILED_PRECONDITION: the delivery's state does not allow the call.
+	// FAILED_PRECONDITION: the delivery's state does not allow the call; metadata `state` says which it is in.
 	ErrorReason_ERROR_REASON_DELIVERY_STATE ErrorReason = 9
-	// FAILED_PRECONDITION: the endpoint's state does not allow the call.
+	// FAILED_PRECONDITION: the endpoint's state does not allow the call; metadata `state` says which it is in.
 	ErrorReason_ERROR_REASON_ENDPOINT_STATE ErrorReason = 10
 	// FAILED_PRECONDITION: the endpoint has as many live secrets as it may.
 	ErrorReason_ERROR_REASON_TOO_MANY_SECRETS ErrorReason = 11
 	// RESOURCE_EXHAUSTED: the publish queue is full; google.rpc.RetryInfo says when to try again.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 12
-	// RESOURCE_EXHAUSTED: as many streams are open as the server allows.
+	// RESOURCE_EXHAUSTED: as many streams are open as the server allows; google.rpc.RetryInfo says when to try again.
 	ErrorReason_ERROR_REASON_TOO_MANY_STREAMS ErrorReason = 13
 	// UNAVAILABLE: the database cannot be written; google.rpc.RetryInfo says when to try again.
 	ErrorReason_ERROR_REASON_STORAGE_UNAVAILABLE ErrorReason = 14
-	// UNAVAILABLE: the disk is full.
+	// UNAVAILABLE: the disk is full; google.rpc.RetryInfo says when to try again.
 	ErrorReason_ERROR_REASON_STORAGE_FULL ErrorReason = 15
-	// UNAVAILABLE: the server is shutting down.
+	// UNAVAILABLE: the server is shutting down; google.rpc.RetryInfo says when to try again.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 16
 	// OUT_OF_RANGE: what follows the resume token is no longer kept.
 	ErrorReason_ERROR_REASON_RESUME_TOKEN_EXPIRED ErrorReason = 17
 	// OUT_OF_RANGE: the database was restored to a state before the resume token.
 	ErrorReason_ERROR_REASON_LOG_REWOUND ErrorReason = 18
-	// ABORTED: the stream's reader, of transitions or of acknowledgements, made no progress for ten minutes.
+	// ABORTED: the stream's reader, of transitions or of acknowledgements, made no progress for ten minutes. Of
+	// WatchDeliveries: metadata `resume_token`, to go on with.
 	ErrorReason_ERROR_REASON_SLOW_CONSUMER ErrorReason = 19
-	// INTERNAL: a fault of the server's; it is in the server's log.
+	// INTERNAL: a fault of the server's; metadata `incident` finds it in the server's log.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 20
 	// FAILED_PRECONDITION: the catalogue would hold more event types than it may.
 	ErrorReason_ERROR_REASON_TOO_MANY_EVENT_TYPES ErrorReason = 21
@@ -101,6 +104,25 @@ const (
 	ErrorReason_ERROR_REASON_UNIMPLEMENTED ErrorReason = 33
 	// ALREADY_EXISTS: the request id was used within 24 h for another call, or for the same with other content.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 34
+	// UNAUTHENTICATED: the call bears no key, or not as one `authorization: Bearer …`.
+	ErrorReason_ERROR_REASON_KEY_MISSING ErrorReason = 35
+	// UNAUTHENTICATED: the key, or the token, is malformed or unknown, has expired or was revoked.
+	ErrorReason_ERROR_REASON_KEY_INVALID ErrorReason = 36
+	// PERMISSION_DENIED: the key does not have the scope that the method asks for, which is `scope` in the metadata.
+	ErrorReason_ERROR_REASON_SCOPE_MISSING ErrorReason = 37
+	// FAILED_PRECONDITION: the tenant, or operators, have as many keys as they may.
+	ErrorReason_ERROR_REASON_TOO_MANY_KEYS ErrorReason = 38
+	// ALREADY_EXISTS: there is a tenant of this id.
+	ErrorReason_ERROR_REASON_TENANT_EXISTS ErrorReason = 39
+	// FAILED_PRECONDITION: the tenant still has endpoints.
+	ErrorReason_ERROR_REASON_TENANT_NOT_EMPTY ErrorReason = 40
+	// RESOURCE_EXHAUSTED: the tenant has reached the quota that is `quota` in the metadata; google.rpc.RetryInfo says when to
+	// try again, where time helps.
+	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 41
+	// PERMISSION_DENIED: the call bears a dashboard token, and takes an API key only.
+	ErrorReason_ERROR_REASON_KEY_REQUIRED ErrorReason = 42
+	// PERMISSION_DENIED: the call comes from a web page, or is addressed to another host than the server takes calls for.
+	ErrorReason_ERROR_REASON_CALLER_REFUSED ErrorReason = 43
 )
 
 // Enum value maps for ErrorReason.
@@ -141,6 +163,15 @@ var (
 		32: "ERROR_REASON_MESSAGE_TOO_LARGE",
 		33: "ERROR_REASON_UNIMPLEMENTED",
 		34: "ERROR_REASON_REQUEST_ID_REUSED",
+		35: "ERROR_REASON_KEY_MISSING",
+		36: "ERROR_REASON_KEY_INVALID",
+		37: "ERROR_REASON_SCOPE_MISSING",
+		38: "ERROR_REASON_TOO_MANY_KEYS",
+		39: "ERROR_REASON_TENANT_EXISTS",
+		40: "ERROR_REASON_TENANT_NOT_EMPTY",
+		41: "ERROR_REASON_QUOTA_EXCEEDED",
+		42: "ERROR_REASON_KEY_REQUIRED",
+		43: "ERROR_REASON_CALLER_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -178,6 +209,15 @@ var (
 		"ERROR_REASON_MESSAGE_TOO_LARGE":    32,
 		"ERROR_REASON_UNIMPLEMENTED":        33,
 		"ERROR_REASON_REQUEST_ID_REUSED":    34,
+		"ERROR_REASON_KEY_MISSING":          35,
+		"ERROR_REASON_KEY_INVALID":          36,
+		"ERROR_REASON_SCOPE_MISSING":        37,
+		"ERROR_REASON_TOO_MANY_KEYS":        38,
+		"ERROR_REASON_TENANT_EXISTS":        39,
+		"ERROR_REASON_TENANT_NOT_EMPTY":     40,
+		"ERROR_REASON_QUOTA_EXCEEDED":       41,
+		"ERROR_REASON_KEY_REQUIRED":         42,
+		"ERROR_REASON_CALLER_REFUSED":       43,
 	}
 )
 
@@ -213,7 +253,7 @@ var File_tidings_v1_error_proto protoreflect.FileDescriptor
 const file_tidings_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16tidings/v1/error.proto\x12\n" +
-	"tidings.v1*\xa6\t\n" +
+	"tidings.v1*\xc6\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12$\n" +
@@ -250,7 +290,16 @@ const file_tidings_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x1f\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10 \x12\x1e\n" +
 	"\x1aERROR_REASON_UNIMPLEMENTED\x10!\x12\"\n" +
-	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\"B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
+	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\"\x12\x1c\n" +
+	"\x18ERROR_REASON_KEY_MISSING\x10#\x12\x1c\n" +
+	"\x18ERROR_REASON_KEY_INVALID\x10$\x12\x1e\n" +
+	"\x1aERROR_REASON_SCOPE_MISSING\x10%\x12\x1e\n" +
+	"\x1aERROR_REASON_TOO_MANY_KEYS\x10&\x12\x1e\n" +
+	"\x1aERROR_REASON_TENANT_EXISTS\x10'\x12!\n" +
+	"\x1dERROR_REASON_TENANT_NOT_EMPTY\x10(\x12\x1f\n" +
+	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10)\x12\x1d\n" +
+	"\x19ERROR_REASON_KEY_REQUIRED\x10*\x12\x1f\n" +
+	"\x1bERROR_REASON_CALLER_REFUSED\x10+B@Z>github.com/tidings-dev/tidings/clients/go/tidings/v1;tidingsv1b\x06proto3"
 
 var (
 	file_tidings_v1_error_proto_rawDescOnce sync.Once

@@ -24,60 +24,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a warning is about.
-type PublishWarningKind int32
-
-const (
-	// Not a kind; never returned.
-	PublishWarningKind_PUBLISH_WARNING_KIND_UNSPECIFIED PublishWarningKind = 0
-	// The payload breaks a rule of its event type's schema. Only where the tenant's `schema_check` is WARN, or in the answer
-	// to a repeat of an event that was accepted before.
-	PublishWarningKind_PUBLISH_WARNING_KIND_SCHEMA_VIOLATION PublishWarningKind = 1
-	// The event's type is deprecated.
-	PublishWarningKind_PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED PublishWarningKind = 2
-)
-
-// Enum value maps for PublishWarningKind.
-var (
-	PublishWarningKind_name = map[int32]string{
-		0: "PUBLISH_WARNING_KIND_UNSPECIFIED",
-		1: "PUBLISH_WARNING_KIND_SCHEMA_VIOLATION",
-		2: "PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED",
-	}
-	PublishWarningKind_value = map[string]int32{
-		"PUBLISH_WARNING_KIND_UNSPECIFIED":           0,
-		"PUBLISH_WARNING_KIND_SCHEMA_VIOLATION":      1,
-		"PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED": 2,
-	}
-)
-
-func (x PublishWarningKind) Enum() *PublishWarningKind {
-	p := new(PublishWarningKind)
-	*p = x
-	return p
-}
-
-func (x PublishWarningKind) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (PublishWarningKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_event_proto_enumTypes[0].Descriptor()
-}
-
-func (PublishWarningKind) Type() protoreflect.EnumType {
-	return &file_tidings_v1_event_proto_enumTypes[0]
-}
-
-func (x PublishWarningKind) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use PublishWarningKind.Descriptor instead.
-func (PublishWarningKind) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{0}
-}
-
 // Why an endpoint got an event, or did not.
 type RouteReason int32
 
@@ -127,11 +73,11 @@ func (x RouteReason) String() string {
 }
 
 func (RouteReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_tidings_v1_event_proto_enumTypes[1].Descriptor()
+	return file_tidings_v1_event_proto_enumTypes[0].Descriptor()
 }
 
 func (RouteReason) Type() protoreflect.EnumType {
-	return &file_tidings_v1_event_proto_enumTypes[1]
+	return &file_tidings_v1_event_proto_enumTypes[0]
 }
 
 func (x RouteReason) Number() protoreflect.EnumNumber {
@@ -140,7 +86,7 @@ func (x RouteReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RouteReason.Descriptor instead.
 func (RouteReason) EnumDescriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{1}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
 // An immutable fact, kept and delivered byte for byte.
@@ -149,7 +95,7 @@ type Event struct {
 	// Unique within the tenant. `[A-Za-z0-9_-]{1,128}`. Empty on publish: the server makes one, prefixed `evt_`. It is
 	// sent as `webhook-id`, the same on every retry.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Output only. The tenant that published the event.
+	// Output only. The tenant.
 	TenantId string `protobuf:"bytes,2,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. Segments of `[A-Za-z0-9_-]+` joined by dots, at most 128 bytes, case-sensitive: `user.created`.
 	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
@@ -168,11 +114,11 @@ type Event struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Output only. The payload's size in bytes, where the payload itself is left out too. 0: the event was expunged.
 	PayloadBytes int64 `protobuf:"varint,9,opt,name=payload_bytes,json=payloadBytes,proto3" json:"payload_bytes,omitempty"`
-	// Immutable. No attempt is made before. At most 30 days ahead; absent or in the past: at once. Which endpoints get the
+	// No attempt is made before. At most 30 days ahead; absent or in the past: at once. Which endpoints get the
 	// event is decided when it is published: those created later do not, those deleted meanwhile do not either. Retries
 	// are counted from the first attempt.
 	DeliverTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=deliver_time,json=deliverTime,proto3" json:"deliver_time,omitempty"`
-	// Immutable. No attempt begins at or after this time. A delivery whose next attempt would be due then is DEAD at once,
+	// No attempt begins at or after this time. A delivery whose next attempt would be due then is DEAD at once,
 	// with FAILURE_KIND_EXPIRED; one that waited beyond it (at a disabled endpoint, or behind others) when its turn comes.
 	// Must be in the future, after `deliver_time`, and at most 90 days ahead. Absent: never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -296,223 +242,24 @@ func (x *Event) GetExpungeTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// What PublishEvent takes.
-type PublishEventRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant on whose behalf the event is published. Empty means `default`.
-	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Required. The event; its output-only fields are ignored. If its type has a schema and the tenant's `schema_check` is
-	// REJECT, a payload that the schema does not allow is refused: INVALID_ARGUMENT with reason SCHEMA_VIOLATION and up to 64
-	// violations. A payload that cannot be checked breaks every schema: one that is not JSON, or is nested more than 127 deep
-	// (less under a schema that is deep itself), or has a lone surrogate or a number beyond a double, or would take too long.
-	// A repeat of an event that was accepted before is a duplicate, whatever the schema says by now.
-	Event         *Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PublishEventRequest) Reset() {
-	*x = PublishEventRequest{}
-	mi := &file_tidings_v1_event_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PublishEventRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PublishEventRequest) ProtoMessage() {}
-
-func (x *PublishEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PublishEventRequest.ProtoReflect.Descriptor instead.
-func (*PublishEventRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *PublishEventRequest) GetTenantId() string {
-	if x != nil {
-		return x.TenantId
-	}
-	return ""
-}
-
-func (x *PublishEventRequest) GetEvent() *Event {
-	if x != nil {
-		return x.Event
-	}
-	return nil
-}
-
-// What PublishEvent answers, once the event and its deliveries are stored durably.
-type PublishEventResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's id.
-	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// How many endpoints the event goes to. For a duplicate: how many it went to when it was first published.
-	DeliveryCount int32 `protobuf:"varint,2,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`
-	// An event with this id and the same content had been published before; nothing was stored or sent again. With other
-	// content the call fails with ALREADY_EXISTS and reason EVENT_ID_REUSED.
-	Duplicate bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
-	// What its publisher should know of the event, which was accepted all the same. At most 16. For a duplicate: as the
-	// event's type stands now.
-	Warnings      []*PublishWarning `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PublishEventResponse) Reset() {
-	*x = PublishEventResponse{}
-	mi := &file_tidings_v1_event_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PublishEventResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PublishEventResponse) ProtoMessage() {}
-
-func (x *PublishEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PublishEventResponse.ProtoReflect.Descriptor instead.
-func (*PublishEventResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *PublishEventResponse) GetEventId() string {
-	if x != nil {
-		return x.EventId
-	}
-	return ""
-}
-
-func (x *PublishEventResponse) GetDeliveryCount() int32 {
-	if x != nil {
-		return x.DeliveryCount
-	}
-	return 0
-}
-
-func (x *PublishEventResponse) GetDuplicate() bool {
-	if x != nil {
-		return x.Duplicate
-	}
-	return false
-}
-
-func (x *PublishEventResponse) GetWarnings() []*PublishWarning {
-	if x != nil {
-		return x.Warnings
-	}
-	return nil
-}
-
-// Something that is not as it should be with an event that was accepted.
-type PublishWarning struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is.
-	Kind PublishWarningKind `protobuf:"varint,1,opt,name=kind,proto3,enum=tidings.v1.PublishWarningKind" json:"kind,omitempty"`
-	// With SCHEMA_VIOLATION: the place in the payload, as a JSON Pointer (RFC 6901); empty for the payload as a whole. At most
-	// 64 characters of it, escaped; a longer one is cut and ends in `…`. Empty with any other kind.
-	JsonPointer string `protobuf:"bytes,2,opt,name=json_pointer,json=jsonPointer,proto3" json:"json_pointer,omitempty"`
-	// What is wrong, in words. They may change; programs go by `kind`.
-	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PublishWarning) Reset() {
-	*x = PublishWarning{}
-	mi := &file_tidings_v1_event_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PublishWarning) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PublishWarning) ProtoMessage() {}
-
-func (x *PublishWarning) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PublishWarning.ProtoReflect.Descriptor instead.
-func (*PublishWarning) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *PublishWarning) GetKind() PublishWarningKind {
-	if x != nil {
-		return x.Kind
-	}
-	return PublishWarningKind_PUBLISH_WARNING_KIND_UNSPECIFIED
-}
-
-func (x *PublishWarning) GetJsonPointer() string {
-	if x != nil {
-		return x.JsonPointer
-	}
-	return ""
-}
-
-func (x *PublishWarning) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
 // What GetEvent takes.
 type GetEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that published the event. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The event's id.
 	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// How many routes to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
-	RoutesPageSize int32 `protobuf:"varint,3,opt,name=routes_page_size,json=routesPageSize,proto3" json:"routes_page_size,omitempty"`
-	// `next_routes_page_token` of the page before, of the same event. Empty: the first page.
-	RoutesPageToken string `protobuf:"bytes,4,opt,name=routes_page_token,json=routesPageToken,proto3" json:"routes_page_token,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before, of the same event. Empty: the first page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_tidings_v1_event_proto_msgTypes[4]
+	mi := &file_tidings_v1_event_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +271,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[4]
+	mi := &file_tidings_v1_event_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +284,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{4}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *GetEventRequest) GetTenantId() string {
@@ -554,16 +301,16 @@ func (x *GetEventRequest) GetEventId() string {
 	return ""
 }
 
-func (x *GetEventRequest) GetRoutesPageSize() int32 {
+func (x *GetEventRequest) GetPageSize() int32 {
 	if x != nil {
-		return x.RoutesPageSize
+		return x.PageSize
 	}
 	return 0
 }
 
-func (x *GetEventRequest) GetRoutesPageToken() string {
+func (x *GetEventRequest) GetPageToken() string {
 	if x != nil {
-		return x.RoutesPageToken
+		return x.PageToken
 	}
 	return ""
 }
@@ -576,15 +323,15 @@ type GetEventResponse struct {
 	// For each endpoint of the tenant that existed when the event was published, oldest first: whether it got the event,
 	// and why not.
 	Routes []*EventRoute `protobuf:"bytes,2,rep,name=routes,proto3" json:"routes,omitempty"`
-	// Pass it as `routes_page_token` for the next page of routes. Empty: this is the last page.
-	NextRoutesPageToken string `protobuf:"bytes,3,opt,name=next_routes_page_token,json=nextRoutesPageToken,proto3" json:"next_routes_page_token,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Pass it as `page_token` for the next page of routes. Empty: this is the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_tidings_v1_event_proto_msgTypes[5]
+	mi := &file_tidings_v1_event_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +343,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[5]
+	mi := &file_tidings_v1_event_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +356,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{5}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetEventResponse) GetEvent() *Event {
@@ -626,9 +373,9 @@ func (x *GetEventResponse) GetRoutes() []*EventRoute {
 	return nil
 }
 
-func (x *GetEventResponse) GetNextRoutesPageToken() string {
+func (x *GetEventResponse) GetNextPageToken() string {
 	if x != nil {
-		return x.NextRoutesPageToken
+		return x.NextPageToken
 	}
 	return ""
 }
@@ -638,11 +385,11 @@ type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Which events to list. Absent: all.
+	// Which events. Absent: all of the tenant's.
 	Filter *EventFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// How many events to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before, with the same tenant and filter. Empty: the first page.
+	// `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -650,7 +397,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_tidings_v1_event_proto_msgTypes[6]
+	mi := &file_tidings_v1_event_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +409,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[6]
+	mi := &file_tidings_v1_event_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +422,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{6}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListEventsRequest) GetTenantId() string {
@@ -706,17 +453,19 @@ func (x *ListEventsRequest) GetPageToken() string {
 	return ""
 }
 
-// Selects events: all conditions have to hold; an empty one selects all.
+// Selects events. Conditions are combined with AND, the values of one condition with OR. An empty filter selects all of
+// the tenant's.
 type EventFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of a type that one of these patterns matches: a type, in which `*` stands for one segment anywhere and `**`, at the
-	// end only, for one or more. At most 100, none twice. Empty: of any type.
+	// Events whose type matches one of these patterns, written as in `Endpoint.event_types`. At most 100, no two alike.
+	// Empty: of any type.
 	EventTypes []string `protobuf:"bytes,1,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
-	// With all of these labels, values included. At most 64. Empty: with any.
+	// Events that bear every one of these labels with the value given here. At most 64, by the rules of `Event.labels`.
+	// Empty: whatever their labels.
 	Labels map[string]string `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Published at this time or later. Absent: from the oldest kept.
+	// Events published at this time or later. Absent: from the oldest kept.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Published before this time, which must not be before `start_time`. Absent: to the newest.
+	// Events published before this time, which must not be before `start_time`. Absent: to the newest.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -724,7 +473,7 @@ type EventFilter struct {
 
 func (x *EventFilter) Reset() {
 	*x = EventFilter{}
-	mi := &file_tidings_v1_event_proto_msgTypes[7]
+	mi := &file_tidings_v1_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +485,7 @@ func (x *EventFilter) String() string {
 func (*EventFilter) ProtoMessage() {}
 
 func (x *EventFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[7]
+	mi := &file_tidings_v1_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +498,7 @@ func (x *EventFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventFilter.ProtoReflect.Descriptor instead.
 func (*EventFilter) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{7}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EventFilter) GetEventTypes() []string {
@@ -794,7 +543,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_tidings_v1_event_proto_msgTypes[8]
+	mi := &file_tidings_v1_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +555,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[8]
+	mi := &file_tidings_v1_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +568,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{8}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -850,7 +599,7 @@ type CancelEventRequest struct {
 
 func (x *CancelEventRequest) Reset() {
 	*x = CancelEventRequest{}
-	mi := &file_tidings_v1_event_proto_msgTypes[9]
+	mi := &file_tidings_v1_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +611,7 @@ func (x *CancelEventRequest) String() string {
 func (*CancelEventRequest) ProtoMessage() {}
 
 func (x *CancelEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[9]
+	mi := &file_tidings_v1_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +624,7 @@ func (x *CancelEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelEventRequest.ProtoReflect.Descriptor instead.
 func (*CancelEventRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{9}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CancelEventRequest) GetTenantId() string {
@@ -906,7 +655,7 @@ type CancelEventResponse struct {
 
 func (x *CancelEventResponse) Reset() {
 	*x = CancelEventResponse{}
-	mi := &file_tidings_v1_event_proto_msgTypes[10]
+	mi := &file_tidings_v1_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +667,7 @@ func (x *CancelEventResponse) String() string {
 func (*CancelEventResponse) ProtoMessage() {}
 
 func (x *CancelEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[10]
+	mi := &file_tidings_v1_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +680,7 @@ func (x *CancelEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelEventResponse.ProtoReflect.Descriptor instead.
 func (*CancelEventResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{10}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CancelEventResponse) GetCancelledCount() int32 {
@@ -961,7 +710,7 @@ type ExpungeEventRequest struct {
 
 func (x *ExpungeEventRequest) Reset() {
 	*x = ExpungeEventRequest{}
-	mi := &file_tidings_v1_event_proto_msgTypes[11]
+	mi := &file_tidings_v1_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +722,7 @@ func (x *ExpungeEventRequest) String() string {
 func (*ExpungeEventRequest) ProtoMessage() {}
 
 func (x *ExpungeEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[11]
+	mi := &file_tidings_v1_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +735,7 @@ func (x *ExpungeEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeEventRequest.ProtoReflect.Descriptor instead.
 func (*ExpungeEventRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{11}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExpungeEventRequest) GetTenantId() string {
@@ -1003,8 +752,9 @@ func (x *ExpungeEventRequest) GetEventId() string {
 	return ""
 }
 
-// What ExpungeEvent answers, once everything is erased. A call that fails midway has erased the payload or nothing;
-// repeat it to erase the rest.
+// What ExpungeEvent answers, once everything is erased. A call that fails midway has erased payload and labels, and then no
+// further request is made, or has done nothing. What it did not come to, answers of endpoints among them, stays until the
+// call is repeated.
 type ExpungeEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event, without payload and labels.
@@ -1020,7 +770,7 @@ type ExpungeEventResponse struct {
 
 func (x *ExpungeEventResponse) Reset() {
 	*x = ExpungeEventResponse{}
-	mi := &file_tidings_v1_event_proto_msgTypes[12]
+	mi := &file_tidings_v1_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +782,7 @@ func (x *ExpungeEventResponse) String() string {
 func (*ExpungeEventResponse) ProtoMessage() {}
 
 func (x *ExpungeEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[12]
+	mi := &file_tidings_v1_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +795,7 @@ func (x *ExpungeEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeEventResponse.ProtoReflect.Descriptor instead.
 func (*ExpungeEventResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{12}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ExpungeEventResponse) GetEvent() *Event {
@@ -1084,7 +834,7 @@ type EventRoute struct {
 
 func (x *EventRoute) Reset() {
 	*x = EventRoute{}
-	mi := &file_tidings_v1_event_proto_msgTypes[13]
+	mi := &file_tidings_v1_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +846,7 @@ func (x *EventRoute) String() string {
 func (*EventRoute) ProtoMessage() {}
 
 func (x *EventRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_event_proto_msgTypes[13]
+	mi := &file_tidings_v1_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +859,7 @@ func (x *EventRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRoute.ProtoReflect.Descriptor instead.
 func (*EventRoute) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_event_proto_rawDescGZIP(), []int{13}
+	return file_tidings_v1_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EventRoute) GetEndpointId() string {
@@ -1158,28 +908,17 @@ const file_tidings_v1_event_proto_rawDesc = "" +
 	"\fexpunge_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vexpungeTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"[\n" +
-	"\x13PublishEventRequest\x12\x1b\n" +
-	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12'\n" +
-	"\x05event\x18\x02 \x01(\v2\x11.tidings.v1.EventR\x05event\"\xae\x01\n" +
-	"\x14PublishEventResponse\x12\x19\n" +
-	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12%\n" +
-	"\x0edelivery_count\x18\x02 \x01(\x05R\rdeliveryCount\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate\x126\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x1a.tidings.v1.PublishWarningR\bwarnings\"\x81\x01\n" +
-	"\x0ePublishWarning\x122\n" +
-	"\x04kind\x18\x01 \x01(\x0e2\x1e.tidings.v1.PublishWarningKindR\x04kind\x12!\n" +
-	"\fjson_pointer\x18\x02 \x01(\tR\vjsonPointer\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\x9f\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x01\n" +
 	"\x0fGetEventRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x19\n" +
-	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12(\n" +
-	"\x10routes_page_size\x18\x03 \x01(\x05R\x0eroutesPageSize\x12*\n" +
-	"\x11routes_page_token\x18\x04 \x01(\tR\x0froutesPageToken\"\xa0\x01\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\x93\x01\n" +
 	"\x10GetEventResponse\x12'\n" +
 	"\x05event\x18\x01 \x01(\v2\x11.tidings.v1.EventR\x05event\x12.\n" +
-	"\x06routes\x18\x02 \x03(\v2\x16.tidings.v1.EventRouteR\x06routes\x123\n" +
-	"\x16next_routes_page_token\x18\x03 \x01(\tR\x13nextRoutesPageToken\"\x9d\x01\n" +
+	"\x06routes\x18\x02 \x03(\v2\x16.tidings.v1.EventRouteR\x06routes\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x9d\x01\n" +
 	"\x11ListEventsRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12/\n" +
 	"\x06filter\x18\x02 \x01(\v2\x17.tidings.v1.EventFilterR\x06filter\x12\x1b\n" +
@@ -1218,11 +957,7 @@ const file_tidings_v1_event_proto_rawDesc = "" +
 	"endpointId\x12/\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x17.tidings.v1.RouteReasonR\x06reason\x12\x1f\n" +
 	"\vdelivery_id\x18\x03 \x01(\tR\n" +
-	"deliveryId*\x95\x01\n" +
-	"\x12PublishWarningKind\x12$\n" +
-	" PUBLISH_WARNING_KIND_UNSPECIFIED\x10\x00\x12)\n" +
-	"%PUBLISH_WARNING_KIND_SCHEMA_VIOLATION\x10\x01\x12.\n" +
-	"*PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED\x10\x02*\xc4\x01\n" +
+	"deliveryId*\xc4\x01\n" +
 	"\vRouteReason\x12\x1c\n" +
 	"\x18ROUTE_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ROUTE_REASON_MATCHED\x10\x01\x12 \n" +
@@ -1243,53 +978,46 @@ func file_tidings_v1_event_proto_rawDescGZIP() []byte {
 	return file_tidings_v1_event_proto_rawDescData
 }
 
-var file_tidings_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tidings_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tidings_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tidings_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tidings_v1_event_proto_goTypes = []any{
-	(PublishWarningKind)(0),       // 0: tidings.v1.PublishWarningKind
-	(RouteReason)(0),              // 1: tidings.v1.RouteReason
-	(*Event)(nil),                 // 2: tidings.v1.Event
-	(*PublishEventRequest)(nil),   // 3: tidings.v1.PublishEventRequest
-	(*PublishEventResponse)(nil),  // 4: tidings.v1.PublishEventResponse
-	(*PublishWarning)(nil),        // 5: tidings.v1.PublishWarning
-	(*GetEventRequest)(nil),       // 6: tidings.v1.GetEventRequest
-	(*GetEventResponse)(nil),      // 7: tidings.v1.GetEventResponse
-	(*ListEventsRequest)(nil),     // 8: tidings.v1.ListEventsRequest
-	(*EventFilter)(nil),           // 9: tidings.v1.EventFilter
-	(*ListEventsResponse)(nil),    // 10: tidings.v1.ListEventsResponse
-	(*CancelEventRequest)(nil),    // 11: tidings.v1.CancelEventRequest
-	(*CancelEventResponse)(nil),   // 12: tidings.v1.CancelEventResponse
-	(*ExpungeEventRequest)(nil),   // 13: tidings.v1.ExpungeEventRequest
-	(*ExpungeEventResponse)(nil),  // 14: tidings.v1.ExpungeEventResponse
-	(*EventRoute)(nil),            // 15: tidings.v1.EventRoute
-	nil,                           // 16: tidings.v1.Event.LabelsEntry
-	nil,                           // 17: tidings.v1.EventFilter.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(RouteReason)(0),              // 0: tidings.v1.RouteReason
+	(*Event)(nil),                 // 1: tidings.v1.Event
+	(*GetEventRequest)(nil),       // 2: tidings.v1.GetEventRequest
+	(*GetEventResponse)(nil),      // 3: tidings.v1.GetEventResponse
+	(*ListEventsRequest)(nil),     // 4: tidings.v1.ListEventsRequest
+	(*EventFilter)(nil),           // 5: tidings.v1.EventFilter
+	(*ListEventsResponse)(nil),    // 6: tidings.v1.ListEventsResponse
+	(*CancelEventRequest)(nil),    // 7: tidings.v1.CancelEventRequest
+	(*CancelEventResponse)(nil),   // 8: tidings.v1.CancelEventResponse
+	(*ExpungeEventRequest)(nil),   // 9: tidings.v1.ExpungeEventRequest
+	(*ExpungeEventResponse)(nil),  // 10: tidings.v1.ExpungeEventResponse
+	(*EventRoute)(nil),            // 11: tidings.v1.EventRoute
+	nil,                           // 12: tidings.v1.Event.LabelsEntry
+	nil,                           // 13: tidings.v1.EventFilter.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_tidings_v1_event_proto_depIdxs = []int32{
-	18, // 0: tidings.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	16, // 1: tidings.v1.Event.labels:type_name -> tidings.v1.Event.LabelsEntry
-	18, // 2: tidings.v1.Event.create_time:type_name -> google.protobuf.Timestamp
-	18, // 3: tidings.v1.Event.deliver_time:type_name -> google.protobuf.Timestamp
-	18, // 4: tidings.v1.Event.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 5: tidings.v1.Event.expunge_time:type_name -> google.protobuf.Timestamp
-	2,  // 6: tidings.v1.PublishEventRequest.event:type_name -> tidings.v1.Event
-	5,  // 7: tidings.v1.PublishEventResponse.warnings:type_name -> tidings.v1.PublishWarning
-	0,  // 8: tidings.v1.PublishWarning.kind:type_name -> tidings.v1.PublishWarningKind
-	2,  // 9: tidings.v1.GetEventResponse.event:type_name -> tidings.v1.Event
-	15, // 10: tidings.v1.GetEventResponse.routes:type_name -> tidings.v1.EventRoute
-	9,  // 11: tidings.v1.ListEventsRequest.filter:type_name -> tidings.v1.EventFilter
-	17, // 12: tidings.v1.EventFilter.labels:type_name -> tidings.v1.EventFilter.LabelsEntry
-	18, // 13: tidings.v1.EventFilter.start_time:type_name -> google.protobuf.Timestamp
-	18, // 14: tidings.v1.EventFilter.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 15: tidings.v1.ListEventsResponse.events:type_name -> tidings.v1.Event
-	2,  // 16: tidings.v1.ExpungeEventResponse.event:type_name -> tidings.v1.Event
-	1,  // 17: tidings.v1.EventRoute.reason:type_name -> tidings.v1.RouteReason
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	14, // 0: tidings.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	12, // 1: tidings.v1.Event.labels:type_name -> tidings.v1.Event.LabelsEntry
+	14, // 2: tidings.v1.Event.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: tidings.v1.Event.deliver_time:type_name -> google.protobuf.Timestamp
+	14, // 4: tidings.v1.Event.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 5: tidings.v1.Event.expunge_time:type_name -> google.protobuf.Timestamp
+	1,  // 6: tidings.v1.GetEventResponse.event:type_name -> tidings.v1.Event
+	11, // 7: tidings.v1.GetEventResponse.routes:type_name -> tidings.v1.EventRoute
+	5,  // 8: tidings.v1.ListEventsRequest.filter:type_name -> tidings.v1.EventFilter
+	13, // 9: tidings.v1.EventFilter.labels:type_name -> tidings.v1.EventFilter.LabelsEntry
+	14, // 10: tidings.v1.EventFilter.start_time:type_name -> google.protobuf.Timestamp
+	14, // 11: tidings.v1.EventFilter.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: tidings.v1.ListEventsResponse.events:type_name -> tidings.v1.Event
+	1,  // 13: tidings.v1.ExpungeEventResponse.event:type_name -> tidings.v1.Event
+	0,  // 14: tidings.v1.EventRoute.reason:type_name -> tidings.v1.RouteReason
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_event_proto_init() }
@@ -1302,8 +1030,8 @@ func file_tidings_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidings_v1_event_proto_rawDesc), len(file_tidings_v1_event_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   16,
+			NumEnums:      1,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,10 +29,11 @@ const (
 // routed and delivered all the same; neither does routing look at the catalogue.
 type EventType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. The type as events bear it, such as `user.created`: segments of A-Z, a-z, 0-9, `_` and `-` joined by single
-	// dots, at most 128 bytes. Upper and lower case differ. Unique within the tenant; nothing else names an event type.
+	// Required. Immutable. The type as events bear it, such as `user.created`: segments of A-Z, a-z, 0-9, `_` and `-`
+	// joined by single dots, at most 128 bytes. Upper and lower case differ. Unique within the tenant; nothing else names
+	// an event type.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Output only. The tenant that owns the catalogue.
+	// Output only. The tenant.
 	TenantId string `protobuf:"bytes,2,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// What an event of this type says. At most 1 KiB of UTF-8 without NUL. May be empty.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
@@ -50,7 +51,8 @@ type EventType struct {
 	Schema string `protobuf:"bytes,6,opt,name=schema,proto3" json:"schema,omitempty"`
 	// Events of this type should no longer be published. Publishing one works, and its answer bears a warning.
 	Deprecated bool `protobuf:"varint,7,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
-	// Output only, but for UpdateEventType: opaque, another one after each change of the event type.
+	// Output only. Changes whenever the event type does. Pass it to a call that changes the event type to have it fail:
+	// ABORTED with reason ETAG_MISMATCH, if somebody else changed it since it was read.
 	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -142,7 +144,7 @@ func (x *EventType) GetEtag() string {
 	return ""
 }
 
-// Which event types of a catalogue are meant. What is not set does not narrow the choice.
+// Selects event types. Conditions are combined with AND. An empty filter selects all of the tenant's.
 type EventTypeFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those whose names begin with this, such as `user.`. At most 128 characters of A-Z, a-z, 0-9, `_`, `-` and `.`. Empty:
@@ -201,7 +203,7 @@ func (x *EventTypeFilter) GetDeprecated() bool {
 // What CreateEventType takes.
 type CreateEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant to whose catalogue it is added. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The event type; its output-only fields are ignored. A name that the catalogue has already is ALREADY_EXISTS
 	// with reason EVENT_TYPE_EXISTS; a catalogue that has 10,000 event types is FAILED_PRECONDITION with reason
@@ -313,13 +315,14 @@ func (x *CreateEventTypeResponse) GetEventType() *EventType {
 // What UpdateEventType takes.
 type UpdateEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the catalogue. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Required. `name` says which event type; the fields that `update_mask` names are taken over, all others are ignored.
-	// With a non-empty `etag` the call fails with ABORTED, reason ETAG_MISMATCH, unless that is the event type's present one.
+	// Required. The event type's name in `name`, and the new values. `etag`: the event type's as last read. If set and
+	// stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not compared. Other output-only fields are
+	// ignored.
 	EventType *EventType `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Required. The fields to change, among `description`, `schema` and `deprecated`. One that `event_type` has not is
-	// emptied.
+	// Required. Which fields to change: `description`, `schema`, `deprecated`. A field that is named here and absent
+	// above goes back to its default. Other paths are refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -434,11 +437,12 @@ func (x *UpdateEventTypeResponse) GetEventType() *EventType {
 // What DeleteEventType takes.
 type DeleteEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the catalogue. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The event type's name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// With a non-empty etag the call fails with ABORTED, reason ETAG_MISMATCH, unless it is the event type's present one.
+	// The event type's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is
+	// not compared.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -545,13 +549,14 @@ func (*DeleteEventTypeResponse) Descriptor() ([]byte, []int) {
 // What ImportEventTypes takes.
 type ImportEventTypesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant whose catalogue is added to. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. 1 to 1,000 event types, no two of the same name; their output-only fields are ignored. A name that the
-	// catalogue has takes the description, the schema and the deprecation given here, any other is added. What the catalogue
-	// has and the list has not stays. A catalogue holds at most 10,000 event types; an import beyond that is
-	// FAILED_PRECONDITION. Either all of the list is imported or nothing. A request as a whole has at most 512 KiB unless the
-	// server is configured otherwise, so a catalogue of many long descriptions or schemas is imported in parts.
+	// catalogue has takes the description, the schema and the deprecation given here, any other is added. What the
+	// catalogue has and the list has not stays. A catalogue holds at most 10,000 event types; an import beyond that is
+	// FAILED_PRECONDITION with reason TOO_MANY_EVENT_TYPES. Either all of the list is imported or nothing. A request as a
+	// whole has at most 512 KiB unless the server is configured otherwise, so a catalogue of many long descriptions or
+	// schemas is imported in parts.
 	EventTypes []*EventType `protobuf:"bytes,2,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -677,7 +682,7 @@ func (x *ImportEventTypesResponse) GetUnchangedCount() int32 {
 // What GetEventType takes.
 type GetEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the catalogue. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The event type's name.
 	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -778,14 +783,14 @@ func (x *GetEventTypeResponse) GetEventType() *EventType {
 // What ListEventTypes takes.
 type ListEventTypesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant whose catalogue is listed. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Which event types. Absent: all of the tenant's.
+	Filter *EventTypeFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// How many event types to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
-	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Which event types. Absent: all.
-	Filter        *EventTypeFilter `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -827,6 +832,13 @@ func (x *ListEventTypesRequest) GetTenantId() string {
 	return ""
 }
 
+func (x *ListEventTypesRequest) GetFilter() *EventTypeFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
 func (x *ListEventTypesRequest) GetPageSize() int32 {
 	if x != nil {
 		return x.PageSize
@@ -839,13 +851,6 @@ func (x *ListEventTypesRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
-}
-
-func (x *ListEventTypesRequest) GetFilter() *EventTypeFilter {
-	if x != nil {
-		return x.Filter
-	}
-	return nil
 }
 
 // What ListEventTypes answers.
@@ -974,11 +979,11 @@ const file_tidings_v1_event_type_proto_rawDesc = "" +
 	"\n" +
 	"event_type\x18\x01 \x01(\v2\x15.tidings.v1.EventTypeR\teventType\"\xa5\x01\n" +
 	"\x15ListEventTypesRequest\x12\x1b\n" +
-	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x123\n" +
+	"\x06filter\x18\x02 \x01(\v2\x1b.tidings.v1.EventTypeFilterR\x06filter\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x123\n" +
-	"\x06filter\x18\x04 \x01(\v2\x1b.tidings.v1.EventTypeFilterR\x06filter\"x\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"x\n" +
 	"\x16ListEventTypesResponse\x126\n" +
 	"\vevent_types\x18\x01 \x03(\v2\x15.tidings.v1.EventTypeR\n" +
 	"eventTypes\x12&\n" +

@@ -330,7 +330,7 @@ func (x *ImportedSecret) GetSecret() string {
 // What RotateEndpointSecret takes.
 type RotateEndpointSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
@@ -346,7 +346,8 @@ type RotateEndpointSecretRequest struct {
 	// new secret is issued and waits for ActivateEndpointSecret. Refused where several signatures may stand side by side: there
 	// the new secret signs at once, beside those before it.
 	ActivateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=activate_time,json=activateTime,proto3" json:"activate_time,omitempty"`
-	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED with
+	// reason ETAG_MISMATCH. Empty: it is not compared.
 	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -509,14 +510,15 @@ func (x *RotateEndpointSecretResponse) GetIssuedSecret() *IssuedSecret {
 // What ActivateEndpointSecret takes.
 type ActivateEndpointSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// Required. The id of the secret that is to sign from now on. One that signs already stays as it is. Where a message carries
 	// one signature the secret before is erased; where several may stand side by side the others go on for 24 h at most.
 	SecretId string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
-	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED with
+	// reason ETAG_MISMATCH. Empty: it is not compared.
 	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -638,7 +640,7 @@ func (x *ActivateEndpointSecretResponse) GetSecrets() []*EndpointSecret {
 // What ListEndpointSecrets takes.
 type ListEndpointSecretsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
@@ -766,14 +768,15 @@ func (x *ListEndpointSecretsResponse) GetNextPageToken() string {
 // What RevokeEndpointSecret takes.
 type RevokeEndpointSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant that owns the endpoint. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Required. The endpoint's id.
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// Required. The id of the secret. The only one of its scheme that signs is FAILED_PRECONDITION with reason LAST_SECRET: rotate
 	// or activate another first.
 	SecretId string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
-	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+	// The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED with
+	// reason ETAG_MISMATCH. Empty: it is not compared.
 	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

@@ -29,13 +29,13 @@ const (
 type SchemaCheck int32
 
 const (
-	// On update the default, SCHEMA_CHECK_OFF; never returned.
+	// On creation and update the default, SCHEMA_CHECK_OFF; never returned.
 	SchemaCheck_SCHEMA_CHECK_UNSPECIFIED SchemaCheck = 0
 	// Payloads are not checked.
 	SchemaCheck_SCHEMA_CHECK_OFF SchemaCheck = 1
 	// It is published, and the answer bears warnings.
 	SchemaCheck_SCHEMA_CHECK_WARN SchemaCheck = 2
-	// It is refused with INVALID_ARGUMENT, reason SCHEMA_VIOLATION.
+	// It is refused: INVALID_ARGUMENT with reason SCHEMA_VIOLATION.
 	SchemaCheck_SCHEMA_CHECK_REJECT SchemaCheck = 3
 )
 
@@ -85,17 +85,23 @@ func (SchemaCheck) EnumDescriptor() ([]byte, []int) {
 // A customer on whose behalf events are published. `default` always exists.
 type Tenant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Immutable. Unique; what `tenant_id` names in every other request. Empty means `default`.
+	// Immutable. Unique; what `tenant_id` names in every other request: `[A-Za-z0-9_-]{1,128}`, case-sensitive. Required on
+	// creation; in any other request empty means the key's tenant, or `default` if the key is an operator's.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Whether payloads are checked against the schemas of their event types. On update SCHEMA_CHECK_UNSPECIFIED stands for
+	// Whether payloads are checked against the schemas of their event types. On creation and update SCHEMA_CHECK_UNSPECIFIED stands for
 	// SCHEMA_CHECK_OFF; it is never returned.
 	SchemaCheck SchemaCheck `protobuf:"varint,2,opt,name=schema_check,json=schemaCheck,proto3,enum=tidings.v1.SchemaCheck" json:"schema_check,omitempty"`
 	// Output only. When the tenant was created. Absent for `default`, which comes with the database.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Output only. When the tenant last changed. Absent: it never has.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Output only, but for UpdateTenant: opaque, another one after each change of the tenant.
-	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Output only. Changes whenever the tenant does. Pass it to a call that changes the tenant to have it fail: ABORTED
+	// with reason ETAG_MISMATCH, if somebody else changed it since it was read.
+	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// A name for people, at most 1,024 bytes. May be empty.
+	DisplayName string `protobuf:"bytes,6,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// How much the tenant may ask for. Absent: as much as there is.
+	Quotas        *TenantQuotas `protobuf:"bytes,7,opt,name=quotas,proto3" json:"quotas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -165,10 +171,216 @@ func (x *Tenant) GetEtag() string {
 	return ""
 }
 
+func (x *Tenant) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Tenant) GetQuotas() *TenantQuotas {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+// How much a tenant may ask for. What exceeds a quota is refused with RESOURCE_EXHAUSTED, reason QUOTA_EXCEEDED, the quota's
+// field as `quota` in the metadata, and google.rpc.QuotaFailure; google.rpc.RetryInfo says when to try again, where time
+// helps. Quotas hold for each of the three ways of publishing alike; an event of a batch or a stream is refused by itself. A
+// repeat of an event that is stored counts as any other.
+type TenantQuotas struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Endpoints that are not deleted; those that are there already stay. From 0. Absent: no quota.
+	MaxEndpoints *int32 `protobuf:"varint,1,opt,name=max_endpoints,json=maxEndpoints,proto3,oneof" json:"max_endpoints,omitempty"`
+	// Deliveries that wait, for an attempt or their time, held ones included; those in flight do not count. While there are as
+	// many, nothing is published. They are counted beside publishing: what was published since the last count, a tenth of a
+	// second before as a rule and longer where many wait, counts as waiting even if it was delivered, and events that are
+	// under way at the moment of a count may bring the number beyond. From 0. Absent: no quota.
+	MaxPendingDeliveries *int64 `protobuf:"varint,2,opt,name=max_pending_deliveries,json=maxPendingDeliveries,proto3,oneof" json:"max_pending_deliveries,omitempty"`
+	// Events published in a second, on average. From 1. Counted by each server by itself. Absent: no quota.
+	EventsPerSecond *int32 `protobuf:"varint,3,opt,name=events_per_second,json=eventsPerSecond,proto3,oneof" json:"events_per_second,omitempty"`
+	// Events that may be published at once after a pause. From 1; refused without `events_per_second`. Absent: as many as
+	// in a second.
+	EventsBurst *int32 `protobuf:"varint,4,opt,name=events_burst,json=eventsBurst,proto3,oneof" json:"events_burst,omitempty"`
+	// Bytes of payloads published in a second, on average; after a pause as many at once, and a payload that is longer than
+	// that by itself. From 1. Counted by each server by itself. Absent: no quota.
+	BytesPerSecond *int64 `protobuf:"varint,5,opt,name=bytes_per_second,json=bytesPerSecond,proto3,oneof" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *TenantQuotas) Reset() {
+	*x = TenantQuotas{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantQuotas) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantQuotas) ProtoMessage() {}
+
+func (x *TenantQuotas) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantQuotas.ProtoReflect.Descriptor instead.
+func (*TenantQuotas) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TenantQuotas) GetMaxEndpoints() int32 {
+	if x != nil && x.MaxEndpoints != nil {
+		return *x.MaxEndpoints
+	}
+	return 0
+}
+
+func (x *TenantQuotas) GetMaxPendingDeliveries() int64 {
+	if x != nil && x.MaxPendingDeliveries != nil {
+		return *x.MaxPendingDeliveries
+	}
+	return 0
+}
+
+func (x *TenantQuotas) GetEventsPerSecond() int32 {
+	if x != nil && x.EventsPerSecond != nil {
+		return *x.EventsPerSecond
+	}
+	return 0
+}
+
+func (x *TenantQuotas) GetEventsBurst() int32 {
+	if x != nil && x.EventsBurst != nil {
+		return *x.EventsBurst
+	}
+	return 0
+}
+
+func (x *TenantQuotas) GetBytesPerSecond() int64 {
+	if x != nil && x.BytesPerSecond != nil {
+		return *x.BytesPerSecond
+	}
+	return 0
+}
+
+// What CreateTenant takes.
+type CreateTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. `id` and what is to be set; fields that are output only are ignored. An id that exists is ALREADY_EXISTS with
+	// reason TENANT_EXISTS; that of a deleted tenant is free.
+	Tenant *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTenantRequest) Reset() {
+	*x = CreateTenantRequest{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTenantRequest) ProtoMessage() {}
+
+func (x *CreateTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTenantRequest.ProtoReflect.Descriptor instead.
+func (*CreateTenantRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CreateTenantRequest) GetTenant() *Tenant {
+	if x != nil {
+		return x.Tenant
+	}
+	return nil
+}
+
+func (x *CreateTenantRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// What CreateTenant answers.
+type CreateTenantResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant.
+	Tenant        *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTenantResponse) Reset() {
+	*x = CreateTenantResponse{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTenantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTenantResponse) ProtoMessage() {}
+
+func (x *CreateTenantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTenantResponse.ProtoReflect.Descriptor instead.
+func (*CreateTenantResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CreateTenantResponse) GetTenant() *Tenant {
+	if x != nil {
+		return x.Tenant
+	}
+	return nil
+}
+
 // What GetTenant takes.
 type GetTenantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant. Empty means `default`.
+	// The tenant. Empty means the key's, or `default` if the key is an operator's.
 	TenantId      string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -176,7 +388,7 @@ type GetTenantRequest struct {
 
 func (x *GetTenantRequest) Reset() {
 	*x = GetTenantRequest{}
-	mi := &file_tidings_v1_tenant_proto_msgTypes[1]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -188,7 +400,7 @@ func (x *GetTenantRequest) String() string {
 func (*GetTenantRequest) ProtoMessage() {}
 
 func (x *GetTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_tenant_proto_msgTypes[1]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -201,7 +413,7 @@ func (x *GetTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTenantRequest.ProtoReflect.Descriptor instead.
 func (*GetTenantRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{1}
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetTenantRequest) GetTenantId() string {
@@ -222,7 +434,7 @@ type GetTenantResponse struct {
 
 func (x *GetTenantResponse) Reset() {
 	*x = GetTenantResponse{}
-	mi := &file_tidings_v1_tenant_proto_msgTypes[2]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -234,7 +446,7 @@ func (x *GetTenantResponse) String() string {
 func (*GetTenantResponse) ProtoMessage() {}
 
 func (x *GetTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_tenant_proto_msgTypes[2]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -247,7 +459,7 @@ func (x *GetTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTenantResponse.ProtoReflect.Descriptor instead.
 func (*GetTenantResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{2}
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetTenantResponse) GetTenant() *Tenant {
@@ -257,13 +469,124 @@ func (x *GetTenantResponse) GetTenant() *Tenant {
 	return nil
 }
 
+// What ListTenants takes.
+type ListTenantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many tenants to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before. Empty: the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTenantsRequest) Reset() {
+	*x = ListTenantsRequest{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTenantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTenantsRequest) ProtoMessage() {}
+
+func (x *ListTenantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTenantsRequest.ProtoReflect.Descriptor instead.
+func (*ListTenantsRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListTenantsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTenantsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// What ListTenants answers.
+type ListTenantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenants, oldest first; `default` is the first.
+	Tenants []*Tenant `protobuf:"bytes,1,rep,name=tenants,proto3" json:"tenants,omitempty"`
+	// Pass it as `page_token` for the next page. Empty: this is the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTenantsResponse) Reset() {
+	*x = ListTenantsResponse{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTenantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTenantsResponse) ProtoMessage() {}
+
+func (x *ListTenantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTenantsResponse.ProtoReflect.Descriptor instead.
+func (*ListTenantsResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListTenantsResponse) GetTenants() []*Tenant {
+	if x != nil {
+		return x.Tenants
+	}
+	return nil
+}
+
+func (x *ListTenantsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // What UpdateTenant takes.
 type UpdateTenantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. `id` says which tenant; the fields that `update_mask` names are taken over, all others are ignored. With a
-	// non-empty `etag` the call fails with ABORTED, reason ETAG_MISMATCH, unless that is the tenant's present one.
+	// Required. The tenant's id in `id`, and the new values. `etag`: the tenant's as last read. If set and stale, the
+	// call is ABORTED with reason ETAG_MISMATCH. Empty: it is not compared. Other output-only fields are ignored.
 	Tenant *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// Required. The fields to change: `schema_check`.
+	// Required. Which fields to change: `display_name`, `schema_check`, `quotas` (all of them). A field that is named here and
+	// absent above goes back to its default. Other paths are refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -273,7 +596,7 @@ type UpdateTenantRequest struct {
 
 func (x *UpdateTenantRequest) Reset() {
 	*x = UpdateTenantRequest{}
-	mi := &file_tidings_v1_tenant_proto_msgTypes[3]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +608,7 @@ func (x *UpdateTenantRequest) String() string {
 func (*UpdateTenantRequest) ProtoMessage() {}
 
 func (x *UpdateTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_tenant_proto_msgTypes[3]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +621,7 @@ func (x *UpdateTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTenantRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTenantRequest) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{3}
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateTenantRequest) GetTenant() *Tenant {
@@ -333,7 +656,7 @@ type UpdateTenantResponse struct {
 
 func (x *UpdateTenantResponse) Reset() {
 	*x = UpdateTenantResponse{}
-	mi := &file_tidings_v1_tenant_proto_msgTypes[4]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +668,7 @@ func (x *UpdateTenantResponse) String() string {
 func (*UpdateTenantResponse) ProtoMessage() {}
 
 func (x *UpdateTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tidings_v1_tenant_proto_msgTypes[4]
+	mi := &file_tidings_v1_tenant_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +681,7 @@ func (x *UpdateTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTenantResponse.ProtoReflect.Descriptor instead.
 func (*UpdateTenantResponse) Descriptor() ([]byte, []int) {
-	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{4}
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateTenantResponse) GetTenant() *Tenant {
@@ -368,12 +691,115 @@ func (x *UpdateTenantResponse) GetTenant() *Tenant {
 	return nil
 }
 
+// What DeleteTenant takes.
+type DeleteTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The tenant; `default` cannot be deleted. One that has endpoints is FAILED_PRECONDITION with reason
+	// TENANT_NOT_EMPTY: delete them first, which cancels what is pending for them.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// The tenant's etag as last read. If set and stale, the call is ABORTED.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTenantRequest) Reset() {
+	*x = DeleteTenantRequest{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTenantRequest) ProtoMessage() {}
+
+func (x *DeleteTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTenantRequest.ProtoReflect.Descriptor instead.
+func (*DeleteTenantRequest) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DeleteTenantRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *DeleteTenantRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteTenantRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// What DeleteTenant answers. The tenant's keys and its catalogue are gone. Its events stay in the database without anybody
+// being able to ask for them, also if a tenant of the same id is created; to erase their payloads, expunge them before.
+type DeleteTenantResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteTenantResponse) Reset() {
+	*x = DeleteTenantResponse{}
+	mi := &file_tidings_v1_tenant_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteTenantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteTenantResponse) ProtoMessage() {}
+
+func (x *DeleteTenantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tidings_v1_tenant_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteTenantResponse.ProtoReflect.Descriptor instead.
+func (*DeleteTenantResponse) Descriptor() ([]byte, []int) {
+	return file_tidings_v1_tenant_proto_rawDescGZIP(), []int{11}
+}
+
 var File_tidings_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_tidings_v1_tenant_proto_rawDesc = "" +
 	"\n" +
 	"\x17tidings/v1/tenant.proto\x12\n" +
-	"tidings.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x01\n" +
+	"tidings.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n" +
 	"\x06Tenant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
 	"\fschema_check\x18\x02 \x01(\x0e2\x17.tidings.v1.SchemaCheckR\vschemaCheck\x12;\n" +
@@ -381,11 +807,37 @@ const file_tidings_v1_tenant_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x05 \x01(\tR\x04etag\"/\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\x12!\n" +
+	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\x120\n" +
+	"\x06quotas\x18\a \x01(\v2\x18.tidings.v1.TenantQuotasR\x06quotas\"\xe4\x02\n" +
+	"\fTenantQuotas\x12(\n" +
+	"\rmax_endpoints\x18\x01 \x01(\x05H\x00R\fmaxEndpoints\x88\x01\x01\x129\n" +
+	"\x16max_pending_deliveries\x18\x02 \x01(\x03H\x01R\x14maxPendingDeliveries\x88\x01\x01\x12/\n" +
+	"\x11events_per_second\x18\x03 \x01(\x05H\x02R\x0feventsPerSecond\x88\x01\x01\x12&\n" +
+	"\fevents_burst\x18\x04 \x01(\x05H\x03R\veventsBurst\x88\x01\x01\x12-\n" +
+	"\x10bytes_per_second\x18\x05 \x01(\x03H\x04R\x0ebytesPerSecond\x88\x01\x01B\x10\n" +
+	"\x0e_max_endpointsB\x19\n" +
+	"\x17_max_pending_deliveriesB\x14\n" +
+	"\x12_events_per_secondB\x0f\n" +
+	"\r_events_burstB\x13\n" +
+	"\x11_bytes_per_second\"`\n" +
+	"\x13CreateTenantRequest\x12*\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"B\n" +
+	"\x14CreateTenantResponse\x12*\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\"/\n" +
 	"\x10GetTenantRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\"?\n" +
 	"\x11GetTenantResponse\x12*\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\"\x9d\x01\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\"P\n" +
+	"\x12ListTenantsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"k\n" +
+	"\x13ListTenantsResponse\x12,\n" +
+	"\atenants\x18\x01 \x03(\v2\x12.tidings.v1.TenantR\atenants\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9d\x01\n" +
 	"\x13UpdateTenantRequest\x12*\n" +
 	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -393,7 +845,13 @@ const file_tidings_v1_tenant_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\"B\n" +
 	"\x14UpdateTenantResponse\x12*\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant*q\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x12.tidings.v1.TenantR\x06tenant\"e\n" +
+	"\x13DeleteTenantRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"\x16\n" +
+	"\x14DeleteTenantResponse*q\n" +
 	"\vSchemaCheck\x12\x1c\n" +
 	"\x18SCHEMA_CHECK_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SCHEMA_CHECK_OFF\x10\x01\x12\x15\n" +
@@ -413,30 +871,41 @@ func file_tidings_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_tidings_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tidings_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tidings_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tidings_v1_tenant_proto_goTypes = []any{
 	(SchemaCheck)(0),              // 0: tidings.v1.SchemaCheck
 	(*Tenant)(nil),                // 1: tidings.v1.Tenant
-	(*GetTenantRequest)(nil),      // 2: tidings.v1.GetTenantRequest
-	(*GetTenantResponse)(nil),     // 3: tidings.v1.GetTenantResponse
-	(*UpdateTenantRequest)(nil),   // 4: tidings.v1.UpdateTenantRequest
-	(*UpdateTenantResponse)(nil),  // 5: tidings.v1.UpdateTenantResponse
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 7: google.protobuf.FieldMask
+	(*TenantQuotas)(nil),          // 2: tidings.v1.TenantQuotas
+	(*CreateTenantRequest)(nil),   // 3: tidings.v1.CreateTenantRequest
+	(*CreateTenantResponse)(nil),  // 4: tidings.v1.CreateTenantResponse
+	(*GetTenantRequest)(nil),      // 5: tidings.v1.GetTenantRequest
+	(*GetTenantResponse)(nil),     // 6: tidings.v1.GetTenantResponse
+	(*ListTenantsRequest)(nil),    // 7: tidings.v1.ListTenantsRequest
+	(*ListTenantsResponse)(nil),   // 8: tidings.v1.ListTenantsResponse
+	(*UpdateTenantRequest)(nil),   // 9: tidings.v1.UpdateTenantRequest
+	(*UpdateTenantResponse)(nil),  // 10: tidings.v1.UpdateTenantResponse
+	(*DeleteTenantRequest)(nil),   // 11: tidings.v1.DeleteTenantRequest
+	(*DeleteTenantResponse)(nil),  // 12: tidings.v1.DeleteTenantResponse
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil), // 14: google.protobuf.FieldMask
 }
 var file_tidings_v1_tenant_proto_depIdxs = []int32{
-	0, // 0: tidings.v1.Tenant.schema_check:type_name -> tidings.v1.SchemaCheck
-	6, // 1: tidings.v1.Tenant.create_time:type_name -> google.protobuf.Timestamp
-	6, // 2: tidings.v1.Tenant.update_time:type_name -> google.protobuf.Timestamp
-	1, // 3: tidings.v1.GetTenantResponse.tenant:type_name -> tidings.v1.Tenant
-	1, // 4: tidings.v1.UpdateTenantRequest.tenant:type_name -> tidings.v1.Tenant
-	7, // 5: tidings.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1, // 6: tidings.v1.UpdateTenantResponse.tenant:type_name -> tidings.v1.Tenant
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0,  // 0: tidings.v1.Tenant.schema_check:type_name -> tidings.v1.SchemaCheck
+	13, // 1: tidings.v1.Tenant.create_time:type_name -> google.protobuf.Timestamp
+	13, // 2: tidings.v1.Tenant.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 3: tidings.v1.Tenant.quotas:type_name -> tidings.v1.TenantQuotas
+	1,  // 4: tidings.v1.CreateTenantRequest.tenant:type_name -> tidings.v1.Tenant
+	1,  // 5: tidings.v1.CreateTenantResponse.tenant:type_name -> tidings.v1.Tenant
+	1,  // 6: tidings.v1.GetTenantResponse.tenant:type_name -> tidings.v1.Tenant
+	1,  // 7: tidings.v1.ListTenantsResponse.tenants:type_name -> tidings.v1.Tenant
+	1,  // 8: tidings.v1.UpdateTenantRequest.tenant:type_name -> tidings.v1.Tenant
+	14, // 9: tidings.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 10: tidings.v1.UpdateTenantResponse.tenant:type_name -> tidings.v1.Tenant
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_tidings_v1_tenant_proto_init() }
@@ -444,13 +913,14 @@ func file_tidings_v1_tenant_proto_init() {
 	if File_tidings_v1_tenant_proto != nil {
 		return
 	}
+	file_tidings_v1_tenant_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tidings_v1_tenant_proto_rawDesc), len(file_tidings_v1_tenant_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -46,7 +46,7 @@ const (
 	// when the endpoint was paused or disabled is told by the endpoint's transition alone.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_HELD DeliveryTransitionKind = 6
 	// RetryDelivery made the delivery due again.
-	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_RESENT DeliveryTransitionKind = 7
+	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_RETRY_REQUESTED DeliveryTransitionKind = 7
 	// The cancellation was requested while an attempt was in flight.
 	DeliveryTransitionKind_DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED DeliveryTransitionKind = 8
 )
@@ -61,7 +61,7 @@ var (
 		4: "DELIVERY_TRANSITION_KIND_DEAD",
 		5: "DELIVERY_TRANSITION_KIND_CANCELLED",
 		6: "DELIVERY_TRANSITION_KIND_HELD",
-		7: "DELIVERY_TRANSITION_KIND_RESENT",
+		7: "DELIVERY_TRANSITION_KIND_RETRY_REQUESTED",
 		8: "DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED",
 	}
 	DeliveryTransitionKind_value = map[string]int32{
@@ -72,7 +72,7 @@ var (
 		"DELIVERY_TRANSITION_KIND_DEAD":             4,
 		"DELIVERY_TRANSITION_KIND_CANCELLED":        5,
 		"DELIVERY_TRANSITION_KIND_HELD":             6,
-		"DELIVERY_TRANSITION_KIND_RESENT":           7,
+		"DELIVERY_TRANSITION_KIND_RETRY_REQUESTED":  7,
 		"DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED": 8,
 	}
 )
@@ -194,11 +194,11 @@ func (EndpointTransitionKind) EnumDescriptor() ([]byte, []int) {
 // What WatchDeliveries takes.
 type WatchDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant to watch. Empty means `default`.
+	// The tenant. Empty means `default`.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Which transitions to send: those of deliveries that match, judged by the state after the transition. Transitions
-	// of endpoints are sent when `endpoint_ids` is empty or names them and `event_types` and `states` are empty. Absent:
-	// everything.
+	// of endpoints are sent when `endpoint_ids` is empty or names them and all other conditions are empty. Absent: all of
+	// the tenant's.
 	Filter *DeliveryFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Where to start. Absent: from now.
 	//
@@ -322,7 +322,8 @@ type WatchDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Pass it as `resume_token` to go on after this message.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed. Never falls.
+	// When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed, absent
+	// while it has passed none. Never falls.
 	CommitTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
 	// What the message tells.
 	//
@@ -429,8 +430,8 @@ type WatchDeliveriesResponse_Endpoint struct {
 }
 
 type WatchDeliveriesResponse_Heartbeat struct {
-	// Nothing that the filter selects happened for a while (15 s unless configured otherwise). The first message of
-	// every stream is a heartbeat too: what is committed after it will be sent.
+	// Nothing that the filter selects happened for 15 s. The first message of every stream is a heartbeat too: what is
+	// committed after it will be sent.
 	Heartbeat *Heartbeat `protobuf:"bytes,5,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -722,7 +723,7 @@ const file_tidings_v1_watch_proto_rawDesc = "" +
 	"endpointId\x126\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\".tidings.v1.EndpointTransitionKindR\x04kind\x12@\n" +
 	"\x0edisable_reason\x18\x03 \x01(\x0e2\x19.tidings.v1.DisableReasonR\rdisableReason\"\v\n" +
-	"\tHeartbeat*\xff\x02\n" +
+	"\tHeartbeat*\x88\x03\n" +
 	"\x16DeliveryTransitionKind\x12(\n" +
 	"$DELIVERY_TRANSITION_KIND_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fDELIVERY_TRANSITION_KIND_QUEUED\x10\x01\x12&\n" +
@@ -730,8 +731,8 @@ const file_tidings_v1_watch_proto_rawDesc = "" +
 	"(DELIVERY_TRANSITION_KIND_RETRY_SCHEDULED\x10\x03\x12!\n" +
 	"\x1dDELIVERY_TRANSITION_KIND_DEAD\x10\x04\x12&\n" +
 	"\"DELIVERY_TRANSITION_KIND_CANCELLED\x10\x05\x12!\n" +
-	"\x1dDELIVERY_TRANSITION_KIND_HELD\x10\x06\x12#\n" +
-	"\x1fDELIVERY_TRANSITION_KIND_RESENT\x10\a\x12-\n" +
+	"\x1dDELIVERY_TRANSITION_KIND_HELD\x10\x06\x12,\n" +
+	"(DELIVERY_TRANSITION_KIND_RETRY_REQUESTED\x10\a\x12-\n" +
 	")DELIVERY_TRANSITION_KIND_CANCEL_REQUESTED\x10\b*\xd6\x03\n" +
 	"\x16EndpointTransitionKind\x12(\n" +
 	"$ENDPOINT_TRANSITION_KIND_UNSPECIFIED\x10\x00\x12$\n" +

@@ -61,13 +61,16 @@ const (
 //
 // Outgoing webhooks: endpoints, events, deliveries and their status.
 //
+// Every call bears an API key, which says for which tenants it acts and what it may do: see AdminService.
+//
 // Errors carry google.rpc.ErrorInfo with a `reason` from ErrorReason, google.rpc.BadRequest with every violation at
-// once, and google.rpc.RetryInfo where a later try may succeed. Any call may answer UNAVAILABLE.
+// once, google.rpc.PreconditionFailure where the state of something does not allow the call, and google.rpc.RetryInfo
+// where a later try may succeed. Any call may answer UNAVAILABLE, and INTERNAL for a fault of the server's.
 //
 // A call that changes something takes a `request_id`, which makes it safe to repeat when its answer was lost: for 24 h
-// a call of the same method by the same tenant with the same id and the same content gets the first answer once more,
-// byte for byte and with the secrets that are shown once, and changes nothing. With other content, or for another
-// method, the id is refused with ALREADY_EXISTS and reason REQUEST_ID_REUSED. A call that failed leaves nothing behind
+// a call of the same method for the same tenant with the same key, id and content gets the first answer once more,
+// byte for byte and with the secrets that are shown once, and changes nothing. With other content, another key, or for
+// another method, the id is refused: ALREADY_EXISTS with reason REQUEST_ID_REUSED. A call that failed leaves nothing behind
 // and can be repeated with its id, and of two calls at once one acts and the other gets its answer. The content is the
 // request without its id, as this server knows its fields; the order of a map's entries does not count. Answers are
 // kept encrypted, and erased within the hour after the day. Publishing has the events' own ids for this.
@@ -126,10 +129,10 @@ type WebhookServiceClient interface {
 	// OK. If it ends otherwise, send again what was not acknowledged, under the same event ids: it may have been stored, and
 	// is told as a duplicate then.
 	//
-	// Ends with UNAVAILABLE (SHUTTING_DOWN) when the server stops, after acknowledging what it had taken; with ABORTED
-	// (SLOW_CONSUMER) when acknowledgements are not read for ten minutes. A message that cannot be decoded, or is longer
-	// than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more gets RESOURCE_EXHAUSTED
-	// (TOO_MANY_STREAMS).
+	// Ends with UNAVAILABLE with reason SHUTTING_DOWN when the server stops, after acknowledging what it had taken; with
+	// ABORTED with reason SLOW_CONSUMER when acknowledgements are not read for ten minutes. A message that cannot be
+	// decoded, or is longer than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more
+	// gets RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS.
 	PublishEventStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublishEventStreamRequest, PublishEventStreamResponse], error)
 	// Returns an event, and for each endpoint whether it got the event and why.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
@@ -501,13 +504,16 @@ type WebhookService_WatchDeliveriesClient = grpc.ServerStreamingClient[WatchDeli
 //
 // Outgoing webhooks: endpoints, events, deliveries and their status.
 //
+// Every call bears an API key, which says for which tenants it acts and what it may do: see AdminService.
+//
 // Errors carry google.rpc.ErrorInfo with a `reason` from ErrorReason, google.rpc.BadRequest with every violation at
-// once, and google.rpc.RetryInfo where a later try may succeed. Any call may answer UNAVAILABLE.
+// once, google.rpc.PreconditionFailure where the state of something does not allow the call, and google.rpc.RetryInfo
+// where a later try may succeed. Any call may answer UNAVAILABLE, and INTERNAL for a fault of the server's.
 //
 // A call that changes something takes a `request_id`, which makes it safe to repeat when its answer was lost: for 24 h
-// a call of the same method by the same tenant with the same id and the same content gets the first answer once more,
-// byte for byte and with the secrets that are shown once, and changes nothing. With other content, or for another
-// method, the id is refused with ALREADY_EXISTS and reason REQUEST_ID_REUSED. A call that failed leaves nothing behind
+// a call of the same method for the same tenant with the same key, id and content gets the first answer once more,
+// byte for byte and with the secrets that are shown once, and changes nothing. With other content, another key, or for
+// another method, the id is refused: ALREADY_EXISTS with reason REQUEST_ID_REUSED. A call that failed leaves nothing behind
 // and can be repeated with its id, and of two calls at once one acts and the other gets its answer. The content is the
 // request without its id, as this server knows its fields; the order of a map's entries does not count. Answers are
 // kept encrypted, and erased within the hour after the day. Publishing has the events' own ids for this.
@@ -566,10 +572,10 @@ type WebhookServiceServer interface {
 	// OK. If it ends otherwise, send again what was not acknowledged, under the same event ids: it may have been stored, and
 	// is told as a duplicate then.
 	//
-	// Ends with UNAVAILABLE (SHUTTING_DOWN) when the server stops, after acknowledging what it had taken; with ABORTED
-	// (SLOW_CONSUMER) when acknowledgements are not read for ten minutes. A message that cannot be decoded, or is longer
-	// than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more gets RESOURCE_EXHAUSTED
-	// (TOO_MANY_STREAMS).
+	// Ends with UNAVAILABLE with reason SHUTTING_DOWN when the server stops, after acknowledging what it had taken; with
+	// ABORTED with reason SLOW_CONSUMER when acknowledgements are not read for ten minutes. A message that cannot be
+	// decoded, or is longer than a PublishEvent call may be, ends it too. At most 256 streams are open at once; one more
+	// gets RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS.
 	PublishEventStream(grpc.BidiStreamingServer[PublishEventStreamRequest, PublishEventStreamResponse]) error
 	// Returns an event, and for each endpoint whether it got the event and why.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/delivery.proto.
  */
 export const file_tidings_v1_delivery: GenFile = /*@__PURE__*/
-  fileDesc("Chl0aWRpbmdzL3YxL2RlbGl2ZXJ5LnByb3RvEgp0aWRpbmdzLnYxIsgDCghEZWxpdmVyeRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZXZlbnRfaWQYAyABKAkSEwoLZW5kcG9pbnRfaWQYBCABKAkSEgoKZXZlbnRfdHlwZRgFIAEoCRIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIVCg1hdHRlbXB0X2NvdW50GAcgASgFEjUKEW5leHRfYXR0ZW1wdF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBjYW5jZWxfcmVxdWVzdGVkGAkgASgIEhMKC2h0dHBfc3RhdHVzGAogASgFEi0KDGZhaWx1cmVfa2luZBgLIAEoDjIXLnRpZGluZ3MudjEuRmFpbHVyZUtpbmQSKgoHbGF0ZW5jeRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvcCCgdBdHRlbXB0EgoKAmlkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEg4KBm51bWJlchgDIAEoBRIrCgdvdXRjb21lGAQgASgOMhoudGlkaW5ncy52MS5BdHRlbXB0T3V0Y29tZRItCgxmYWlsdXJlX2tpbmQYBSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEhMKC2h0dHBfc3RhdHVzGAYgASgFEioKB2xhdGVuY3kYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlc3BvbnNlX2JvZHkYCSABKAwSGgoScmVzcG9uc2VfdHJ1bmNhdGVkGAogASgIEhQKDGVycm9yX2RldGFpbBgLIAEoCRInCglib2R5X25vdGUYDCABKA4yFC50aWRpbmdzLnYxLkJvZHlOb3RlImYKDkRlbGl2ZXJ5RmlsdGVyEhQKDGVuZHBvaW50X2lkcxgBIAMoCRITCgtldmVudF90eXBlcxgCIAMoCRIpCgZzdGF0ZXMYAyADKA4yGS50aWRpbmdzLnYxLkRlbGl2ZXJ5U3RhdGUiPAoSR2V0RGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCSI9ChNHZXREZWxpdmVyeVJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeSJ9ChVMaXN0RGVsaXZlcmllc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKBmZpbHRlchgCIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlGaWx0ZXISEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiWwoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIoCgpkZWxpdmVyaWVzGAEgAygLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZAoTTGlzdEF0dGVtcHRzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZGVsaXZlcnlfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiVgoUTGlzdEF0dGVtcHRzUmVzcG9uc2USJQoIYXR0ZW1wdHMYASADKAsyEy50aWRpbmdzLnYxLkF0dGVtcHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlIKFFJldHJ5RGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIj8KFVJldHJ5RGVsaXZlcnlSZXNwb25zZRImCghkZWxpdmVyeRgBIAEoCzIULnRpZGluZ3MudjEuRGVsaXZlcnkiUwoVQ2FuY2VsRGVsaXZlcnlSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJImoKFkNhbmNlbERlbGl2ZXJ5UmVzcG9uc2USKAoGcmVzdWx0GAEgASgOMhgudGlkaW5ncy52MS5DYW5jZWxSZXN1bHQSJgoIZGVsaXZlcnkYAiABKAsyFC50aWRpbmdzLnYxLkRlbGl2ZXJ5KtcBCg1EZWxpdmVyeVN0YXRlEh4KGkRFTElWRVJZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWREVMSVZFUllfU1RBVEVfUEVORElORxABEhwKGERFTElWRVJZX1NUQVRFX0lOX0ZMSUdIVBACEhwKGERFTElWRVJZX1NUQVRFX0RFTElWRVJFRBADEhcKE0RFTElWRVJZX1NUQVRFX0RFQUQQBBIcChhERUxJVkVSWV9TVEFURV9DQU5DRUxMRUQQBRIXChNERUxJVkVSWV9TVEFURV9IRUxEEAYq5AIKC0ZhaWx1cmVLaW5kEhwKGEZBSUxVUkVfS0lORF9VTlNQRUNJRklFRBAAEhQKEEZBSUxVUkVfS0lORF9ETlMQARIYChRGQUlMVVJFX0tJTkRfQ09OTkVDVBACEhQKEEZBSUxVUkVfS0lORF9UTFMQAxIYChRGQUlMVVJFX0tJTkRfVElNRU9VVBAEEhkKFUZBSUxVUkVfS0lORF9QUk9UT0NPTBAFEiAKHEZBSUxVUkVfS0lORF9CTE9DS0VEX0FERFJFU1MQBhIcChhGQUlMVVJFX0tJTkRfSFRUUF9TVEFUVVMQBxIbChdGQUlMVVJFX0tJTkRfTEVBU0VfTE9TVBAIEh4KGkZBSUxVUkVfS0lORF9IRUxEX1RPT19MT05HEAkSJQohRkFJTFVSRV9LSU5EX0VOVkVMT1BFX1VOU1VQUE9SVEVEEAoSGAoURkFJTFVSRV9LSU5EX0VYUElSRUQQCyplCghCb2R5Tm90ZRIZChVCT0RZX05PVEVfVU5TUEVDSUZJRUQQABIfChtCT0RZX05PVEVfTlVNQkVSX05PVF9TVEFCTEUQARIdChlCT0RZX05PVEVfTUVNQkVSX1JFUEVBVEVEEAIqpQEKDkF0dGVtcHRPdXRjb21lEh8KG0FUVEVNUFRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEh0KGUFUVEVNUFRfT1VUQ09NRV9JTl9GTElHSFQQARIdChlBVFRFTVBUX09VVENPTUVfU1VDQ0VFREVEEAISGgoWQVRURU1QVF9PVVRDT01FX0ZBSUxFRBADEhgKFEFUVEVNUFRfT1VUQ09NRV9MT1NUEAQqbgoMQ2FuY2VsUmVzdWx0Eh0KGUNBTkNFTF9SRVNVTFRfVU5TUEVDSUZJRUQQABIbChdDQU5DRUxfUkVTVUxUX0NBTkNFTExFRBABEiIKHkNBTkNFTF9SRVNVTFRfQ0FOQ0VMX1JFUVVFU1RFRBACQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Chl0aWRpbmdzL3YxL2RlbGl2ZXJ5LnByb3RvEgp0aWRpbmdzLnYxIsgDCghEZWxpdmVyeRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZXZlbnRfaWQYAyABKAkSEwoLZW5kcG9pbnRfaWQYBCABKAkSEgoKZXZlbnRfdHlwZRgFIAEoCRIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIVCg1hdHRlbXB0X2NvdW50GAcgASgFEjUKEW5leHRfYXR0ZW1wdF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBjYW5jZWxfcmVxdWVzdGVkGAkgASgIEhMKC2h0dHBfc3RhdHVzGAogASgFEi0KDGZhaWx1cmVfa2luZBgLIAEoDjIXLnRpZGluZ3MudjEuRmFpbHVyZUtpbmQSKgoHbGF0ZW5jeRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvcCCgdBdHRlbXB0EgoKAmlkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEg4KBm51bWJlchgDIAEoBRIrCgdvdXRjb21lGAQgASgOMhoudGlkaW5ncy52MS5BdHRlbXB0T3V0Y29tZRItCgxmYWlsdXJlX2tpbmQYBSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEhMKC2h0dHBfc3RhdHVzGAYgASgFEioKB2xhdGVuY3kYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlc3BvbnNlX2JvZHkYCSABKAwSGgoScmVzcG9uc2VfdHJ1bmNhdGVkGAogASgIEhQKDGVycm9yX2RldGFpbBgLIAEoCRInCglib2R5X25vdGUYDCABKA4yFC50aWRpbmdzLnYxLkJvZHlOb3RlIpUCCg5EZWxpdmVyeUZpbHRlchIUCgxlbmRwb2ludF9pZHMYASADKAkSEwoLZXZlbnRfdHlwZXMYAiADKAkSKQoGc3RhdGVzGAMgAygOMhkudGlkaW5ncy52MS5EZWxpdmVyeVN0YXRlEhEKCWV2ZW50X2lkcxgEIAMoCRIuCg1mYWlsdXJlX2tpbmRzGAUgAygOMhcudGlkaW5ncy52MS5GYWlsdXJlS2luZBI1ChFzdGFydF9jcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZW5kX2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI8ChJHZXREZWxpdmVyeVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJIj0KE0dldERlbGl2ZXJ5UmVzcG9uc2USJgoIZGVsaXZlcnkYASABKAsyFC50aWRpbmdzLnYxLkRlbGl2ZXJ5In0KFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSKgoGZmlsdGVyGAIgASgLMhoudGlkaW5ncy52MS5EZWxpdmVyeUZpbHRlchIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJbChZMaXN0RGVsaXZlcmllc1Jlc3BvbnNlEigKCmRlbGl2ZXJpZXMYASADKAsyFC50aWRpbmdzLnYxLkRlbGl2ZXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJkChNMaXN0QXR0ZW1wdHNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtkZWxpdmVyeV9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJWChRMaXN0QXR0ZW1wdHNSZXNwb25zZRIlCghhdHRlbXB0cxgBIAMoCzITLnRpZGluZ3MudjEuQXR0ZW1wdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoUUmV0cnlEZWxpdmVyeVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiPwoVUmV0cnlEZWxpdmVyeVJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeSJTChVDYW5jZWxEZWxpdmVyeVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiagoWQ2FuY2VsRGVsaXZlcnlSZXNwb25zZRIoCgZyZXN1bHQYASABKA4yGC50aWRpbmdzLnYxLkNhbmNlbFJlc3VsdBImCghkZWxpdmVyeRgCIAEoCzIULnRpZGluZ3MudjEuRGVsaXZlcnkq1wEKDURlbGl2ZXJ5U3RhdGUSHgoaREVMSVZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZERUxJVkVSWV9TVEFURV9QRU5ESU5HEAESHAoYREVMSVZFUllfU1RBVEVfSU5fRkxJR0hUEAISHAoYREVMSVZFUllfU1RBVEVfREVMSVZFUkVEEAMSFwoTREVMSVZFUllfU1RBVEVfREVBRBAEEhwKGERFTElWRVJZX1NUQVRFX0NBTkNFTExFRBAFEhcKE0RFTElWRVJZX1NUQVRFX0hFTEQQBirXBAoLRmFpbHVyZUtpbmQSHAoYRkFJTFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRkFJTFVSRV9LSU5EX0ROUxABEhgKFEZBSUxVUkVfS0lORF9DT05ORUNUEAISFAoQRkFJTFVSRV9LSU5EX1RMUxADEhgKFEZBSUxVUkVfS0lORF9USU1FT1VUEAQSGQoVRkFJTFVSRV9LSU5EX1BST1RPQ09MEAUSIAocRkFJTFVSRV9LSU5EX0JMT0NLRURfQUREUkVTUxAGEhwKGEZBSUxVUkVfS0lORF9IVFRQX1NUQVRVUxAHEhsKF0ZBSUxVUkVfS0lORF9MRUFTRV9MT1NUEAgSHgoaRkFJTFVSRV9LSU5EX0hFTERfVE9PX0xPTkcQCRIlCiFGQUlMVVJFX0tJTkRfRU5WRUxPUEVfVU5TVVBQT1JURUQQChIYChRGQUlMVVJFX0tJTkRfRVhQSVJFRBALEhwKGEZBSUxVUkVfS0lORF9ETlNfVElNRU9VVBAMEiAKHEZBSUxVUkVfS0lORF9DT05ORUNUX1RJTUVPVVQQDRIgChxGQUlMVVJFX0tJTkRfQ09OTkVDVElPTl9MT1NUEA4SJAogRkFJTFVSRV9LSU5EX0NFUlRJRklDQVRFX0VYUElSRUQQDxIhCh1GQUlMVVJFX0tJTkRfQ0VSVElGSUNBVEVfTkFNRRAQEiYKIkZBSUxVUkVfS0lORF9DRVJUSUZJQ0FURV9VTlRSVVNURUQQERIeChpGQUlMVVJFX0tJTkRfQVVUSE9SSVpBVElPThASKmUKCEJvZHlOb3RlEhkKFUJPRFlfTk9URV9VTlNQRUNJRklFRBAAEh8KG0JPRFlfTk9URV9OVU1CRVJfTk9UX1NUQUJMRRABEh0KGUJPRFlfTk9URV9NRU1CRVJfUkVQRUFURUQQAiqlAQoOQXR0ZW1wdE91dGNvbWUSHwobQVRURU1QVF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHQoZQVRURU1QVF9PVVRDT01FX0lOX0ZMSUdIVBABEh0KGUFUVEVNUFRfT1VUQ09NRV9TVUNDRUVERUQQAhIaChZBVFRFTVBUX09VVENPTUVfRkFJTEVEEAMSGAoUQVRURU1QVF9PVVRDT01FX0xPU1QQBCpuCgxDYW5jZWxSZXN1bHQSHQoZQ0FOQ0VMX1JFU1VMVF9VTlNQRUNJRklFRBAAEhsKF0NBTkNFTF9SRVNVTFRfQ0FOQ0VMTEVEEAESIgoeQ0FOQ0VMX1JFU1VMVF9DQU5DRUxfUkVRVUVTVEVEEAJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One event on its way to one endpoint.
@@ -230,32 +230,64 @@ export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
 
 /**
  * Selects deliveries. Conditions are combined with AND, the values of one condition with OR. An empty filter selects
- * everything of the tenant.
+ * all of the tenant's.
  *
  * @generated from message tidings.v1.DeliveryFilter
  */
 export type DeliveryFilter = Message<"tidings.v1.DeliveryFilter"> & {
   /**
-   * Deliveries to one of these endpoints. At most 100. Empty: to any.
+   * Deliveries to one of these endpoints. At most 100; repeats do not matter. Empty: to any.
    *
    * @generated from field: repeated string endpoint_ids = 1;
    */
   endpointIds: string[];
 
   /**
-   * Deliveries of events whose type matches one of these patterns, written as in `Endpoint.event_types`. At most 100.
-   * Empty: of any type.
+   * Deliveries of events whose type matches one of these patterns, written as in `Endpoint.event_types`. At most 100,
+   * no two alike. Empty: of any type.
    *
    * @generated from field: repeated string event_types = 2;
    */
   eventTypes: string[];
 
   /**
-   * Deliveries in one of these states. Empty: in any.
+   * Deliveries in one of these states. Repeats do not matter. Empty: in any.
    *
    * @generated from field: repeated tidings.v1.DeliveryState states = 3;
    */
   states: DeliveryState[];
+
+  /**
+   * Deliveries of one of these events. At most 100; repeats do not matter. An id that no event of the tenant's has
+   * selects nothing. Empty: of any event.
+   *
+   * @generated from field: repeated string event_ids = 4;
+   */
+  eventIds: string[];
+
+  /**
+   * Deliveries that show one of these as their `failure_kind`; in WatchDeliveries, transitions that do. Repeats do not
+   * matter. Empty: those that show any, or none.
+   *
+   * @generated from field: repeated tidings.v1.FailureKind failure_kinds = 5;
+   */
+  failureKinds: FailureKind[];
+
+  /**
+   * Deliveries of events that were published at this time or later. Absent: from the oldest kept. Refused by
+   * WatchDeliveries, where `start` says where to begin.
+   *
+   * @generated from field: google.protobuf.Timestamp start_create_time = 6;
+   */
+  startCreateTime?: Timestamp | undefined;
+
+  /**
+   * Deliveries of events that were published before this time, which must not be before `start_create_time`. Absent: to
+   * the newest. Refused by WatchDeliveries.
+   *
+   * @generated from field: google.protobuf.Timestamp end_create_time = 7;
+   */
+  endCreateTime?: Timestamp | undefined;
 };
 
 /**
@@ -321,7 +353,7 @@ export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__P
  */
 export type ListDeliveriesRequest = Message<"tidings.v1.ListDeliveriesRequest"> & {
   /**
-   * The tenant whose deliveries are listed. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -470,8 +502,9 @@ export type RetryDeliveryRequest = Message<"tidings.v1.RetryDeliveryRequest"> & 
 
   /**
    * Required. The delivery's id. A DEAD or CANCELLED delivery starts its schedule anew; a PENDING one becomes due now.
-   * Neither is due before the event's `deliver_time`. Any other state, a paused, disabled or deleted endpoint, or an event
-   * that was expunged or has expired, is FAILED_PRECONDITION.
+   * Neither is due before the event's `deliver_time`. Any other state is FAILED_PRECONDITION with reason
+   * DELIVERY_STATE, a paused, disabled or deleted endpoint with reason ENDPOINT_STATE, and an event that was expunged
+   * or has expired with reason EVENT_EXPUNGED or EVENT_EXPIRED.
    *
    * @generated from field: string delivery_id = 2;
    */
@@ -527,7 +560,8 @@ export type CancelDeliveryRequest = Message<"tidings.v1.CancelDeliveryRequest"> 
   tenantId: string;
 
   /**
-   * Required. The delivery's id. A DELIVERED or DEAD delivery is FAILED_PRECONDITION; a CANCELLED one stays as it is.
+   * Required. The delivery's id. A DELIVERED or DEAD delivery is FAILED_PRECONDITION with reason DELIVERY_STATE; a
+   * CANCELLED one stays as it is.
    *
    * @generated from field: string delivery_id = 2;
    */
@@ -668,21 +702,22 @@ export enum FailureKind {
   CONNECT = 2,
 
   /**
-   * The TLS handshake failed, for example for an expired certificate or one of another name.
+   * The TLS handshake failed for another reason than those that concern the certificate: no version or cipher in
+   * common, a client certificate that the endpoint misses or refuses, or a peer that speaks no TLS.
    *
    * @generated from enum value: FAILURE_KIND_TLS = 3;
    */
   TLS = 3,
 
   /**
-   * No connection was made within 5 s, or the exchange was not complete within the endpoint's timeout.
+   * A connection was made, and the exchange was not complete within the endpoint's timeout.
    *
    * @generated from enum value: FAILURE_KIND_TIMEOUT = 4;
    */
   TIMEOUT = 4,
 
   /**
-   * The connection broke, or the answer was not valid HTTP.
+   * The answer was not valid HTTP.
    *
    * @generated from enum value: FAILURE_KIND_PROTOCOL = 5;
    */
@@ -731,6 +766,56 @@ export enum FailureKind {
    * @generated from enum value: FAILURE_KIND_EXPIRED = 11;
    */
   EXPIRED = 11,
+
+  /**
+   * No name server answered within 4 s, or within the endpoint's timeout if that is shorter.
+   *
+   * @generated from enum value: FAILURE_KIND_DNS_TIMEOUT = 12;
+   */
+  DNS_TIMEOUT = 12,
+
+  /**
+   * No connection was made, TLS handshake included, within 5 s or within the endpoint's timeout if that is shorter.
+   *
+   * @generated from enum value: FAILURE_KIND_CONNECT_TIMEOUT = 13;
+   */
+  CONNECT_TIMEOUT = 13,
+
+  /**
+   * The connection was reset or closed before the answer was complete. The request may have arrived.
+   *
+   * @generated from enum value: FAILURE_KIND_CONNECTION_LOST = 14;
+   */
+  CONNECTION_LOST = 14,
+
+  /**
+   * The endpoint's certificate has expired, or is not valid yet.
+   *
+   * @generated from enum value: FAILURE_KIND_CERTIFICATE_EXPIRED = 15;
+   */
+  CERTIFICATE_EXPIRED = 15,
+
+  /**
+   * The endpoint's certificate is for another name.
+   *
+   * @generated from enum value: FAILURE_KIND_CERTIFICATE_NAME = 16;
+   */
+  CERTIFICATE_NAME = 16,
+
+  /**
+   * The endpoint's certificate is vouched for by nobody whom the server trusts.
+   *
+   * @generated from enum value: FAILURE_KIND_CERTIFICATE_UNTRUSTED = 17;
+   */
+  CERTIFICATE_UNTRUSTED = 17,
+
+  /**
+   * No access token could be had for the endpoint's `credentials`; `error_detail` says why. No request was made to the
+   * endpoint.
+   *
+   * @generated from enum value: FAILURE_KIND_AUTHORIZATION = 18;
+   */
+  AUTHORIZATION = 18,
 }
 
 /**

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/endpoint.proto.
  */
 export const file_tidings_v1_endpoint: GenFile = /*@__PURE__*/
-  fileDesc("Chl0aWRpbmdzL3YxL2VuZHBvaW50LnByb3RvEgp0aWRpbmdzLnYxIt0GCghFbmRwb2ludBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgsKA3VybBgFIAEoCRITCgtldmVudF90eXBlcxgGIAMoCRIqCgZwb2xpY3kYByABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5UG9saWN5EigKBXN0YXRlGAggASgOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEjEKDmRpc2FibGVfcmVhc29uGAkgASgOMhkudGlkaW5ncy52MS5EaXNhYmxlUmVhc29uEjAKDGRpc2FibGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSZmFpbGluZ19zaW5jZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYDiABKAkSKAoFc3R5bGUYDyABKAsyGS50aWRpbmdzLnYxLkVuZHBvaW50U3R5bGUSKwoHaGVhZGVycxgQIAMoCzIaLnRpZGluZ3MudjEuRW5kcG9pbnRIZWFkZXISNAoQZWZmZWN0aXZlX3BvbGljeRgRIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlQb2xpY3kSLgoKcGF1c2VfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzYWJsZV93YXJuaW5nGBMgASgLMhoudGlkaW5ncy52MS5EaXNhYmxlV2FybmluZxIvCg1iYWNrbG9nX2RyYWluGBUgASgLMhgudGlkaW5ncy52MS5CYWNrbG9nRHJhaW4SMAoGbGFiZWxzGBQgAygLMiAudGlkaW5ncy52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpwBCg5EaXNhYmxlV2FybmluZxIpCgZyZWFzb24YASABKA4yGS50aWRpbmdzLnYxLkRpc2FibGVSZWFzb24SLQoJd2Fybl90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxkaXNhYmxlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKDEJhY2tsb2dEcmFpbhIXCg9yYXRlX3Blcl9zZWNvbmQYASABKAESMQoNYWN0aXZhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5wEKDkRlbGl2ZXJ5UG9saWN5EigKBXJldHJ5GAEgASgLMhkudGlkaW5ncy52MS5SZXRyeVNjaGVkdWxlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNbWF4X2luX2ZsaWdodBgDIAEoBRIwCg1ob2xkX2R1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEh8KEmRpc2FibGVfYWZ0ZXJfZGVhZBgFIAEoBUgAiAEBQhUKE19kaXNhYmxlX2FmdGVyX2RlYWQiqAEKDVJldHJ5U2NoZWR1bGUSKQoGcHJlc2V0GAEgASgOMhcudGlkaW5ncy52MS5SZXRyeVByZXNldEgAEikKBmRlbGF5cxgCIAEoCzIXLnRpZGluZ3MudjEuUmV0cnlEZWxheXNIABI1CgtleHBvbmVudGlhbBgDIAEoCzIeLnRpZGluZ3MudjEuRXhwb25lbnRpYWxCYWNrb2ZmSABCCgoIc2NoZWR1bGUiOAoLUmV0cnlEZWxheXMSKQoGZGVsYXlzGAEgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIp4BChJFeHBvbmVudGlhbEJhY2tvZmYSMAoNaW5pdGlhbF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgptdWx0aXBsaWVyGAIgASgBEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBCABKAUiyAEKDkVuZHBvaW50RmlsdGVyEjYKBmxhYmVscxgBIAMoCzImLnRpZGluZ3MudjEuRW5kcG9pbnRGaWx0ZXIuTGFiZWxzRW50cnkSKQoGc3RhdGVzGAIgAygOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEhIKCmV2ZW50X3R5cGUYAyABKAkSEAoIdXJsX2hvc3QYBCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLFAQoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSEAoIZGlzYWJsZWQYAyABKAgSEwoGc2VjcmV0GAQgASgJSACIAQESKwoHc2VjcmV0cxgFIAMoCzIaLnRpZGluZ3MudjEuSW1wb3J0ZWRTZWNyZXQSEgoKcmVxdWVzdF9pZBgGIAEoCUIJCgdfc2VjcmV0IoIBChZDcmVhdGVFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludBIOCgZzZWNyZXQYAiABKAkSMAoOaXNzdWVkX3NlY3JldHMYAyADKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCI8ChJHZXRFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJIj0KE0dldEVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50InwKFExpc3RFbmRwb2ludHNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIqCgZmaWx0ZXIYBCABKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50RmlsdGVyIlkKFUxpc3RFbmRwb2ludHNSZXNwb25zZRInCgllbmRwb2ludHMYASADKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLEAQoVVXBkYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEisKB3NlY3JldHMYBCADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0EhIKCnJlcXVlc3RfaWQYBSABKAkicgoWVXBkYXRlRW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSMAoOaXNzdWVkX3NlY3JldHMYAiADKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCJhChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEgwKBGV0YWcYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCSIYChZEZWxldGVFbmRwb2ludFJlc3BvbnNlImAKFFBhdXNlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiPwoVUGF1c2VFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludCJiChZEaXNhYmxlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiQQoXRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50IsIBChdBY3RpdmF0ZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkSDAoEZXRhZxgDIAEoCRIpCgVkcmFpbhgEIAEoCzIYLnRpZGluZ3MudjEuRHJhaW5CYWNrbG9nSAASJwoEc2tpcBgFIAEoCzIXLnRpZGluZ3MudjEuU2tpcEJhY2tsb2dIABISCgpyZXF1ZXN0X2lkGAYgASgJQgkKB2JhY2tsb2ciJwoMRHJhaW5CYWNrbG9nEhcKD3JhdGVfcGVyX3NlY29uZBgBIAEoASINCgtTa2lwQmFja2xvZyJCChhBY3RpdmF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Ij0KE1BpbmdFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJImQKFFBpbmdFbmRwb2ludFJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIkCgdhdHRlbXB0GAIgASgLMhMudGlkaW5ncy52MS5BdHRlbXB0KoMBCg1FbmRwb2ludFN0YXRlEh4KGkVORFBPSU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWRU5EUE9JTlRfU1RBVEVfRU5BQkxFRBABEhsKF0VORFBPSU5UX1NUQVRFX0RJU0FCTEVEEAISGQoVRU5EUE9JTlRfU1RBVEVfUEFVU0VEEAMqpAEKDURpc2FibGVSZWFzb24SHgoaRElTQUJMRV9SRUFTT05fVU5TUEVDSUZJRUQQABIcChhESVNBQkxFX1JFQVNPTl9SRVFVRVNURUQQARIXChNESVNBQkxFX1JFQVNPTl9HT05FEAISGgoWRElTQUJMRV9SRUFTT05fRkFJTElORxADEiAKHERJU0FCTEVfUkVBU09OX0RFQURfSU5fQV9ST1cQBCpjCgtSZXRyeVByZXNldBIcChhSRVRSWV9QUkVTRVRfVU5TUEVDSUZJRUQQABIZChVSRVRSWV9QUkVTRVRfU1RBTkRBUkQQARIbChdSRVRSWV9QUkVTRVRfUEFSVFlMQVlFUhACQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_secret, file_tidings_v1_style]);
+  fileDesc("Chl0aWRpbmdzL3YxL2VuZHBvaW50LnByb3RvEgp0aWRpbmdzLnYxItgHCghFbmRwb2ludBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEgsKA3VybBgFIAEoCRITCgtldmVudF90eXBlcxgGIAMoCRIqCgZwb2xpY3kYByABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5UG9saWN5EigKBXN0YXRlGAggASgOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEjEKDmRpc2FibGVfcmVhc29uGAkgASgOMhkudGlkaW5ncy52MS5EaXNhYmxlUmVhc29uEjAKDGRpc2FibGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSZmFpbGluZ19zaW5jZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYDiABKAkSKAoFc3R5bGUYDyABKAsyGS50aWRpbmdzLnYxLkVuZHBvaW50U3R5bGUSKwoHaGVhZGVycxgQIAMoCzIaLnRpZGluZ3MudjEuRW5kcG9pbnRIZWFkZXISNAoLY3JlZGVudGlhbHMYFiABKAsyHy50aWRpbmdzLnYxLkVuZHBvaW50Q3JlZGVudGlhbHMSQwoTY3JlZGVudGlhbHNfc3VtbWFyeRgXIAEoCzImLnRpZGluZ3MudjEuRW5kcG9pbnRDcmVkZW50aWFsc1N1bW1hcnkSNAoQZWZmZWN0aXZlX3BvbGljeRgRIAEoCzIaLnRpZGluZ3MudjEuRGVsaXZlcnlQb2xpY3kSLgoKcGF1c2VfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPZGlzYWJsZV93YXJuaW5nGBMgASgLMhoudGlkaW5ncy52MS5EaXNhYmxlV2FybmluZxIvCg1iYWNrbG9nX2RyYWluGBUgASgLMhgudGlkaW5ncy52MS5CYWNrbG9nRHJhaW4SMAoGbGFiZWxzGBQgAygLMiAudGlkaW5ncy52MS5FbmRwb2ludC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIosBChNFbmRwb2ludENyZWRlbnRpYWxzEjEKBGh0dHAYASABKAsyIy50aWRpbmdzLnYxLkVuZHBvaW50SHR0cENyZWRlbnRpYWxzEkEKEmNsaWVudF9jZXJ0aWZpY2F0ZRgCIAEoCzIlLnRpZGluZ3MudjEuRW5kcG9pbnRDbGllbnRDZXJ0aWZpY2F0ZSK4AQoXRW5kcG9pbnRIdHRwQ3JlZGVudGlhbHMSLQoFYmFzaWMYASABKAsyHC50aWRpbmdzLnYxLkJhc2ljQ3JlZGVudGlhbHNIABIvCgZiZWFyZXIYAiABKAsyHS50aWRpbmdzLnYxLkJlYXJlckNyZWRlbnRpYWxzSAASNQoGb2F1dGgyGAMgASgLMiMudGlkaW5ncy52MS5PQXV0aDJDbGllbnRDcmVkZW50aWFsc0gAQgYKBGtpbmQiNgoQQmFzaWNDcmVkZW50aWFscxIQCgh1c2VybmFtZRgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSIiChFCZWFyZXJDcmVkZW50aWFscxINCgV0b2tlbhgBIAEoCSKjAQoXT0F1dGgyQ2xpZW50Q3JlZGVudGlhbHMSEQoJdG9rZW5fdXJsGAEgASgJEhEKCWNsaWVudF9pZBgCIAEoCRIVCg1jbGllbnRfc2VjcmV0GAMgASgJEg4KBnNjb3BlcxgEIAMoCRI7ChBzZWNyZXRfcGxhY2VtZW50GAUgASgOMiEudGlkaW5ncy52MS5DbGllbnRTZWNyZXRQbGFjZW1lbnQiTQoZRW5kcG9pbnRDbGllbnRDZXJ0aWZpY2F0ZRIXCg9jZXJ0aWZpY2F0ZV9wZW0YASABKAkSFwoPcHJpdmF0ZV9rZXlfcGVtGAIgASgJInMKGkVuZHBvaW50Q3JlZGVudGlhbHNTdW1tYXJ5EjIKCWh0dHBfa2luZBgBIAEoDjIfLnRpZGluZ3MudjEuSHR0cENyZWRlbnRpYWxzS2luZBIhChljbGllbnRfY2VydGlmaWNhdGVfc2hhMjU2GAIgASgJIpwBCg5EaXNhYmxlV2FybmluZxIpCgZyZWFzb24YASABKA4yGS50aWRpbmdzLnYxLkRpc2FibGVSZWFzb24SLQoJd2Fybl90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxkaXNhYmxlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKDEJhY2tsb2dEcmFpbhIXCg9yYXRlX3Blcl9zZWNvbmQYASABKAESMQoNYWN0aXZhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5wEKDkRlbGl2ZXJ5UG9saWN5EigKBXJldHJ5GAEgASgLMhkudGlkaW5ncy52MS5SZXRyeVNjaGVkdWxlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNbWF4X2luX2ZsaWdodBgDIAEoBRIwCg1ob2xkX2R1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEh8KEmRpc2FibGVfYWZ0ZXJfZGVhZBgFIAEoBUgAiAEBQhUKE19kaXNhYmxlX2FmdGVyX2RlYWQiqAEKDVJldHJ5U2NoZWR1bGUSKQoGcHJlc2V0GAEgASgOMhcudGlkaW5ncy52MS5SZXRyeVByZXNldEgAEikKBmRlbGF5cxgCIAEoCzIXLnRpZGluZ3MudjEuUmV0cnlEZWxheXNIABI1CgtleHBvbmVudGlhbBgDIAEoCzIeLnRpZGluZ3MudjEuRXhwb25lbnRpYWxCYWNrb2ZmSABCCgoIc2NoZWR1bGUiOAoLUmV0cnlEZWxheXMSKQoGZGVsYXlzGAEgAygLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIp4BChJFeHBvbmVudGlhbEJhY2tvZmYSMAoNaW5pdGlhbF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgptdWx0aXBsaWVyGAIgASgBEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxtYXhfYXR0ZW1wdHMYBCABKAUiyAEKDkVuZHBvaW50RmlsdGVyEjYKBmxhYmVscxgBIAMoCzImLnRpZGluZ3MudjEuRW5kcG9pbnRGaWx0ZXIuTGFiZWxzRW50cnkSKQoGc3RhdGVzGAIgAygOMhkudGlkaW5ncy52MS5FbmRwb2ludFN0YXRlEhIKCmV2ZW50X3R5cGUYAyABKAkSEAoIdXJsX2hvc3QYBCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLFAQoVQ3JlYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSEAoIZGlzYWJsZWQYAyABKAgSEwoGc2VjcmV0GAQgASgJSACIAQESKwoHc2VjcmV0cxgFIAMoCzIaLnRpZGluZ3MudjEuSW1wb3J0ZWRTZWNyZXQSEgoKcmVxdWVzdF9pZBgGIAEoCUIJCgdfc2VjcmV0IoIBChZDcmVhdGVFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludBIOCgZzZWNyZXQYAiABKAkSMAoOaXNzdWVkX3NlY3JldHMYAyADKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCI8ChJHZXRFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJIj0KE0dldEVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50InwKFExpc3RFbmRwb2ludHNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIqCgZmaWx0ZXIYAiABKAsyGi50aWRpbmdzLnYxLkVuZHBvaW50RmlsdGVyEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJIlkKFUxpc3RFbmRwb2ludHNSZXNwb25zZRInCgllbmRwb2ludHMYASADKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLEAQoVVXBkYXRlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRImCghlbmRwb2ludBgCIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEisKB3NlY3JldHMYBCADKAsyGi50aWRpbmdzLnYxLkltcG9ydGVkU2VjcmV0EhIKCnJlcXVlc3RfaWQYBSABKAkicgoWVXBkYXRlRW5kcG9pbnRSZXNwb25zZRImCghlbmRwb2ludBgBIAEoCzIULnRpZGluZ3MudjEuRW5kcG9pbnQSMAoOaXNzdWVkX3NlY3JldHMYAiADKAsyGC50aWRpbmdzLnYxLklzc3VlZFNlY3JldCJhChVEZWxldGVFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJEgwKBGV0YWcYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCSIYChZEZWxldGVFbmRwb2ludFJlc3BvbnNlImAKFFBhdXNlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiPwoVUGF1c2VFbmRwb2ludFJlc3BvbnNlEiYKCGVuZHBvaW50GAEgASgLMhQudGlkaW5ncy52MS5FbmRwb2ludCJiChZEaXNhYmxlRW5kcG9pbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiQQoXRGlzYWJsZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50IsIBChdBY3RpdmF0ZUVuZHBvaW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEwoLZW5kcG9pbnRfaWQYAiABKAkSDAoEZXRhZxgDIAEoCRIpCgVkcmFpbhgEIAEoCzIYLnRpZGluZ3MudjEuRHJhaW5CYWNrbG9nSAASJwoEc2tpcBgFIAEoCzIXLnRpZGluZ3MudjEuU2tpcEJhY2tsb2dIABISCgpyZXF1ZXN0X2lkGAYgASgJQgkKB2JhY2tsb2ciJwoMRHJhaW5CYWNrbG9nEhcKD3JhdGVfcGVyX3NlY29uZBgBIAEoASINCgtTa2lwQmFja2xvZyJCChhBY3RpdmF0ZUVuZHBvaW50UmVzcG9uc2USJgoIZW5kcG9pbnQYASABKAsyFC50aWRpbmdzLnYxLkVuZHBvaW50Ij0KE1BpbmdFbmRwb2ludFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhMKC2VuZHBvaW50X2lkGAIgASgJImQKFFBpbmdFbmRwb2ludFJlc3BvbnNlEiYKCGRlbGl2ZXJ5GAEgASgLMhQudGlkaW5ncy52MS5EZWxpdmVyeRIkCgdhdHRlbXB0GAIgASgLMhMudGlkaW5ncy52MS5BdHRlbXB0KoYBChVDbGllbnRTZWNyZXRQbGFjZW1lbnQSJwojQ0xJRU5UX1NFQ1JFVF9QTEFDRU1FTlRfVU5TUEVDSUZJRUQQABIiCh5DTElFTlRfU0VDUkVUX1BMQUNFTUVOVF9IRUFERVIQARIgChxDTElFTlRfU0VDUkVUX1BMQUNFTUVOVF9CT0RZEAIqoQEKE0h0dHBDcmVkZW50aWFsc0tpbmQSJQohSFRUUF9DUkVERU5USUFMU19LSU5EX1VOU1BFQ0lGSUVEEAASHwobSFRUUF9DUkVERU5USUFMU19LSU5EX0JBU0lDEAESIAocSFRUUF9DUkVERU5USUFMU19LSU5EX0JFQVJFUhACEiAKHEhUVFBfQ1JFREVOVElBTFNfS0lORF9PQVVUSDIQAyqDAQoNRW5kcG9pbnRTdGF0ZRIeChpFTkRQT0lOVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkVORFBPSU5UX1NUQVRFX0VOQUJMRUQQARIbChdFTkRQT0lOVF9TVEFURV9ESVNBQkxFRBACEhkKFUVORFBPSU5UX1NUQVRFX1BBVVNFRBADKqQBCg1EaXNhYmxlUmVhc29uEh4KGkRJU0FCTEVfUkVBU09OX1VOU1BFQ0lGSUVEEAASHAoYRElTQUJMRV9SRUFTT05fUkVRVUVTVEVEEAESFwoTRElTQUJMRV9SRUFTT05fR09ORRACEhoKFkRJU0FCTEVfUkVBU09OX0ZBSUxJTkcQAxIgChxESVNBQkxFX1JFQVNPTl9ERUFEX0lOX0FfUk9XEAQqYwoLUmV0cnlQcmVzZXQSHAoYUkVUUllfUFJFU0VUX1VOU1BFQ0lGSUVEEAASGQoVUkVUUllfUFJFU0VUX1NUQU5EQVJEEAESGwoXUkVUUllfUFJFU0VUX1BBUlRZTEFZRVIQAkJAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_secret, file_tidings_v1_style]);
 
 /**
  * An HTTPS address of a tenant's that receives the events its filter selects.
@@ -36,7 +36,7 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
   id: string;
 
   /**
-   * Output only. The tenant that owns the endpoint.
+   * Output only. The tenant.
    *
    * @generated from field: string tenant_id = 2;
    */
@@ -75,8 +75,9 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
   eventTypes: string[];
 
   /**
-   * How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults; those that are as the
-   * style has them are returned absent, and `effective_policy` tells what they are.
+   * How deliveries to this endpoint are retried, timed and limited. Absent fields take their defaults. `max_in_flight`
+   * and `hold_duration` are returned filled in; the others, whose defaults the style has, are returned as they were
+   * given, and `effective_policy` tells what they are.
    *
    * @generated from field: tidings.v1.DeliveryPolicy policy = 7;
    */
@@ -127,8 +128,8 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
 
   /**
    * Output only. Changes whenever the endpoint's configuration, state or secrets do. Pass it to a call that changes the
-   * endpoint or its secrets to have it fail with ABORTED if somebody else changed them since the endpoint was read. How the
-   * endpoint fares, a warning, and the end of a drain leave it as it is.
+   * endpoint or its secrets to have it fail: ABORTED with reason ETAG_MISMATCH, if somebody else changed them since it
+   * was read. How the endpoint fares, a warning, and the end of a drain leave it as it is.
    *
    * @generated from field: string etag = 14;
    */
@@ -147,6 +148,21 @@ export type Endpoint = Message<"tidings.v1.Endpoint"> & {
    * @generated from field: repeated tidings.v1.EndpointHeader headers = 16;
    */
   headers: EndpointHeader[];
+
+  /**
+   * Input only. By what the server is known to the endpoint, besides its signatures. Kept sealed and never returned;
+   * `credentials_summary` tells what there is. Absent: by nothing.
+   *
+   * @generated from field: tidings.v1.EndpointCredentials credentials = 22;
+   */
+  credentials?: EndpointCredentials | undefined;
+
+  /**
+   * Output only. What kinds of credentials the server has for the endpoint. Absent: none.
+   *
+   * @generated from field: tidings.v1.EndpointCredentialsSummary credentials_summary = 23;
+   */
+  credentialsSummary?: EndpointCredentialsSummary | undefined;
 
   /**
    * Output only. The policy in effect, with every field filled in.
@@ -194,6 +210,241 @@ export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
   messageDesc(file_tidings_v1_endpoint, 0);
 
 /**
+ * By what the server is known to an endpoint: over HTTP, by a client certificate, or both.
+ *
+ * @generated from message tidings.v1.EndpointCredentials
+ */
+export type EndpointCredentials = Message<"tidings.v1.EndpointCredentials"> & {
+  /**
+   * What stands in the header `authorization` of every request. Excludes a header `authorization` among
+   * `Endpoint.headers` or in the style's schemes. Absent: nothing.
+   *
+   * @generated from field: tidings.v1.EndpointHttpCredentials http = 1;
+   */
+  http?: EndpointHttpCredentials | undefined;
+
+  /**
+   * The certificate that is shown where a TLS handshake asks for one: the endpoint's, and that of `oauth2.token_url`.
+   * Needs an `https://` URL. Absent: none is shown.
+   *
+   * @generated from field: tidings.v1.EndpointClientCertificate client_certificate = 2;
+   */
+  clientCertificate?: EndpointClientCertificate | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.EndpointCredentials.
+ * Use `create(EndpointCredentialsSchema)` to create a new message.
+ */
+export const EndpointCredentialsSchema: GenMessage<EndpointCredentials> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 1);
+
+/**
+ * What stands in the header `authorization`.
+ *
+ * @generated from message tidings.v1.EndpointHttpCredentials
+ */
+export type EndpointHttpCredentials = Message<"tidings.v1.EndpointHttpCredentials"> & {
+  /**
+   * Required. The way of authentication.
+   *
+   * @generated from oneof tidings.v1.EndpointHttpCredentials.kind
+   */
+  kind: {
+    /**
+     * A name and a password (RFC 7617).
+     *
+     * @generated from field: tidings.v1.BasicCredentials basic = 1;
+     */
+    value: BasicCredentials;
+    case: "basic";
+  } | {
+    /**
+     * A token that does not change (RFC 6750).
+     *
+     * @generated from field: tidings.v1.BearerCredentials bearer = 2;
+     */
+    value: BearerCredentials;
+    case: "bearer";
+  } | {
+    /**
+     * An access token that the server fetches (RFC 6749, section 4.4).
+     *
+     * @generated from field: tidings.v1.OAuth2ClientCredentials oauth2 = 3;
+     */
+    value: OAuth2ClientCredentials;
+    case: "oauth2";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tidings.v1.EndpointHttpCredentials.
+ * Use `create(EndpointHttpCredentialsSchema)` to create a new message.
+ */
+export const EndpointHttpCredentialsSchema: GenMessage<EndpointHttpCredentials> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 2);
+
+/**
+ * A name and a password, sent as basic authentication in UTF-8.
+ *
+ * @generated from message tidings.v1.BasicCredentials
+ */
+export type BasicCredentials = Message<"tidings.v1.BasicCredentials"> & {
+  /**
+   * Required. The name: at most 256 bytes of UTF-8 without control characters and colons.
+   *
+   * @generated from field: string username = 1;
+   */
+  username: string;
+
+  /**
+   * Input only. The password: at most 1 KiB of UTF-8 without control characters. May be empty.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message tidings.v1.BasicCredentials.
+ * Use `create(BasicCredentialsSchema)` to create a new message.
+ */
+export const BasicCredentialsSchema: GenMessage<BasicCredentials> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 3);
+
+/**
+ * A token that does not change.
+ *
+ * @generated from message tidings.v1.BearerCredentials
+ */
+export type BearerCredentials = Message<"tidings.v1.BearerCredentials"> & {
+  /**
+   * Required. Input only. The token, without `Bearer`: at most 4 KiB of letters, digits and any of `-._~+/`, with `=`
+   * at the end only.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message tidings.v1.BearerCredentials.
+ * Use `create(BearerCredentialsSchema)` to create a new message.
+ */
+export const BearerCredentialsSchema: GenMessage<BearerCredentials> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 4);
+
+/**
+ * A client that gets access tokens by its own credentials. A token is kept until 30 s before its end (at most for 24 h,
+ * and for 5 minutes if the token endpoint does not tell), and fetched by one request at a time. When the endpoint
+ * answers 401 the token is forgotten: that attempt fails, and the next one fetches another. If none can be had the
+ * attempt fails with FAILURE_KIND_AUTHORIZATION.
+ *
+ * @generated from message tidings.v1.OAuth2ClientCredentials
+ */
+export type OAuth2ClientCredentials = Message<"tidings.v1.OAuth2ClientCredentials"> & {
+  /**
+   * Required. Where tokens are fetched, by the rules of `Endpoint.url`.
+   *
+   * @generated from field: string token_url = 1;
+   */
+  tokenUrl: string;
+
+  /**
+   * Required. The client's id: at most 256 bytes of visible ASCII and spaces.
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * Required. Input only. The client's secret: at most 1 KiB of visible ASCII and spaces.
+   *
+   * @generated from field: string client_secret = 3;
+   */
+  clientSecret: string;
+
+  /**
+   * What is asked for: at most 50 scopes, each of at most 256 bytes of visible ASCII without `"` and `\`. Empty:
+   * whatever the token endpoint gives by itself.
+   *
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+
+  /**
+   * Where id and secret stand in the request for a token. Default: in its header `authorization`.
+   *
+   * @generated from field: tidings.v1.ClientSecretPlacement secret_placement = 5;
+   */
+  secretPlacement: ClientSecretPlacement;
+};
+
+/**
+ * Describes the message tidings.v1.OAuth2ClientCredentials.
+ * Use `create(OAuth2ClientCredentialsSchema)` to create a new message.
+ */
+export const OAuth2ClientCredentialsSchema: GenMessage<OAuth2ClientCredentials> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 5);
+
+/**
+ * A client certificate with its private key.
+ *
+ * @generated from message tidings.v1.EndpointClientCertificate
+ */
+export type EndpointClientCertificate = Message<"tidings.v1.EndpointClientCertificate"> & {
+  /**
+   * Required. Input only. The certificate in PEM, followed by those that vouch for it: at most 10, and 32 KiB.
+   *
+   * @generated from field: string certificate_pem = 1;
+   */
+  certificatePem: string;
+
+  /**
+   * Required. Input only. The certificate's private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA P-256
+   * or P-384, or Ed25519; PKCS #8, PKCS #1 or SEC 1. At most 16 KiB.
+   *
+   * @generated from field: string private_key_pem = 2;
+   */
+  privateKeyPem: string;
+};
+
+/**
+ * Describes the message tidings.v1.EndpointClientCertificate.
+ * Use `create(EndpointClientCertificateSchema)` to create a new message.
+ */
+export const EndpointClientCertificateSchema: GenMessage<EndpointClientCertificate> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 6);
+
+/**
+ * What may be shown of an endpoint's credentials.
+ *
+ * @generated from message tidings.v1.EndpointCredentialsSummary
+ */
+export type EndpointCredentialsSummary = Message<"tidings.v1.EndpointCredentialsSummary"> & {
+  /**
+   * Output only. The way of authentication over HTTP. Unspecified: none.
+   *
+   * @generated from field: tidings.v1.HttpCredentialsKind http_kind = 1;
+   */
+  httpKind: HttpCredentialsKind;
+
+  /**
+   * Output only. The SHA-256 of the client certificate's DER form, in lower-case hexadecimal. Empty: there is none.
+   *
+   * @generated from field: string client_certificate_sha256 = 2;
+   */
+  clientCertificateSha256: string;
+};
+
+/**
+ * Describes the message tidings.v1.EndpointCredentialsSummary.
+ * Use `create(EndpointCredentialsSummarySchema)` to create a new message.
+ */
+export const EndpointCredentialsSummarySchema: GenMessage<EndpointCredentialsSummary> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_endpoint, 7);
+
+/**
  * Why and when a failing endpoint will be disabled. It is given once in each spell of failing, together with a transition of
  * kind ENDPOINT_TRANSITION_KIND_WARNED: after four days of failing without one success, or when half as many deliveries in a
  * row have ended DEAD as disable the endpoint (rounded up; with one that disables there is no warning). Like the disabling
@@ -231,7 +482,7 @@ export type DisableWarning = Message<"tidings.v1.DisableWarning"> & {
  * Use `create(DisableWarningSchema)` to create a new message.
  */
 export const DisableWarningSchema: GenMessage<DisableWarning> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 1);
+  messageDesc(file_tidings_v1_endpoint, 8);
 
 /**
  * A drain at a limited rate that is under way. It ends when everything that was held and due at the activation has been
@@ -260,7 +511,7 @@ export type BacklogDrain = Message<"tidings.v1.BacklogDrain"> & {
  * Use `create(BacklogDrainSchema)` to create a new message.
  */
 export const BacklogDrainSchema: GenMessage<BacklogDrain> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 2);
+  messageDesc(file_tidings_v1_endpoint, 9);
 
 /**
  * How deliveries to an endpoint are retried, timed and limited.
@@ -291,10 +542,10 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
   maxInFlight: number;
 
   /**
-   * How long a delivery may be held while the endpoint is paused or disabled before it ends DEAD with HELD_TOO_LONG. It
-   * counts for each delivery by itself: from the time at which the endpoint was paused or disabled, or from the time at which
-   * the delivery was due if that is later. Pausing a disabled endpoint or disabling a paused one does not begin it anew. From
-   * 1 s to 90 days. Default: 7 days. Kept to the second.
+   * How long a delivery may be held while the endpoint is paused or disabled before it ends DEAD with
+   * FAILURE_KIND_HELD_TOO_LONG. It counts for each delivery by itself: from the time at which the endpoint was paused
+   * or disabled, or from the time at which the delivery was due if that is later. Pausing a disabled endpoint or
+   * disabling a paused one does not begin it anew. From 1 s to 90 days. Default: 7 days. Kept to the second.
    *
    * @generated from field: google.protobuf.Duration hold_duration = 4;
    */
@@ -314,7 +565,7 @@ export type DeliveryPolicy = Message<"tidings.v1.DeliveryPolicy"> & {
  * Use `create(DeliveryPolicySchema)` to create a new message.
  */
 export const DeliveryPolicySchema: GenMessage<DeliveryPolicy> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 3);
+  messageDesc(file_tidings_v1_endpoint, 10);
 
 /**
  * When failed attempts are repeated. Every delay counts from the end of the attempt before it, and up to 20 % of jitter
@@ -360,7 +611,7 @@ export type RetrySchedule = Message<"tidings.v1.RetrySchedule"> & {
  * Use `create(RetryScheduleSchema)` to create a new message.
  */
 export const RetryScheduleSchema: GenMessage<RetrySchedule> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 4);
+  messageDesc(file_tidings_v1_endpoint, 11);
 
 /**
  * A retry schedule as a list of delays.
@@ -382,7 +633,7 @@ export type RetryDelays = Message<"tidings.v1.RetryDelays"> & {
  * Use `create(RetryDelaysSchema)` to create a new message.
  */
 export const RetryDelaysSchema: GenMessage<RetryDelays> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 5);
+  messageDesc(file_tidings_v1_endpoint, 12);
 
 /**
  * A retry schedule whose n-th delay is `initial_delay * multiplier ^ (n - 1)`, at most `max_delay`.
@@ -424,10 +675,11 @@ export type ExponentialBackoff = Message<"tidings.v1.ExponentialBackoff"> & {
  * Use `create(ExponentialBackoffSchema)` to create a new message.
  */
 export const ExponentialBackoffSchema: GenMessage<ExponentialBackoff> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 6);
+  messageDesc(file_tidings_v1_endpoint, 13);
 
 /**
- * Selects endpoints. Conditions are combined with AND. An empty filter selects all of the tenant's.
+ * Selects endpoints. Conditions are combined with AND, the values of one condition with OR. An empty filter selects all
+ * of the tenant's.
  *
  * @generated from message tidings.v1.EndpointFilter
  */
@@ -441,7 +693,7 @@ export type EndpointFilter = Message<"tidings.v1.EndpointFilter"> & {
   labels: { [key: string]: string };
 
   /**
-   * Endpoints in one of these states. Empty: in any.
+   * Endpoints in one of these states. Repeats do not matter. Empty: in any.
    *
    * @generated from field: repeated tidings.v1.EndpointState states = 2;
    */
@@ -469,7 +721,7 @@ export type EndpointFilter = Message<"tidings.v1.EndpointFilter"> & {
  * Use `create(EndpointFilterSchema)` to create a new message.
  */
 export const EndpointFilterSchema: GenMessage<EndpointFilter> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 7);
+  messageDesc(file_tidings_v1_endpoint, 14);
 
 /**
  * What CreateEndpoint takes.
@@ -478,7 +730,7 @@ export const EndpointFilterSchema: GenMessage<EndpointFilter> = /*@__PURE__*/
  */
 export type CreateEndpointRequest = Message<"tidings.v1.CreateEndpointRequest"> & {
   /**
-   * The tenant that will own the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -526,7 +778,7 @@ export type CreateEndpointRequest = Message<"tidings.v1.CreateEndpointRequest"> 
  * Use `create(CreateEndpointRequestSchema)` to create a new message.
  */
 export const CreateEndpointRequestSchema: GenMessage<CreateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 8);
+  messageDesc(file_tidings_v1_endpoint, 15);
 
 /**
  * What CreateEndpoint answers.
@@ -562,7 +814,7 @@ export type CreateEndpointResponse = Message<"tidings.v1.CreateEndpointResponse"
  * Use `create(CreateEndpointResponseSchema)` to create a new message.
  */
 export const CreateEndpointResponseSchema: GenMessage<CreateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 9);
+  messageDesc(file_tidings_v1_endpoint, 16);
 
 /**
  * What GetEndpoint takes.
@@ -571,7 +823,7 @@ export const CreateEndpointResponseSchema: GenMessage<CreateEndpointResponse> = 
  */
 export type GetEndpointRequest = Message<"tidings.v1.GetEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -590,7 +842,7 @@ export type GetEndpointRequest = Message<"tidings.v1.GetEndpointRequest"> & {
  * Use `create(GetEndpointRequestSchema)` to create a new message.
  */
 export const GetEndpointRequestSchema: GenMessage<GetEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 10);
+  messageDesc(file_tidings_v1_endpoint, 17);
 
 /**
  * What GetEndpoint answers.
@@ -611,7 +863,7 @@ export type GetEndpointResponse = Message<"tidings.v1.GetEndpointResponse"> & {
  * Use `create(GetEndpointResponseSchema)` to create a new message.
  */
 export const GetEndpointResponseSchema: GenMessage<GetEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 11);
+  messageDesc(file_tidings_v1_endpoint, 18);
 
 /**
  * What ListEndpoints takes.
@@ -620,32 +872,32 @@ export const GetEndpointResponseSchema: GenMessage<GetEndpointResponse> = /*@__P
  */
 export type ListEndpointsRequest = Message<"tidings.v1.ListEndpointsRequest"> & {
   /**
-   * The tenant whose endpoints are listed. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
   tenantId: string;
 
   /**
+   * Which endpoints. Absent: all of the tenant's.
+   *
+   * @generated from field: tidings.v1.EndpointFilter filter = 2;
+   */
+  filter?: EndpointFilter | undefined;
+
+  /**
    * How many endpoints to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
    *
-   * @generated from field: int32 page_size = 2;
+   * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
    * `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
    *
-   * @generated from field: string page_token = 3;
+   * @generated from field: string page_token = 4;
    */
   pageToken: string;
-
-  /**
-   * Which endpoints. Absent: all of the tenant's.
-   *
-   * @generated from field: tidings.v1.EndpointFilter filter = 4;
-   */
-  filter?: EndpointFilter | undefined;
 };
 
 /**
@@ -653,7 +905,7 @@ export type ListEndpointsRequest = Message<"tidings.v1.ListEndpointsRequest"> & 
  * Use `create(ListEndpointsRequestSchema)` to create a new message.
  */
 export const ListEndpointsRequestSchema: GenMessage<ListEndpointsRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 12);
+  messageDesc(file_tidings_v1_endpoint, 19);
 
 /**
  * What ListEndpoints answers.
@@ -682,7 +934,7 @@ export type ListEndpointsResponse = Message<"tidings.v1.ListEndpointsResponse"> 
  * Use `create(ListEndpointsResponseSchema)` to create a new message.
  */
 export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 13);
+  messageDesc(file_tidings_v1_endpoint, 20);
 
 /**
  * What UpdateEndpoint takes.
@@ -691,15 +943,15 @@ export const ListEndpointsResponseSchema: GenMessage<ListEndpointsResponse> = /*
  */
 export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
   tenantId: string;
 
   /**
-   * Required. The endpoint's id in `id`, and the new values. A set `etag` must match the stored one, or the call is
-   * ABORTED.
+   * Required. The endpoint's id in `id`, and the new values. `etag`: the endpoint's as last read. If set and stale, the
+   * call is ABORTED with reason ETAG_MISMATCH. Empty: it is not compared. Other output-only fields are ignored.
    *
    * @generated from field: tidings.v1.Endpoint endpoint = 2;
    */
@@ -707,9 +959,10 @@ export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> 
 
   /**
    * Required. Which fields to change: `display_name`, `description`, `labels`, `url`, `event_types`, `style`,
-   * `headers`, `policy`, or one of `policy.retry`, `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`,
-   * `policy.disable_after_dead`. A field that is named here and absent above goes back to its default; of `labels` and
-   * `headers` all are replaced. Other paths are refused.
+   * `headers`, `credentials`, `policy`, or one of `credentials.http`, `credentials.client_certificate`, `policy.retry`,
+   * `policy.timeout`, `policy.max_in_flight`, `policy.hold_duration`, `policy.disable_after_dead`. A field that is
+   * named here and absent above goes back to its default; of `labels` and `headers` all are replaced. Other paths are
+   * refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -736,7 +989,7 @@ export type UpdateEndpointRequest = Message<"tidings.v1.UpdateEndpointRequest"> 
  * Use `create(UpdateEndpointRequestSchema)` to create a new message.
  */
 export const UpdateEndpointRequestSchema: GenMessage<UpdateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 14);
+  messageDesc(file_tidings_v1_endpoint, 21);
 
 /**
  * What UpdateEndpoint answers.
@@ -764,7 +1017,7 @@ export type UpdateEndpointResponse = Message<"tidings.v1.UpdateEndpointResponse"
  * Use `create(UpdateEndpointResponseSchema)` to create a new message.
  */
 export const UpdateEndpointResponseSchema: GenMessage<UpdateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 15);
+  messageDesc(file_tidings_v1_endpoint, 22);
 
 /**
  * What DeleteEndpoint takes.
@@ -773,7 +1026,7 @@ export const UpdateEndpointResponseSchema: GenMessage<UpdateEndpointResponse> = 
  */
 export type DeleteEndpointRequest = Message<"tidings.v1.DeleteEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -787,7 +1040,8 @@ export type DeleteEndpointRequest = Message<"tidings.v1.DeleteEndpointRequest"> 
   endpointId: string;
 
   /**
-   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+   * compared.
    *
    * @generated from field: string etag = 3;
    */
@@ -806,7 +1060,7 @@ export type DeleteEndpointRequest = Message<"tidings.v1.DeleteEndpointRequest"> 
  * Use `create(DeleteEndpointRequestSchema)` to create a new message.
  */
 export const DeleteEndpointRequestSchema: GenMessage<DeleteEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 16);
+  messageDesc(file_tidings_v1_endpoint, 23);
 
 /**
  * What DeleteEndpoint answers: nothing. What was pending for the endpoint is CANCELLED.
@@ -821,7 +1075,7 @@ export type DeleteEndpointResponse = Message<"tidings.v1.DeleteEndpointResponse"
  * Use `create(DeleteEndpointResponseSchema)` to create a new message.
  */
 export const DeleteEndpointResponseSchema: GenMessage<DeleteEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 17);
+  messageDesc(file_tidings_v1_endpoint, 24);
 
 /**
  * What PauseEndpoint takes.
@@ -830,7 +1084,7 @@ export const DeleteEndpointResponseSchema: GenMessage<DeleteEndpointResponse> = 
  */
 export type PauseEndpointRequest = Message<"tidings.v1.PauseEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -844,7 +1098,8 @@ export type PauseEndpointRequest = Message<"tidings.v1.PauseEndpointRequest"> & 
   endpointId: string;
 
   /**
-   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+   * compared.
    *
    * @generated from field: string etag = 3;
    */
@@ -863,7 +1118,7 @@ export type PauseEndpointRequest = Message<"tidings.v1.PauseEndpointRequest"> & 
  * Use `create(PauseEndpointRequestSchema)` to create a new message.
  */
 export const PauseEndpointRequestSchema: GenMessage<PauseEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 18);
+  messageDesc(file_tidings_v1_endpoint, 25);
 
 /**
  * What PauseEndpoint answers.
@@ -885,7 +1140,7 @@ export type PauseEndpointResponse = Message<"tidings.v1.PauseEndpointResponse"> 
  * Use `create(PauseEndpointResponseSchema)` to create a new message.
  */
 export const PauseEndpointResponseSchema: GenMessage<PauseEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 19);
+  messageDesc(file_tidings_v1_endpoint, 26);
 
 /**
  * What DisableEndpoint takes.
@@ -894,7 +1149,7 @@ export const PauseEndpointResponseSchema: GenMessage<PauseEndpointResponse> = /*
  */
 export type DisableEndpointRequest = Message<"tidings.v1.DisableEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -908,7 +1163,8 @@ export type DisableEndpointRequest = Message<"tidings.v1.DisableEndpointRequest"
   endpointId: string;
 
   /**
-   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+   * compared.
    *
    * @generated from field: string etag = 3;
    */
@@ -927,7 +1183,7 @@ export type DisableEndpointRequest = Message<"tidings.v1.DisableEndpointRequest"
  * Use `create(DisableEndpointRequestSchema)` to create a new message.
  */
 export const DisableEndpointRequestSchema: GenMessage<DisableEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 20);
+  messageDesc(file_tidings_v1_endpoint, 27);
 
 /**
  * What DisableEndpoint answers.
@@ -949,7 +1205,7 @@ export type DisableEndpointResponse = Message<"tidings.v1.DisableEndpointRespons
  * Use `create(DisableEndpointResponseSchema)` to create a new message.
  */
 export const DisableEndpointResponseSchema: GenMessage<DisableEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 21);
+  messageDesc(file_tidings_v1_endpoint, 28);
 
 /**
  * What ActivateEndpoint takes.
@@ -958,7 +1214,7 @@ export const DisableEndpointResponseSchema: GenMessage<DisableEndpointResponse> 
  */
 export type ActivateEndpointRequest = Message<"tidings.v1.ActivateEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -972,7 +1228,8 @@ export type ActivateEndpointRequest = Message<"tidings.v1.ActivateEndpointReques
   endpointId: string;
 
   /**
-   * The endpoint's etag as last read. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not
+   * compared.
    *
    * @generated from field: string etag = 3;
    */
@@ -1018,7 +1275,7 @@ export type ActivateEndpointRequest = Message<"tidings.v1.ActivateEndpointReques
  * Use `create(ActivateEndpointRequestSchema)` to create a new message.
  */
 export const ActivateEndpointRequestSchema: GenMessage<ActivateEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 22);
+  messageDesc(file_tidings_v1_endpoint, 29);
 
 /**
  * How what was held is delivered.
@@ -1041,7 +1298,7 @@ export type DrainBacklog = Message<"tidings.v1.DrainBacklog"> & {
  * Use `create(DrainBacklogSchema)` to create a new message.
  */
 export const DrainBacklogSchema: GenMessage<DrainBacklog> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 23);
+  messageDesc(file_tidings_v1_endpoint, 30);
 
 /**
  * What was held is CANCELLED, at once as far as any call can tell; the transitions on the watch stream follow. RetryDelivery
@@ -1057,7 +1314,7 @@ export type SkipBacklog = Message<"tidings.v1.SkipBacklog"> & {
  * Use `create(SkipBacklogSchema)` to create a new message.
  */
 export const SkipBacklogSchema: GenMessage<SkipBacklog> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 24);
+  messageDesc(file_tidings_v1_endpoint, 31);
 
 /**
  * What ActivateEndpoint answers.
@@ -1078,7 +1335,7 @@ export type ActivateEndpointResponse = Message<"tidings.v1.ActivateEndpointRespo
  * Use `create(ActivateEndpointResponseSchema)` to create a new message.
  */
 export const ActivateEndpointResponseSchema: GenMessage<ActivateEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 25);
+  messageDesc(file_tidings_v1_endpoint, 32);
 
 /**
  * What PingEndpoint takes.
@@ -1087,7 +1344,7 @@ export const ActivateEndpointResponseSchema: GenMessage<ActivateEndpointResponse
  */
 export type PingEndpointRequest = Message<"tidings.v1.PingEndpointRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -1106,7 +1363,7 @@ export type PingEndpointRequest = Message<"tidings.v1.PingEndpointRequest"> & {
  * Use `create(PingEndpointRequestSchema)` to create a new message.
  */
 export const PingEndpointRequestSchema: GenMessage<PingEndpointRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 26);
+  messageDesc(file_tidings_v1_endpoint, 33);
 
 /**
  * What PingEndpoint answers.
@@ -1134,7 +1391,82 @@ export type PingEndpointResponse = Message<"tidings.v1.PingEndpointResponse"> & 
  * Use `create(PingEndpointResponseSchema)` to create a new message.
  */
 export const PingEndpointResponseSchema: GenMessage<PingEndpointResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_endpoint, 27);
+  messageDesc(file_tidings_v1_endpoint, 34);
+
+/**
+ * Where a client's id and secret stand in a request for a token (RFC 6749, section 2.3.1).
+ *
+ * @generated from enum tidings.v1.ClientSecretPlacement
+ */
+export enum ClientSecretPlacement {
+  /**
+   * The default: as CLIENT_SECRET_PLACEMENT_HEADER.
+   *
+   * @generated from enum value: CLIENT_SECRET_PLACEMENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * In the header `authorization`, as basic authentication. Every token endpoint takes them there.
+   *
+   * @generated from enum value: CLIENT_SECRET_PLACEMENT_HEADER = 1;
+   */
+  HEADER = 1,
+
+  /**
+   * In the body, as `client_id` and `client_secret`.
+   *
+   * @generated from enum value: CLIENT_SECRET_PLACEMENT_BODY = 2;
+   */
+  BODY = 2,
+}
+
+/**
+ * Describes the enum tidings.v1.ClientSecretPlacement.
+ */
+export const ClientSecretPlacementSchema: GenEnum<ClientSecretPlacement> = /*@__PURE__*/
+  enumDesc(file_tidings_v1_endpoint, 0);
+
+/**
+ * A way of authentication over HTTP.
+ *
+ * @generated from enum tidings.v1.HttpCredentialsKind
+ */
+export enum HttpCredentialsKind {
+  /**
+   * None.
+   *
+   * @generated from enum value: HTTP_CREDENTIALS_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * EndpointHttpCredentials.basic.
+   *
+   * @generated from enum value: HTTP_CREDENTIALS_KIND_BASIC = 1;
+   */
+  BASIC = 1,
+
+  /**
+   * EndpointHttpCredentials.bearer.
+   *
+   * @generated from enum value: HTTP_CREDENTIALS_KIND_BEARER = 2;
+   */
+  BEARER = 2,
+
+  /**
+   * EndpointHttpCredentials.oauth2.
+   *
+   * @generated from enum value: HTTP_CREDENTIALS_KIND_OAUTH2 = 3;
+   */
+  OAUTH2 = 3,
+}
+
+/**
+ * Describes the enum tidings.v1.HttpCredentialsKind.
+ */
+export const HttpCredentialsKindSchema: GenEnum<HttpCredentialsKind> = /*@__PURE__*/
+  enumDesc(file_tidings_v1_endpoint, 1);
 
 /**
  * Whether events are routed to an endpoint, and whether they are delivered.
@@ -1177,7 +1509,7 @@ export enum EndpointState {
  * Describes the enum tidings.v1.EndpointState.
  */
 export const EndpointStateSchema: GenEnum<EndpointState> = /*@__PURE__*/
-  enumDesc(file_tidings_v1_endpoint, 0);
+  enumDesc(file_tidings_v1_endpoint, 2);
 
 /**
  * Why an endpoint is disabled.
@@ -1225,7 +1557,7 @@ export enum DisableReason {
  * Describes the enum tidings.v1.DisableReason.
  */
 export const DisableReasonSchema: GenEnum<DisableReason> = /*@__PURE__*/
-  enumDesc(file_tidings_v1_endpoint, 1);
+  enumDesc(file_tidings_v1_endpoint, 3);
 
 /**
  * Schedules known by name.
@@ -1259,5 +1591,5 @@ export enum RetryPreset {
  * Describes the enum tidings.v1.RetryPreset.
  */
 export const RetryPresetSchema: GenEnum<RetryPreset> = /*@__PURE__*/
-  enumDesc(file_tidings_v1_endpoint, 2);
+  enumDesc(file_tidings_v1_endpoint, 4);
 

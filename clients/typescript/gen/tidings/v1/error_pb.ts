@@ -11,11 +11,13 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file tidings/v1/error.proto.
  */
 export const file_tidings_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0aWRpbmdzL3YxL2Vycm9yLnByb3RvEgp0aWRpbmdzLnYxKqYJCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxFUlJPUl9SRUFTT05fSU5WQUxJRF9SRVFVRVNUEAESJAogRVJST1JfUkVBU09OX1VSTF9CTE9DS0VEX0FERFJFU1MQAhIZChVFUlJPUl9SRUFTT05fVVJMX1BPUlQQAxIjCh9FUlJPUl9SRUFTT05fSU5WQUxJRF9QQUdFX1RPS0VOEAQSJQohRVJST1JfUkVBU09OX0lOVkFMSURfUkVTVU1FX1RPS0VOEAUSGgoWRVJST1JfUkVBU09OX05PVF9GT1VORBAGEiAKHEVSUk9SX1JFQVNPTl9FVkVOVF9JRF9SRVVTRUQQBxIeChpFUlJPUl9SRUFTT05fRVRBR19NSVNNQVRDSBAIEh8KG0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURRAJEh8KG0VSUk9SX1JFQVNPTl9FTkRQT0lOVF9TVEFURRAKEiEKHUVSUk9SX1JFQVNPTl9UT09fTUFOWV9TRUNSRVRTEAsSGwoXRVJST1JfUkVBU09OX09WRVJMT0FERUQQDBIhCh1FUlJPUl9SRUFTT05fVE9PX01BTllfU1RSRUFNUxANEiQKIEVSUk9SX1JFQVNPTl9TVE9SQUdFX1VOQVZBSUxBQkxFEA4SHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBAPEh4KGkVSUk9SX1JFQVNPTl9TSFVUVElOR19ET1dOEBASJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9FWFBJUkVEEBESHAoYRVJST1JfUkVBU09OX0xPR19SRVdPVU5EEBISHgoaRVJST1JfUkVBU09OX1NMT1dfQ09OU1VNRVIQExIZChVFUlJPUl9SRUFTT05fSU5URVJOQUwQFBIlCiFFUlJPUl9SRUFTT05fVE9PX01BTllfRVZFTlRfVFlQRVMQFRIeChpFUlJPUl9SRUFTT05fU0VDUkVUX1NUQUdFRBAWEhwKGEVSUk9SX1JFQVNPTl9MQVNUX1NFQ1JFVBAXEh8KG0VSUk9SX1JFQVNPTl9TQ0hFTUVfQ0hBTkdFRBAYEiIKHkVSUk9SX1JFQVNPTl9FVkVOVF9UWVBFX0VYSVNUUxAZEiEKHUVSUk9SX1JFQVNPTl9TQ0hFTUFfVklPTEFUSU9OEBoSJAogRVJST1JfUkVBU09OX0NBVEFMT0dVRV9UT09fTEFSR0UQGxIfChtFUlJPUl9SRUFTT05fRVZFTlRfRVhQVU5HRUQQHBIeChpFUlJPUl9SRUFTT05fRVZFTlRfRVhQSVJFRBAdEiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBAeEiIKHkVSUk9SX1JFQVNPTl9NQUxGT1JNRURfTUVTU0FHRRAfEiIKHkVSUk9SX1JFQVNPTl9NRVNTQUdFX1RPT19MQVJHRRAgEh4KGkVSUk9SX1JFQVNPTl9VTklNUExFTUVOVEVEECESIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfSURfUkVVU0VEECJCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw");
+  fileDesc("ChZ0aWRpbmdzL3YxL2Vycm9yLnByb3RvEgp0aWRpbmdzLnYxKsYLCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxFUlJPUl9SRUFTT05fSU5WQUxJRF9SRVFVRVNUEAESJAogRVJST1JfUkVBU09OX1VSTF9CTE9DS0VEX0FERFJFU1MQAhIZChVFUlJPUl9SRUFTT05fVVJMX1BPUlQQAxIjCh9FUlJPUl9SRUFTT05fSU5WQUxJRF9QQUdFX1RPS0VOEAQSJQohRVJST1JfUkVBU09OX0lOVkFMSURfUkVTVU1FX1RPS0VOEAUSGgoWRVJST1JfUkVBU09OX05PVF9GT1VORBAGEiAKHEVSUk9SX1JFQVNPTl9FVkVOVF9JRF9SRVVTRUQQBxIeChpFUlJPUl9SRUFTT05fRVRBR19NSVNNQVRDSBAIEh8KG0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURRAJEh8KG0VSUk9SX1JFQVNPTl9FTkRQT0lOVF9TVEFURRAKEiEKHUVSUk9SX1JFQVNPTl9UT09fTUFOWV9TRUNSRVRTEAsSGwoXRVJST1JfUkVBU09OX09WRVJMT0FERUQQDBIhCh1FUlJPUl9SRUFTT05fVE9PX01BTllfU1RSRUFNUxANEiQKIEVSUk9SX1JFQVNPTl9TVE9SQUdFX1VOQVZBSUxBQkxFEA4SHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBAPEh4KGkVSUk9SX1JFQVNPTl9TSFVUVElOR19ET1dOEBASJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9FWFBJUkVEEBESHAoYRVJST1JfUkVBU09OX0xPR19SRVdPVU5EEBISHgoaRVJST1JfUkVBU09OX1NMT1dfQ09OU1VNRVIQExIZChVFUlJPUl9SRUFTT05fSU5URVJOQUwQFBIlCiFFUlJPUl9SRUFTT05fVE9PX01BTllfRVZFTlRfVFlQRVMQFRIeChpFUlJPUl9SRUFTT05fU0VDUkVUX1NUQUdFRBAWEhwKGEVSUk9SX1JFQVNPTl9MQVNUX1NFQ1JFVBAXEh8KG0VSUk9SX1JFQVNPTl9TQ0hFTUVfQ0hBTkdFRBAYEiIKHkVSUk9SX1JFQVNPTl9FVkVOVF9UWVBFX0VYSVNUUxAZEiEKHUVSUk9SX1JFQVNPTl9TQ0hFTUFfVklPTEFUSU9OEBoSJAogRVJST1JfUkVBU09OX0NBVEFMT0dVRV9UT09fTEFSR0UQGxIfChtFUlJPUl9SRUFTT05fRVZFTlRfRVhQVU5HRUQQHBIeChpFUlJPUl9SRUFTT05fRVZFTlRfRVhQSVJFRBAdEiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBAeEiIKHkVSUk9SX1JFQVNPTl9NQUxGT1JNRURfTUVTU0FHRRAfEiIKHkVSUk9SX1JFQVNPTl9NRVNTQUdFX1RPT19MQVJHRRAgEh4KGkVSUk9SX1JFQVNPTl9VTklNUExFTUVOVEVEECESIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfSURfUkVVU0VEECISHAoYRVJST1JfUkVBU09OX0tFWV9NSVNTSU5HECMSHAoYRVJST1JfUkVBU09OX0tFWV9JTlZBTElEECQSHgoaRVJST1JfUkVBU09OX1NDT1BFX01JU1NJTkcQJRIeChpFUlJPUl9SRUFTT05fVE9PX01BTllfS0VZUxAmEh4KGkVSUk9SX1JFQVNPTl9URU5BTlRfRVhJU1RTECcSIQodRVJST1JfUkVBU09OX1RFTkFOVF9OT1RfRU1QVFkQKBIfChtFUlJPUl9SRUFTT05fUVVPVEFfRVhDRUVERUQQKRIdChlFUlJPUl9SRUFTT05fS0VZX1JFUVVJUkVEECoSHwobRVJST1JfUkVBU09OX0NBTExFUl9SRUZVU0VEECtCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw");
 
 /**
- * The `reason` of the google.rpc.ErrorInfo in an error's details; its `domain` is `tidings.v1`. The name is sent without
- * the prefix `ERROR_REASON_`.
+ * The `reason` of the google.rpc.ErrorInfo in an error's details; its `domain` is `tidings.v1`. The name is sent
+ * without the prefix `ERROR_REASON_`. Of several violations that have reasons of their own the first gives its to the
+ * error; INVALID_REQUEST stands for those that have none. Every FAILED_PRECONDITION carries a
+ * google.rpc.PreconditionFailure, whose `type` is the reason.
  *
  * @generated from enum tidings.v1.ErrorReason
  */
@@ -63,7 +65,7 @@ export enum ErrorReason {
   INVALID_RESUME_TOKEN = 5,
 
   /**
-   * NOT_FOUND: the tenant has no such resource.
+   * NOT_FOUND: the tenant has no such resource; metadata `resource` names the kind.
    *
    * @generated from enum value: ERROR_REASON_NOT_FOUND = 6;
    */
@@ -84,14 +86,14 @@ export enum ErrorReason {
   ETAG_MISMATCH = 8,
 
   /**
-   * FAILED_PRECONDITION: the delivery's state does not allow the call.
+   * FAILED_PRECONDITION: the delivery's state does not allow the call; metadata `state` says which it is in.
    *
    * @generated from enum value: ERROR_REASON_DELIVERY_STATE = 9;
    */
   DELIVERY_STATE = 9,
 
   /**
-   * FAILED_PRECONDITION: the endpoint's state does not allow the call.
+   * FAILED_PRECONDITION: the endpoint's state does not allow the call; metadata `state` says which it is in.
    *
    * @generated from enum value: ERROR_REASON_ENDPOINT_STATE = 10;
    */
@@ -112,7 +114,7 @@ export enum ErrorReason {
   OVERLOADED = 12,
 
   /**
-   * RESOURCE_EXHAUSTED: as many streams are open as the server allows.
+   * RESOURCE_EXHAUSTED: as many streams are open as the server allows; google.rpc.RetryInfo says when to try again.
    *
    * @generated from enum value: ERROR_REASON_TOO_MANY_STREAMS = 13;
    */
@@ -126,14 +128,14 @@ export enum ErrorReason {
   STORAGE_UNAVAILABLE = 14,
 
   /**
-   * UNAVAILABLE: the disk is full.
+   * UNAVAILABLE: the disk is full; google.rpc.RetryInfo says when to try again.
    *
    * @generated from enum value: ERROR_REASON_STORAGE_FULL = 15;
    */
   STORAGE_FULL = 15,
 
   /**
-   * UNAVAILABLE: the server is shutting down.
+   * UNAVAILABLE: the server is shutting down; google.rpc.RetryInfo says when to try again.
    *
    * @generated from enum value: ERROR_REASON_SHUTTING_DOWN = 16;
    */
@@ -154,14 +156,15 @@ export enum ErrorReason {
   LOG_REWOUND = 18,
 
   /**
-   * ABORTED: the stream's reader, of transitions or of acknowledgements, made no progress for ten minutes.
+   * ABORTED: the stream's reader, of transitions or of acknowledgements, made no progress for ten minutes. Of
+   * WatchDeliveries: metadata `resume_token`, to go on with.
    *
    * @generated from enum value: ERROR_REASON_SLOW_CONSUMER = 19;
    */
   SLOW_CONSUMER = 19,
 
   /**
-   * INTERNAL: a fault of the server's; it is in the server's log.
+   * INTERNAL: a fault of the server's; metadata `incident` finds it in the server's log.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 20;
    */
@@ -267,6 +270,70 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 34;
    */
   REQUEST_ID_REUSED = 34,
+
+  /**
+   * UNAUTHENTICATED: the call bears no key, or not as one `authorization: Bearer …`.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_MISSING = 35;
+   */
+  KEY_MISSING = 35,
+
+  /**
+   * UNAUTHENTICATED: the key, or the token, is malformed or unknown, has expired or was revoked.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_INVALID = 36;
+   */
+  KEY_INVALID = 36,
+
+  /**
+   * PERMISSION_DENIED: the key does not have the scope that the method asks for, which is `scope` in the metadata.
+   *
+   * @generated from enum value: ERROR_REASON_SCOPE_MISSING = 37;
+   */
+  SCOPE_MISSING = 37,
+
+  /**
+   * FAILED_PRECONDITION: the tenant, or operators, have as many keys as they may.
+   *
+   * @generated from enum value: ERROR_REASON_TOO_MANY_KEYS = 38;
+   */
+  TOO_MANY_KEYS = 38,
+
+  /**
+   * ALREADY_EXISTS: there is a tenant of this id.
+   *
+   * @generated from enum value: ERROR_REASON_TENANT_EXISTS = 39;
+   */
+  TENANT_EXISTS = 39,
+
+  /**
+   * FAILED_PRECONDITION: the tenant still has endpoints.
+   *
+   * @generated from enum value: ERROR_REASON_TENANT_NOT_EMPTY = 40;
+   */
+  TENANT_NOT_EMPTY = 40,
+
+  /**
+   * RESOURCE_EXHAUSTED: the tenant has reached the quota that is `quota` in the metadata; google.rpc.RetryInfo says when to
+   * try again, where time helps.
+   *
+   * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 41;
+   */
+  QUOTA_EXCEEDED = 41,
+
+  /**
+   * PERMISSION_DENIED: the call bears a dashboard token, and takes an API key only.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_REQUIRED = 42;
+   */
+  KEY_REQUIRED = 42,
+
+  /**
+   * PERMISSION_DENIED: the call comes from a web page, or is addressed to another host than the server takes calls for.
+   *
+   * @generated from enum value: ERROR_REASON_CALLER_REFUSED = 43;
+   */
+  CALLER_REFUSED = 43,
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/event.proto.
  */
 export const file_tidings_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0aWRpbmdzL3YxL2V2ZW50LnByb3RvEgp0aWRpbmdzLnYxIsYDCgVFdmVudBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgZsYWJlbHMYByADKAsyHS50aWRpbmdzLnYxLkV2ZW50LkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wYXlsb2FkX2J5dGVzGAkgASgDEjAKDGRlbGl2ZXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGV4cHVuZ2VfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKChNQdWJsaXNoRXZlbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIgCgVldmVudBgCIAEoCzIRLnRpZGluZ3MudjEuRXZlbnQigQEKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEhAKCGV2ZW50X2lkGAEgASgJEhYKDmRlbGl2ZXJ5X2NvdW50GAIgASgFEhEKCWR1cGxpY2F0ZRgDIAEoCBIsCgh3YXJuaW5ncxgEIAMoCzIaLnRpZGluZ3MudjEuUHVibGlzaFdhcm5pbmciZQoOUHVibGlzaFdhcm5pbmcSLAoEa2luZBgBIAEoDjIeLnRpZGluZ3MudjEuUHVibGlzaFdhcm5pbmdLaW5kEhQKDGpzb25fcG9pbnRlchgCIAEoCRIPCgdtZXNzYWdlGAMgASgJImsKD0dldEV2ZW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEAoIZXZlbnRfaWQYAiABKAkSGAoQcm91dGVzX3BhZ2Vfc2l6ZRgDIAEoBRIZChFyb3V0ZXNfcGFnZV90b2tlbhgEIAEoCSJ8ChBHZXRFdmVudFJlc3BvbnNlEiAKBWV2ZW50GAEgASgLMhEudGlkaW5ncy52MS5FdmVudBImCgZyb3V0ZXMYAiADKAsyFi50aWRpbmdzLnYxLkV2ZW50Um91dGUSHgoWbmV4dF9yb3V0ZXNfcGFnZV90b2tlbhgDIAEoCSJ2ChFMaXN0RXZlbnRzUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSJwoGZmlsdGVyGAIgASgLMhcudGlkaW5ncy52MS5FdmVudEZpbHRlchIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSLkAQoLRXZlbnRGaWx0ZXISEwoLZXZlbnRfdHlwZXMYASADKAkSMwoGbGFiZWxzGAIgAygLMiMudGlkaW5ncy52MS5FdmVudEZpbHRlci5MYWJlbHNFbnRyeRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQChJMaXN0RXZlbnRzUmVzcG9uc2USIQoGZXZlbnRzGAEgAygLMhEudGlkaW5ncy52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOQoSQ2FuY2VsRXZlbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIQCghldmVudF9pZBgCIAEoCSJOChNDYW5jZWxFdmVudFJlc3BvbnNlEhcKD2NhbmNlbGxlZF9jb3VudBgBIAEoBRIeChZjYW5jZWxfcmVxdWVzdGVkX2NvdW50GAIgASgFIjoKE0V4cHVuZ2VFdmVudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJInEKFEV4cHVuZ2VFdmVudFJlc3BvbnNlEiAKBWV2ZW50GAEgASgLMhEudGlkaW5ncy52MS5FdmVudBIXCg9jYW5jZWxsZWRfY291bnQYAiABKAUSHgoWY2FuY2VsX3JlcXVlc3RlZF9jb3VudBgDIAEoBSJfCgpFdmVudFJvdXRlEhMKC2VuZHBvaW50X2lkGAEgASgJEicKBnJlYXNvbhgCIAEoDjIXLnRpZGluZ3MudjEuUm91dGVSZWFzb24SEwoLZGVsaXZlcnlfaWQYAyABKAkqlQEKElB1Ymxpc2hXYXJuaW5nS2luZBIkCiBQVUJMSVNIX1dBUk5JTkdfS0lORF9VTlNQRUNJRklFRBAAEikKJVBVQkxJU0hfV0FSTklOR19LSU5EX1NDSEVNQV9WSU9MQVRJT04QARIuCipQVUJMSVNIX1dBUk5JTkdfS0lORF9FVkVOVF9UWVBFX0RFUFJFQ0FURUQQAirEAQoLUm91dGVSZWFzb24SHAoYUk9VVEVfUkVBU09OX1VOU1BFQ0lGSUVEEAASGAoUUk9VVEVfUkVBU09OX01BVENIRUQQARIgChxST1VURV9SRUFTT05fVFlQRV9OT1RfV0FOVEVEEAISIgoeUk9VVEVfUkVBU09OX0VORFBPSU5UX0RJU0FCTEVEEAMSFQoRUk9VVEVfUkVBU09OX1BJTkcQBBIgChxST1VURV9SRUFTT05fUElOR19PRl9BTk9USEVSEAVCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChZ0aWRpbmdzL3YxL2V2ZW50LnByb3RvEgp0aWRpbmdzLnYxIsYDCgVFdmVudBIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgZsYWJlbHMYByADKAsyHS50aWRpbmdzLnYxLkV2ZW50LkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wYXlsb2FkX2J5dGVzGAkgASgDEjAKDGRlbGl2ZXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGV4cHVuZ2VfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJdCg9HZXRFdmVudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJInUKEEdldEV2ZW50UmVzcG9uc2USIAoFZXZlbnQYASABKAsyES50aWRpbmdzLnYxLkV2ZW50EiYKBnJvdXRlcxgCIAMoCzIWLnRpZGluZ3MudjEuRXZlbnRSb3V0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkidgoRTGlzdEV2ZW50c1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEicKBmZpbHRlchgCIAEoCzIXLnRpZGluZ3MudjEuRXZlbnRGaWx0ZXISEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAki5AEKC0V2ZW50RmlsdGVyEhMKC2V2ZW50X3R5cGVzGAEgAygJEjMKBmxhYmVscxgCIAMoCzIjLnRpZGluZ3MudjEuRXZlbnRGaWx0ZXIuTGFiZWxzRW50cnkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoSTGlzdEV2ZW50c1Jlc3BvbnNlEiEKBmV2ZW50cxgBIAMoCzIRLnRpZGluZ3MudjEuRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjkKEkNhbmNlbEV2ZW50UmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSEAoIZXZlbnRfaWQYAiABKAkiTgoTQ2FuY2VsRXZlbnRSZXNwb25zZRIXCg9jYW5jZWxsZWRfY291bnQYASABKAUSHgoWY2FuY2VsX3JlcXVlc3RlZF9jb3VudBgCIAEoBSI6ChNFeHB1bmdlRXZlbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIQCghldmVudF9pZBgCIAEoCSJxChRFeHB1bmdlRXZlbnRSZXNwb25zZRIgCgVldmVudBgBIAEoCzIRLnRpZGluZ3MudjEuRXZlbnQSFwoPY2FuY2VsbGVkX2NvdW50GAIgASgFEh4KFmNhbmNlbF9yZXF1ZXN0ZWRfY291bnQYAyABKAUiXwoKRXZlbnRSb3V0ZRITCgtlbmRwb2ludF9pZBgBIAEoCRInCgZyZWFzb24YAiABKA4yFy50aWRpbmdzLnYxLlJvdXRlUmVhc29uEhMKC2RlbGl2ZXJ5X2lkGAMgASgJKsQBCgtSb3V0ZVJlYXNvbhIcChhST1VURV9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRST1VURV9SRUFTT05fTUFUQ0hFRBABEiAKHFJPVVRFX1JFQVNPTl9UWVBFX05PVF9XQU5URUQQAhIiCh5ST1VURV9SRUFTT05fRU5EUE9JTlRfRElTQUJMRUQQAxIVChFST1VURV9SRUFTT05fUElORxAEEiAKHFJPVVRFX1JFQVNPTl9QSU5HX09GX0FOT1RIRVIQBUJAWj5naXRodWIuY29tL3RpZGluZ3MtZGV2L3RpZGluZ3MvY2xpZW50cy9nby90aWRpbmdzL3YxO3RpZGluZ3N2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * An immutable fact, kept and delivered byte for byte.
@@ -31,7 +31,7 @@ export type Event = Message<"tidings.v1.Event"> & {
   id: string;
 
   /**
-   * Output only. The tenant that published the event.
+   * Output only. The tenant.
    *
    * @generated from field: string tenant_id = 2;
    */
@@ -90,7 +90,7 @@ export type Event = Message<"tidings.v1.Event"> & {
   payloadBytes: bigint;
 
   /**
-   * Immutable. No attempt is made before. At most 30 days ahead; absent or in the past: at once. Which endpoints get the
+   * No attempt is made before. At most 30 days ahead; absent or in the past: at once. Which endpoints get the
    * event is decided when it is published: those created later do not, those deleted meanwhile do not either. Retries
    * are counted from the first attempt.
    *
@@ -99,7 +99,7 @@ export type Event = Message<"tidings.v1.Event"> & {
   deliverTime?: Timestamp | undefined;
 
   /**
-   * Immutable. No attempt begins at or after this time. A delivery whose next attempt would be due then is DEAD at once,
+   * No attempt begins at or after this time. A delivery whose next attempt would be due then is DEAD at once,
    * with FAILURE_KIND_EXPIRED; one that waited beyond it (at a disabled endpoint, or behind others) when its turn comes.
    * Must be in the future, after `deliver_time`, and at most 90 days ahead. Absent: never.
    *
@@ -123,125 +123,13 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_tidings_v1_event, 0);
 
 /**
- * What PublishEvent takes.
- *
- * @generated from message tidings.v1.PublishEventRequest
- */
-export type PublishEventRequest = Message<"tidings.v1.PublishEventRequest"> & {
-  /**
-   * The tenant on whose behalf the event is published. Empty means `default`.
-   *
-   * @generated from field: string tenant_id = 1;
-   */
-  tenantId: string;
-
-  /**
-   * Required. The event; its output-only fields are ignored. If its type has a schema and the tenant's `schema_check` is
-   * REJECT, a payload that the schema does not allow is refused: INVALID_ARGUMENT with reason SCHEMA_VIOLATION and up to 64
-   * violations. A payload that cannot be checked breaks every schema: one that is not JSON, or is nested more than 127 deep
-   * (less under a schema that is deep itself), or has a lone surrogate or a number beyond a double, or would take too long.
-   * A repeat of an event that was accepted before is a duplicate, whatever the schema says by now.
-   *
-   * @generated from field: tidings.v1.Event event = 2;
-   */
-  event?: Event | undefined;
-};
-
-/**
- * Describes the message tidings.v1.PublishEventRequest.
- * Use `create(PublishEventRequestSchema)` to create a new message.
- */
-export const PublishEventRequestSchema: GenMessage<PublishEventRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 1);
-
-/**
- * What PublishEvent answers, once the event and its deliveries are stored durably.
- *
- * @generated from message tidings.v1.PublishEventResponse
- */
-export type PublishEventResponse = Message<"tidings.v1.PublishEventResponse"> & {
-  /**
-   * The event's id.
-   *
-   * @generated from field: string event_id = 1;
-   */
-  eventId: string;
-
-  /**
-   * How many endpoints the event goes to. For a duplicate: how many it went to when it was first published.
-   *
-   * @generated from field: int32 delivery_count = 2;
-   */
-  deliveryCount: number;
-
-  /**
-   * An event with this id and the same content had been published before; nothing was stored or sent again. With other
-   * content the call fails with ALREADY_EXISTS and reason EVENT_ID_REUSED.
-   *
-   * @generated from field: bool duplicate = 3;
-   */
-  duplicate: boolean;
-
-  /**
-   * What its publisher should know of the event, which was accepted all the same. At most 16. For a duplicate: as the
-   * event's type stands now.
-   *
-   * @generated from field: repeated tidings.v1.PublishWarning warnings = 4;
-   */
-  warnings: PublishWarning[];
-};
-
-/**
- * Describes the message tidings.v1.PublishEventResponse.
- * Use `create(PublishEventResponseSchema)` to create a new message.
- */
-export const PublishEventResponseSchema: GenMessage<PublishEventResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 2);
-
-/**
- * Something that is not as it should be with an event that was accepted.
- *
- * @generated from message tidings.v1.PublishWarning
- */
-export type PublishWarning = Message<"tidings.v1.PublishWarning"> & {
-  /**
-   * What it is.
-   *
-   * @generated from field: tidings.v1.PublishWarningKind kind = 1;
-   */
-  kind: PublishWarningKind;
-
-  /**
-   * With SCHEMA_VIOLATION: the place in the payload, as a JSON Pointer (RFC 6901); empty for the payload as a whole. At most
-   * 64 characters of it, escaped; a longer one is cut and ends in `…`. Empty with any other kind.
-   *
-   * @generated from field: string json_pointer = 2;
-   */
-  jsonPointer: string;
-
-  /**
-   * What is wrong, in words. They may change; programs go by `kind`.
-   *
-   * @generated from field: string message = 3;
-   */
-  message: string;
-};
-
-/**
- * Describes the message tidings.v1.PublishWarning.
- * Use `create(PublishWarningSchema)` to create a new message.
- */
-export const PublishWarningSchema: GenMessage<PublishWarning> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 3);
-
-/**
  * What GetEvent takes.
  *
  * @generated from message tidings.v1.GetEventRequest
  */
 export type GetEventRequest = Message<"tidings.v1.GetEventRequest"> & {
   /**
-   * The tenant that published the event. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -257,16 +145,16 @@ export type GetEventRequest = Message<"tidings.v1.GetEventRequest"> & {
   /**
    * How many routes to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
    *
-   * @generated from field: int32 routes_page_size = 3;
+   * @generated from field: int32 page_size = 3;
    */
-  routesPageSize: number;
+  pageSize: number;
 
   /**
-   * `next_routes_page_token` of the page before, of the same event. Empty: the first page.
+   * `next_page_token` of the page before, of the same event. Empty: the first page.
    *
-   * @generated from field: string routes_page_token = 4;
+   * @generated from field: string page_token = 4;
    */
-  routesPageToken: string;
+  pageToken: string;
 };
 
 /**
@@ -274,7 +162,7 @@ export type GetEventRequest = Message<"tidings.v1.GetEventRequest"> & {
  * Use `create(GetEventRequestSchema)` to create a new message.
  */
 export const GetEventRequestSchema: GenMessage<GetEventRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 4);
+  messageDesc(file_tidings_v1_event, 1);
 
 /**
  * What GetEvent answers.
@@ -298,11 +186,11 @@ export type GetEventResponse = Message<"tidings.v1.GetEventResponse"> & {
   routes: EventRoute[];
 
   /**
-   * Pass it as `routes_page_token` for the next page of routes. Empty: this is the last page.
+   * Pass it as `page_token` for the next page of routes. Empty: this is the last page.
    *
-   * @generated from field: string next_routes_page_token = 3;
+   * @generated from field: string next_page_token = 3;
    */
-  nextRoutesPageToken: string;
+  nextPageToken: string;
 };
 
 /**
@@ -310,7 +198,7 @@ export type GetEventResponse = Message<"tidings.v1.GetEventResponse"> & {
  * Use `create(GetEventResponseSchema)` to create a new message.
  */
 export const GetEventResponseSchema: GenMessage<GetEventResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 5);
+  messageDesc(file_tidings_v1_event, 2);
 
 /**
  * What ListEvents takes.
@@ -326,7 +214,7 @@ export type ListEventsRequest = Message<"tidings.v1.ListEventsRequest"> & {
   tenantId: string;
 
   /**
-   * Which events to list. Absent: all.
+   * Which events. Absent: all of the tenant's.
    *
    * @generated from field: tidings.v1.EventFilter filter = 2;
    */
@@ -340,7 +228,7 @@ export type ListEventsRequest = Message<"tidings.v1.ListEventsRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same tenant and filter. Empty: the first page.
+   * `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
    *
    * @generated from field: string page_token = 4;
    */
@@ -352,38 +240,40 @@ export type ListEventsRequest = Message<"tidings.v1.ListEventsRequest"> & {
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 6);
+  messageDesc(file_tidings_v1_event, 3);
 
 /**
- * Selects events: all conditions have to hold; an empty one selects all.
+ * Selects events. Conditions are combined with AND, the values of one condition with OR. An empty filter selects all of
+ * the tenant's.
  *
  * @generated from message tidings.v1.EventFilter
  */
 export type EventFilter = Message<"tidings.v1.EventFilter"> & {
   /**
-   * Of a type that one of these patterns matches: a type, in which `*` stands for one segment anywhere and `**`, at the
-   * end only, for one or more. At most 100, none twice. Empty: of any type.
+   * Events whose type matches one of these patterns, written as in `Endpoint.event_types`. At most 100, no two alike.
+   * Empty: of any type.
    *
    * @generated from field: repeated string event_types = 1;
    */
   eventTypes: string[];
 
   /**
-   * With all of these labels, values included. At most 64. Empty: with any.
+   * Events that bear every one of these labels with the value given here. At most 64, by the rules of `Event.labels`.
+   * Empty: whatever their labels.
    *
    * @generated from field: map<string, string> labels = 2;
    */
   labels: { [key: string]: string };
 
   /**
-   * Published at this time or later. Absent: from the oldest kept.
+   * Events published at this time or later. Absent: from the oldest kept.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 3;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Published before this time, which must not be before `start_time`. Absent: to the newest.
+   * Events published before this time, which must not be before `start_time`. Absent: to the newest.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
@@ -395,7 +285,7 @@ export type EventFilter = Message<"tidings.v1.EventFilter"> & {
  * Use `create(EventFilterSchema)` to create a new message.
  */
 export const EventFilterSchema: GenMessage<EventFilter> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 7);
+  messageDesc(file_tidings_v1_event, 4);
 
 /**
  * What ListEvents answers.
@@ -424,7 +314,7 @@ export type ListEventsResponse = Message<"tidings.v1.ListEventsResponse"> & {
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 8);
+  messageDesc(file_tidings_v1_event, 5);
 
 /**
  * What CancelEvent takes.
@@ -453,7 +343,7 @@ export type CancelEventRequest = Message<"tidings.v1.CancelEventRequest"> & {
  * Use `create(CancelEventRequestSchema)` to create a new message.
  */
 export const CancelEventRequestSchema: GenMessage<CancelEventRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 9);
+  messageDesc(file_tidings_v1_event, 6);
 
 /**
  * What CancelEvent answers. A repeat of the call finds nothing left to do and answers zeros.
@@ -482,7 +372,7 @@ export type CancelEventResponse = Message<"tidings.v1.CancelEventResponse"> & {
  * Use `create(CancelEventResponseSchema)` to create a new message.
  */
 export const CancelEventResponseSchema: GenMessage<CancelEventResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 10);
+  messageDesc(file_tidings_v1_event, 7);
 
 /**
  * What ExpungeEvent takes.
@@ -510,11 +400,12 @@ export type ExpungeEventRequest = Message<"tidings.v1.ExpungeEventRequest"> & {
  * Use `create(ExpungeEventRequestSchema)` to create a new message.
  */
 export const ExpungeEventRequestSchema: GenMessage<ExpungeEventRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 11);
+  messageDesc(file_tidings_v1_event, 8);
 
 /**
- * What ExpungeEvent answers, once everything is erased. A call that fails midway has erased the payload or nothing;
- * repeat it to erase the rest.
+ * What ExpungeEvent answers, once everything is erased. A call that fails midway has erased payload and labels, and then no
+ * further request is made, or has done nothing. What it did not come to, answers of endpoints among them, stays until the
+ * call is repeated.
  *
  * @generated from message tidings.v1.ExpungeEventResponse
  */
@@ -547,7 +438,7 @@ export type ExpungeEventResponse = Message<"tidings.v1.ExpungeEventResponse"> & 
  * Use `create(ExpungeEventResponseSchema)` to create a new message.
  */
 export const ExpungeEventResponseSchema: GenMessage<ExpungeEventResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 12);
+  messageDesc(file_tidings_v1_event, 9);
 
 /**
  * What routing decided about one endpoint when an event was published.
@@ -582,42 +473,7 @@ export type EventRoute = Message<"tidings.v1.EventRoute"> & {
  * Use `create(EventRouteSchema)` to create a new message.
  */
 export const EventRouteSchema: GenMessage<EventRoute> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_event, 13);
-
-/**
- * What a warning is about.
- *
- * @generated from enum tidings.v1.PublishWarningKind
- */
-export enum PublishWarningKind {
-  /**
-   * Not a kind; never returned.
-   *
-   * @generated from enum value: PUBLISH_WARNING_KIND_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * The payload breaks a rule of its event type's schema. Only where the tenant's `schema_check` is WARN, or in the answer
-   * to a repeat of an event that was accepted before.
-   *
-   * @generated from enum value: PUBLISH_WARNING_KIND_SCHEMA_VIOLATION = 1;
-   */
-  SCHEMA_VIOLATION = 1,
-
-  /**
-   * The event's type is deprecated.
-   *
-   * @generated from enum value: PUBLISH_WARNING_KIND_EVENT_TYPE_DEPRECATED = 2;
-   */
-  EVENT_TYPE_DEPRECATED = 2,
-}
-
-/**
- * Describes the enum tidings.v1.PublishWarningKind.
- */
-export const PublishWarningKindSchema: GenEnum<PublishWarningKind> = /*@__PURE__*/
-  enumDesc(file_tidings_v1_event, 0);
+  messageDesc(file_tidings_v1_event, 10);
 
 /**
  * Why an endpoint got an event, or did not.
@@ -672,5 +528,5 @@ export enum RouteReason {
  * Describes the enum tidings.v1.RouteReason.
  */
 export const RouteReasonSchema: GenEnum<RouteReason> = /*@__PURE__*/
-  enumDesc(file_tidings_v1_event, 1);
+  enumDesc(file_tidings_v1_event, 0);
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/event_type.proto.
  */
 export const file_tidings_v1_event_type: GenFile = /*@__PURE__*/
-  fileDesc("Cht0aWRpbmdzL3YxL2V2ZW50X3R5cGUucHJvdG8SCnRpZGluZ3MudjEi1QEKCUV2ZW50VHlwZRIMCgRuYW1lGAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNjaGVtYRgGIAEoCRISCgpkZXByZWNhdGVkGAcgASgIEgwKBGV0YWcYCCABKAkiTgoPRXZlbnRUeXBlRmlsdGVyEhMKC25hbWVfcHJlZml4GAEgASgJEhcKCmRlcHJlY2F0ZWQYAiABKAhIAIgBAUINCgtfZGVwcmVjYXRlZCJqChZDcmVhdGVFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIpCgpldmVudF90eXBlGAIgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJEChdDcmVhdGVFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUimwEKFlVwZGF0ZUV2ZW50VHlwZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEikKCmV2ZW50X3R5cGUYAiABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgEIAEoCSJEChdVcGRhdGVFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUiWwoWRGVsZXRlRXZlbnRUeXBlUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiGQoXRGVsZXRlRXZlbnRUeXBlUmVzcG9uc2UibAoXSW1wb3J0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKC2V2ZW50X3R5cGVzGAIgAygLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJhChhJbXBvcnRFdmVudFR5cGVzUmVzcG9uc2USFQoNY3JlYXRlZF9jb3VudBgBIAEoBRIVCg11cGRhdGVkX2NvdW50GAIgASgFEhcKD3VuY2hhbmdlZF9jb3VudBgDIAEoBSI2ChNHZXRFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJIkEKFEdldEV2ZW50VHlwZVJlc3BvbnNlEikKCmV2ZW50X3R5cGUYASABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZSJ+ChVMaXN0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEisKBmZpbHRlchgEIAEoCzIbLnRpZGluZ3MudjEuRXZlbnRUeXBlRmlsdGVyIl0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USKgoLZXZlbnRfdHlwZXMYASADKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Cht0aWRpbmdzL3YxL2V2ZW50X3R5cGUucHJvdG8SCnRpZGluZ3MudjEi1QEKCUV2ZW50VHlwZRIMCgRuYW1lGAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNjaGVtYRgGIAEoCRISCgpkZXByZWNhdGVkGAcgASgIEgwKBGV0YWcYCCABKAkiTgoPRXZlbnRUeXBlRmlsdGVyEhMKC25hbWVfcHJlZml4GAEgASgJEhcKCmRlcHJlY2F0ZWQYAiABKAhIAIgBAUINCgtfZGVwcmVjYXRlZCJqChZDcmVhdGVFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIpCgpldmVudF90eXBlGAIgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJEChdDcmVhdGVFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUimwEKFlVwZGF0ZUV2ZW50VHlwZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEikKCmV2ZW50X3R5cGUYAiABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgEIAEoCSJEChdVcGRhdGVFdmVudFR5cGVSZXNwb25zZRIpCgpldmVudF90eXBlGAEgASgLMhUudGlkaW5ncy52MS5FdmVudFR5cGUiWwoWRGVsZXRlRXZlbnRUeXBlUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRldGFnGAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiGQoXRGVsZXRlRXZlbnRUeXBlUmVzcG9uc2UibAoXSW1wb3J0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEioKC2V2ZW50X3R5cGVzGAIgAygLMhUudGlkaW5ncy52MS5FdmVudFR5cGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJhChhJbXBvcnRFdmVudFR5cGVzUmVzcG9uc2USFQoNY3JlYXRlZF9jb3VudBgBIAEoBRIVCg11cGRhdGVkX2NvdW50GAIgASgFEhcKD3VuY2hhbmdlZF9jb3VudBgDIAEoBSI2ChNHZXRFdmVudFR5cGVSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJIkEKFEdldEV2ZW50VHlwZVJlc3BvbnNlEikKCmV2ZW50X3R5cGUYASABKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZSJ+ChVMaXN0RXZlbnRUeXBlc1JlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEisKBmZpbHRlchgCIAEoCzIbLnRpZGluZ3MudjEuRXZlbnRUeXBlRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJIl0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USKgoLZXZlbnRfdHlwZXMYASADKAsyFS50aWRpbmdzLnYxLkV2ZW50VHlwZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCQFo+Z2l0aHViLmNvbS90aWRpbmdzLWRldi90aWRpbmdzL2NsaWVudHMvZ28vdGlkaW5ncy92MTt0aWRpbmdzdjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A type of event as the tenant's catalogue describes it. Events of types that the catalogue does not have are published,
@@ -24,15 +24,16 @@ export const file_tidings_v1_event_type: GenFile = /*@__PURE__*/
  */
 export type EventType = Message<"tidings.v1.EventType"> & {
   /**
-   * Required. The type as events bear it, such as `user.created`: segments of A-Z, a-z, 0-9, `_` and `-` joined by single
-   * dots, at most 128 bytes. Upper and lower case differ. Unique within the tenant; nothing else names an event type.
+   * Required. Immutable. The type as events bear it, such as `user.created`: segments of A-Z, a-z, 0-9, `_` and `-`
+   * joined by single dots, at most 128 bytes. Upper and lower case differ. Unique within the tenant; nothing else names
+   * an event type.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Output only. The tenant that owns the catalogue.
+   * Output only. The tenant.
    *
    * @generated from field: string tenant_id = 2;
    */
@@ -80,7 +81,8 @@ export type EventType = Message<"tidings.v1.EventType"> & {
   deprecated: boolean;
 
   /**
-   * Output only, but for UpdateEventType: opaque, another one after each change of the event type.
+   * Output only. Changes whenever the event type does. Pass it to a call that changes the event type to have it fail:
+   * ABORTED with reason ETAG_MISMATCH, if somebody else changed it since it was read.
    *
    * @generated from field: string etag = 8;
    */
@@ -95,7 +97,7 @@ export const EventTypeSchema: GenMessage<EventType> = /*@__PURE__*/
   messageDesc(file_tidings_v1_event_type, 0);
 
 /**
- * Which event types of a catalogue are meant. What is not set does not narrow the choice.
+ * Selects event types. Conditions are combined with AND. An empty filter selects all of the tenant's.
  *
  * @generated from message tidings.v1.EventTypeFilter
  */
@@ -130,7 +132,7 @@ export const EventTypeFilterSchema: GenMessage<EventTypeFilter> = /*@__PURE__*/
  */
 export type CreateEventTypeRequest = Message<"tidings.v1.CreateEventTypeRequest"> & {
   /**
-   * The tenant to whose catalogue it is added. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -188,23 +190,24 @@ export const CreateEventTypeResponseSchema: GenMessage<CreateEventTypeResponse> 
  */
 export type UpdateEventTypeRequest = Message<"tidings.v1.UpdateEventTypeRequest"> & {
   /**
-   * The tenant that owns the catalogue. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
   tenantId: string;
 
   /**
-   * Required. `name` says which event type; the fields that `update_mask` names are taken over, all others are ignored.
-   * With a non-empty `etag` the call fails with ABORTED, reason ETAG_MISMATCH, unless that is the event type's present one.
+   * Required. The event type's name in `name`, and the new values. `etag`: the event type's as last read. If set and
+   * stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is not compared. Other output-only fields are
+   * ignored.
    *
    * @generated from field: tidings.v1.EventType event_type = 2;
    */
   eventType?: EventType | undefined;
 
   /**
-   * Required. The fields to change, among `description`, `schema` and `deprecated`. One that `event_type` has not is
-   * emptied.
+   * Required. Which fields to change: `description`, `schema`, `deprecated`. A field that is named here and absent
+   * above goes back to its default. Other paths are refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -253,7 +256,7 @@ export const UpdateEventTypeResponseSchema: GenMessage<UpdateEventTypeResponse> 
  */
 export type DeleteEventTypeRequest = Message<"tidings.v1.DeleteEventTypeRequest"> & {
   /**
-   * The tenant that owns the catalogue. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -267,7 +270,8 @@ export type DeleteEventTypeRequest = Message<"tidings.v1.DeleteEventTypeRequest"
   name: string;
 
   /**
-   * With a non-empty etag the call fails with ABORTED, reason ETAG_MISMATCH, unless it is the event type's present one.
+   * The event type's etag as last read. If set and stale, the call is ABORTED with reason ETAG_MISMATCH. Empty: it is
+   * not compared.
    *
    * @generated from field: string etag = 3;
    */
@@ -311,7 +315,7 @@ export const DeleteEventTypeResponseSchema: GenMessage<DeleteEventTypeResponse> 
  */
 export type ImportEventTypesRequest = Message<"tidings.v1.ImportEventTypesRequest"> & {
   /**
-   * The tenant whose catalogue is added to. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -319,10 +323,11 @@ export type ImportEventTypesRequest = Message<"tidings.v1.ImportEventTypesReques
 
   /**
    * Required. 1 to 1,000 event types, no two of the same name; their output-only fields are ignored. A name that the
-   * catalogue has takes the description, the schema and the deprecation given here, any other is added. What the catalogue
-   * has and the list has not stays. A catalogue holds at most 10,000 event types; an import beyond that is
-   * FAILED_PRECONDITION. Either all of the list is imported or nothing. A request as a whole has at most 512 KiB unless the
-   * server is configured otherwise, so a catalogue of many long descriptions or schemas is imported in parts.
+   * catalogue has takes the description, the schema and the deprecation given here, any other is added. What the
+   * catalogue has and the list has not stays. A catalogue holds at most 10,000 event types; an import beyond that is
+   * FAILED_PRECONDITION with reason TOO_MANY_EVENT_TYPES. Either all of the list is imported or nothing. A request as a
+   * whole has at most 512 KiB unless the server is configured otherwise, so a catalogue of many long descriptions or
+   * schemas is imported in parts.
    *
    * @generated from field: repeated tidings.v1.EventType event_types = 2;
    */
@@ -385,7 +390,7 @@ export const ImportEventTypesResponseSchema: GenMessage<ImportEventTypesResponse
  */
 export type GetEventTypeRequest = Message<"tidings.v1.GetEventTypeRequest"> & {
   /**
-   * The tenant that owns the catalogue. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -434,32 +439,32 @@ export const GetEventTypeResponseSchema: GenMessage<GetEventTypeResponse> = /*@_
  */
 export type ListEventTypesRequest = Message<"tidings.v1.ListEventTypesRequest"> & {
   /**
-   * The tenant whose catalogue is listed. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
   tenantId: string;
 
   /**
+   * Which event types. Absent: all of the tenant's.
+   *
+   * @generated from field: tidings.v1.EventTypeFilter filter = 2;
+   */
+  filter?: EventTypeFilter | undefined;
+
+  /**
    * How many event types to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
    *
-   * @generated from field: int32 page_size = 2;
+   * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
    * `next_page_token` of the page before, of the same tenant and filter. Empty: the first page.
    *
-   * @generated from field: string page_token = 3;
+   * @generated from field: string page_token = 4;
    */
   pageToken: string;
-
-  /**
-   * Which event types. Absent: all.
-   *
-   * @generated from field: tidings.v1.EventTypeFilter filter = 4;
-   */
-  filter?: EventTypeFilter | undefined;
 };
 
 /**

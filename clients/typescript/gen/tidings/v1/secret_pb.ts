@@ -173,7 +173,7 @@ export const ImportedSecretSchema: GenMessage<ImportedSecret> = /*@__PURE__*/
  */
 export type RotateEndpointSecretRequest = Message<"tidings.v1.RotateEndpointSecretRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -219,7 +219,8 @@ export type RotateEndpointSecretRequest = Message<"tidings.v1.RotateEndpointSecr
   activateTime?: Timestamp | undefined;
 
   /**
-   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED with
+   * reason ETAG_MISMATCH. Empty: it is not compared.
    *
    * @generated from field: string etag = 7;
    */
@@ -284,7 +285,7 @@ export const RotateEndpointSecretResponseSchema: GenMessage<RotateEndpointSecret
  */
 export type ActivateEndpointSecretRequest = Message<"tidings.v1.ActivateEndpointSecretRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -306,7 +307,8 @@ export type ActivateEndpointSecretRequest = Message<"tidings.v1.ActivateEndpoint
   secretId: string;
 
   /**
-   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED with
+   * reason ETAG_MISMATCH. Empty: it is not compared.
    *
    * @generated from field: string etag = 4;
    */
@@ -355,7 +357,7 @@ export const ActivateEndpointSecretResponseSchema: GenMessage<ActivateEndpointSe
  */
 export type ListEndpointSecretsRequest = Message<"tidings.v1.ListEndpointSecretsRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -425,7 +427,7 @@ export const ListEndpointSecretsResponseSchema: GenMessage<ListEndpointSecretsRe
  */
 export type RevokeEndpointSecretRequest = Message<"tidings.v1.RevokeEndpointSecretRequest"> & {
   /**
-   * The tenant that owns the endpoint. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -447,7 +449,8 @@ export type RevokeEndpointSecretRequest = Message<"tidings.v1.RevokeEndpointSecr
   secretId: string;
 
   /**
-   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED.
+   * The endpoint's etag as last read; its secrets count as part of it. If set and stale, the call is ABORTED with
+   * reason ETAG_MISMATCH. Empty: it is not compared.
    *
    * @generated from field: string etag = 4;
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/tenant.proto.
  */
 export const file_tidings_v1_tenant: GenFile = /*@__PURE__*/
-  fileDesc("Chd0aWRpbmdzL3YxL3RlbmFudC5wcm90bxIKdGlkaW5ncy52MSKzAQoGVGVuYW50EgoKAmlkGAEgASgJEi0KDHNjaGVtYV9jaGVjaxgCIAEoDjIXLnRpZGluZ3MudjEuU2NoZW1hQ2hlY2sSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAUgASgJIiUKEEdldFRlbmFudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJIjcKEUdldFRlbmFudFJlc3BvbnNlEiIKBnRlbmFudBgBIAEoCzISLnRpZGluZ3MudjEuVGVuYW50In4KE1VwZGF0ZVRlbmFudFJlcXVlc3QSIgoGdGVuYW50GAEgASgLMhIudGlkaW5ncy52MS5UZW5hbnQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkiOgoUVXBkYXRlVGVuYW50UmVzcG9uc2USIgoGdGVuYW50GAEgASgLMhIudGlkaW5ncy52MS5UZW5hbnQqcQoLU2NoZW1hQ2hlY2sSHAoYU0NIRU1BX0NIRUNLX1VOU1BFQ0lGSUVEEAASFAoQU0NIRU1BX0NIRUNLX09GRhABEhUKEVNDSEVNQV9DSEVDS19XQVJOEAISFwoTU0NIRU1BX0NIRUNLX1JFSkVDVBADQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Chd0aWRpbmdzL3YxL3RlbmFudC5wcm90bxIKdGlkaW5ncy52MSLzAQoGVGVuYW50EgoKAmlkGAEgASgJEi0KDHNjaGVtYV9jaGVjaxgCIAEoDjIXLnRpZGluZ3MudjEuU2NoZW1hQ2hlY2sSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAUgASgJEhQKDGRpc3BsYXlfbmFtZRgGIAEoCRIoCgZxdW90YXMYByABKAsyGC50aWRpbmdzLnYxLlRlbmFudFF1b3RhcyKSAgoMVGVuYW50UXVvdGFzEhoKDW1heF9lbmRwb2ludHMYASABKAVIAIgBARIjChZtYXhfcGVuZGluZ19kZWxpdmVyaWVzGAIgASgDSAGIAQESHgoRZXZlbnRzX3Blcl9zZWNvbmQYAyABKAVIAogBARIZCgxldmVudHNfYnVyc3QYBCABKAVIA4gBARIdChBieXRlc19wZXJfc2Vjb25kGAUgASgDSASIAQFCEAoOX21heF9lbmRwb2ludHNCGQoXX21heF9wZW5kaW5nX2RlbGl2ZXJpZXNCFAoSX2V2ZW50c19wZXJfc2Vjb25kQg8KDV9ldmVudHNfYnVyc3RCEwoRX2J5dGVzX3Blcl9zZWNvbmQiTQoTQ3JlYXRlVGVuYW50UmVxdWVzdBIiCgZ0ZW5hbnQYASABKAsyEi50aWRpbmdzLnYxLlRlbmFudBISCgpyZXF1ZXN0X2lkGAIgASgJIjoKFENyZWF0ZVRlbmFudFJlc3BvbnNlEiIKBnRlbmFudBgBIAEoCzISLnRpZGluZ3MudjEuVGVuYW50IiUKEEdldFRlbmFudFJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJIjcKEUdldFRlbmFudFJlc3BvbnNlEiIKBnRlbmFudBgBIAEoCzISLnRpZGluZ3MudjEuVGVuYW50IjsKEkxpc3RUZW5hbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJTChNMaXN0VGVuYW50c1Jlc3BvbnNlEiMKB3RlbmFudHMYASADKAsyEi50aWRpbmdzLnYxLlRlbmFudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkifgoTVXBkYXRlVGVuYW50UmVxdWVzdBIiCgZ0ZW5hbnQYASABKAsyEi50aWRpbmdzLnYxLlRlbmFudBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgDIAEoCSI6ChRVcGRhdGVUZW5hbnRSZXNwb25zZRIiCgZ0ZW5hbnQYASABKAsyEi50aWRpbmdzLnYxLlRlbmFudCJKChNEZWxldGVUZW5hbnRSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIMCgRldGFnGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiFgoURGVsZXRlVGVuYW50UmVzcG9uc2UqcQoLU2NoZW1hQ2hlY2sSHAoYU0NIRU1BX0NIRUNLX1VOU1BFQ0lGSUVEEAASFAoQU0NIRU1BX0NIRUNLX09GRhABEhUKEVNDSEVNQV9DSEVDS19XQVJOEAISFwoTU0NIRU1BX0NIRUNLX1JFSkVDVBADQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A customer on whose behalf events are published. `default` always exists.
@@ -23,14 +23,15 @@ export const file_tidings_v1_tenant: GenFile = /*@__PURE__*/
  */
 export type Tenant = Message<"tidings.v1.Tenant"> & {
   /**
-   * Immutable. Unique; what `tenant_id` names in every other request. Empty means `default`.
+   * Immutable. Unique; what `tenant_id` names in every other request: `[A-Za-z0-9_-]{1,128}`, case-sensitive. Required on
+   * creation; in any other request empty means the key's tenant, or `default` if the key is an operator's.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * Whether payloads are checked against the schemas of their event types. On update SCHEMA_CHECK_UNSPECIFIED stands for
+   * Whether payloads are checked against the schemas of their event types. On creation and update SCHEMA_CHECK_UNSPECIFIED stands for
    * SCHEMA_CHECK_OFF; it is never returned.
    *
    * @generated from field: tidings.v1.SchemaCheck schema_check = 2;
@@ -52,11 +53,26 @@ export type Tenant = Message<"tidings.v1.Tenant"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Output only, but for UpdateTenant: opaque, another one after each change of the tenant.
+   * Output only. Changes whenever the tenant does. Pass it to a call that changes the tenant to have it fail: ABORTED
+   * with reason ETAG_MISMATCH, if somebody else changed it since it was read.
    *
    * @generated from field: string etag = 5;
    */
   etag: string;
+
+  /**
+   * A name for people, at most 1,024 bytes. May be empty.
+   *
+   * @generated from field: string display_name = 6;
+   */
+  displayName: string;
+
+  /**
+   * How much the tenant may ask for. Absent: as much as there is.
+   *
+   * @generated from field: tidings.v1.TenantQuotas quotas = 7;
+   */
+  quotas?: TenantQuotas | undefined;
 };
 
 /**
@@ -67,13 +83,120 @@ export const TenantSchema: GenMessage<Tenant> = /*@__PURE__*/
   messageDesc(file_tidings_v1_tenant, 0);
 
 /**
+ * How much a tenant may ask for. What exceeds a quota is refused with RESOURCE_EXHAUSTED, reason QUOTA_EXCEEDED, the quota's
+ * field as `quota` in the metadata, and google.rpc.QuotaFailure; google.rpc.RetryInfo says when to try again, where time
+ * helps. Quotas hold for each of the three ways of publishing alike; an event of a batch or a stream is refused by itself. A
+ * repeat of an event that is stored counts as any other.
+ *
+ * @generated from message tidings.v1.TenantQuotas
+ */
+export type TenantQuotas = Message<"tidings.v1.TenantQuotas"> & {
+  /**
+   * Endpoints that are not deleted; those that are there already stay. From 0. Absent: no quota.
+   *
+   * @generated from field: optional int32 max_endpoints = 1;
+   */
+  maxEndpoints?: number | undefined;
+
+  /**
+   * Deliveries that wait, for an attempt or their time, held ones included; those in flight do not count. While there are as
+   * many, nothing is published. They are counted beside publishing: what was published since the last count, a tenth of a
+   * second before as a rule and longer where many wait, counts as waiting even if it was delivered, and events that are
+   * under way at the moment of a count may bring the number beyond. From 0. Absent: no quota.
+   *
+   * @generated from field: optional int64 max_pending_deliveries = 2;
+   */
+  maxPendingDeliveries?: bigint | undefined;
+
+  /**
+   * Events published in a second, on average. From 1. Counted by each server by itself. Absent: no quota.
+   *
+   * @generated from field: optional int32 events_per_second = 3;
+   */
+  eventsPerSecond?: number | undefined;
+
+  /**
+   * Events that may be published at once after a pause. From 1; refused without `events_per_second`. Absent: as many as
+   * in a second.
+   *
+   * @generated from field: optional int32 events_burst = 4;
+   */
+  eventsBurst?: number | undefined;
+
+  /**
+   * Bytes of payloads published in a second, on average; after a pause as many at once, and a payload that is longer than
+   * that by itself. From 1. Counted by each server by itself. Absent: no quota.
+   *
+   * @generated from field: optional int64 bytes_per_second = 5;
+   */
+  bytesPerSecond?: bigint | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.TenantQuotas.
+ * Use `create(TenantQuotasSchema)` to create a new message.
+ */
+export const TenantQuotasSchema: GenMessage<TenantQuotas> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 1);
+
+/**
+ * What CreateTenant takes.
+ *
+ * @generated from message tidings.v1.CreateTenantRequest
+ */
+export type CreateTenantRequest = Message<"tidings.v1.CreateTenantRequest"> & {
+  /**
+   * Required. `id` and what is to be set; fields that are output only are ignored. An id that exists is ALREADY_EXISTS with
+   * reason TENANT_EXISTS; that of a deleted tenant is free.
+   *
+   * @generated from field: tidings.v1.Tenant tenant = 1;
+   */
+  tenant?: Tenant | undefined;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message tidings.v1.CreateTenantRequest.
+ * Use `create(CreateTenantRequestSchema)` to create a new message.
+ */
+export const CreateTenantRequestSchema: GenMessage<CreateTenantRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 2);
+
+/**
+ * What CreateTenant answers.
+ *
+ * @generated from message tidings.v1.CreateTenantResponse
+ */
+export type CreateTenantResponse = Message<"tidings.v1.CreateTenantResponse"> & {
+  /**
+   * The tenant.
+   *
+   * @generated from field: tidings.v1.Tenant tenant = 1;
+   */
+  tenant?: Tenant | undefined;
+};
+
+/**
+ * Describes the message tidings.v1.CreateTenantResponse.
+ * Use `create(CreateTenantResponseSchema)` to create a new message.
+ */
+export const CreateTenantResponseSchema: GenMessage<CreateTenantResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 3);
+
+/**
  * What GetTenant takes.
  *
  * @generated from message tidings.v1.GetTenantRequest
  */
 export type GetTenantRequest = Message<"tidings.v1.GetTenantRequest"> & {
   /**
-   * The tenant. Empty means `default`.
+   * The tenant. Empty means the key's, or `default` if the key is an operator's.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -85,7 +208,7 @@ export type GetTenantRequest = Message<"tidings.v1.GetTenantRequest"> & {
  * Use `create(GetTenantRequestSchema)` to create a new message.
  */
 export const GetTenantRequestSchema: GenMessage<GetTenantRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_tenant, 1);
+  messageDesc(file_tidings_v1_tenant, 4);
 
 /**
  * What GetTenant answers.
@@ -106,7 +229,63 @@ export type GetTenantResponse = Message<"tidings.v1.GetTenantResponse"> & {
  * Use `create(GetTenantResponseSchema)` to create a new message.
  */
 export const GetTenantResponseSchema: GenMessage<GetTenantResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_tenant, 2);
+  messageDesc(file_tidings_v1_tenant, 5);
+
+/**
+ * What ListTenants takes.
+ *
+ * @generated from message tidings.v1.ListTenantsRequest
+ */
+export type ListTenantsRequest = Message<"tidings.v1.ListTenantsRequest"> & {
+  /**
+   * How many tenants to return at most. 0 means 50; more than 1,000 is taken as 1,000; negative is refused.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tidings.v1.ListTenantsRequest.
+ * Use `create(ListTenantsRequestSchema)` to create a new message.
+ */
+export const ListTenantsRequestSchema: GenMessage<ListTenantsRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 6);
+
+/**
+ * What ListTenants answers.
+ *
+ * @generated from message tidings.v1.ListTenantsResponse
+ */
+export type ListTenantsResponse = Message<"tidings.v1.ListTenantsResponse"> & {
+  /**
+   * The tenants, oldest first; `default` is the first.
+   *
+   * @generated from field: repeated tidings.v1.Tenant tenants = 1;
+   */
+  tenants: Tenant[];
+
+  /**
+   * Pass it as `page_token` for the next page. Empty: this is the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tidings.v1.ListTenantsResponse.
+ * Use `create(ListTenantsResponseSchema)` to create a new message.
+ */
+export const ListTenantsResponseSchema: GenMessage<ListTenantsResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 7);
 
 /**
  * What UpdateTenant takes.
@@ -115,15 +294,16 @@ export const GetTenantResponseSchema: GenMessage<GetTenantResponse> = /*@__PURE_
  */
 export type UpdateTenantRequest = Message<"tidings.v1.UpdateTenantRequest"> & {
   /**
-   * Required. `id` says which tenant; the fields that `update_mask` names are taken over, all others are ignored. With a
-   * non-empty `etag` the call fails with ABORTED, reason ETAG_MISMATCH, unless that is the tenant's present one.
+   * Required. The tenant's id in `id`, and the new values. `etag`: the tenant's as last read. If set and stale, the
+   * call is ABORTED with reason ETAG_MISMATCH. Empty: it is not compared. Other output-only fields are ignored.
    *
    * @generated from field: tidings.v1.Tenant tenant = 1;
    */
   tenant?: Tenant | undefined;
 
   /**
-   * Required. The fields to change: `schema_check`.
+   * Required. Which fields to change: `display_name`, `schema_check`, `quotas` (all of them). A field that is named here and
+   * absent above goes back to its default. Other paths are refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -142,7 +322,7 @@ export type UpdateTenantRequest = Message<"tidings.v1.UpdateTenantRequest"> & {
  * Use `create(UpdateTenantRequestSchema)` to create a new message.
  */
 export const UpdateTenantRequestSchema: GenMessage<UpdateTenantRequest> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_tenant, 3);
+  messageDesc(file_tidings_v1_tenant, 8);
 
 /**
  * What UpdateTenant answers.
@@ -163,7 +343,59 @@ export type UpdateTenantResponse = Message<"tidings.v1.UpdateTenantResponse"> & 
  * Use `create(UpdateTenantResponseSchema)` to create a new message.
  */
 export const UpdateTenantResponseSchema: GenMessage<UpdateTenantResponse> = /*@__PURE__*/
-  messageDesc(file_tidings_v1_tenant, 4);
+  messageDesc(file_tidings_v1_tenant, 9);
+
+/**
+ * What DeleteTenant takes.
+ *
+ * @generated from message tidings.v1.DeleteTenantRequest
+ */
+export type DeleteTenantRequest = Message<"tidings.v1.DeleteTenantRequest"> & {
+  /**
+   * Required. The tenant; `default` cannot be deleted. One that has endpoints is FAILED_PRECONDITION with reason
+   * TENANT_NOT_EMPTY: delete them first, which cancels what is pending for them.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * The tenant's etag as last read. If set and stale, the call is ABORTED.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Makes a repeat safe: see WebhookService. `[A-Za-z0-9_-]{1,128}`. Empty: a repeat of this call acts again.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message tidings.v1.DeleteTenantRequest.
+ * Use `create(DeleteTenantRequestSchema)` to create a new message.
+ */
+export const DeleteTenantRequestSchema: GenMessage<DeleteTenantRequest> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 10);
+
+/**
+ * What DeleteTenant answers. The tenant's keys and its catalogue are gone. Its events stay in the database without anybody
+ * being able to ask for them, also if a tenant of the same id is created; to erase their payloads, expunge them before.
+ *
+ * @generated from message tidings.v1.DeleteTenantResponse
+ */
+export type DeleteTenantResponse = Message<"tidings.v1.DeleteTenantResponse"> & {
+};
+
+/**
+ * Describes the message tidings.v1.DeleteTenantResponse.
+ * Use `create(DeleteTenantResponseSchema)` to create a new message.
+ */
+export const DeleteTenantResponseSchema: GenMessage<DeleteTenantResponse> = /*@__PURE__*/
+  messageDesc(file_tidings_v1_tenant, 11);
 
 /**
  * What becomes of an event whose payload breaks its event type's schema.
@@ -172,7 +404,7 @@ export const UpdateTenantResponseSchema: GenMessage<UpdateTenantResponse> = /*@_
  */
 export enum SchemaCheck {
   /**
-   * On update the default, SCHEMA_CHECK_OFF; never returned.
+   * On creation and update the default, SCHEMA_CHECK_OFF; never returned.
    *
    * @generated from enum value: SCHEMA_CHECK_UNSPECIFIED = 0;
    */
@@ -193,7 +425,7 @@ export enum SchemaCheck {
   WARN = 2,
 
   /**
-   * It is refused with INVALID_ARGUMENT, reason SCHEMA_VIOLATION.
+   * It is refused: INVALID_ARGUMENT with reason SCHEMA_VIOLATION.
    *
    * @generated from enum value: SCHEMA_CHECK_REJECT = 3;
    */

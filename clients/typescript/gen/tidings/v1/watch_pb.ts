@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tidings/v1/watch.proto.
  */
 export const file_tidings_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("ChZ0aWRpbmdzL3YxL3dhdGNoLnByb3RvEgp0aWRpbmdzLnYxIsEBChZXYXRjaERlbGl2ZXJpZXNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIqCgZmaWx0ZXIYAiABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5RmlsdGVyEjAKCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFQoLZnJvbV9vbGRlc3QYBCABKAhIABIWCgxyZXN1bWVfdG9rZW4YBSABKAlIAEIHCgVzdGFydCL/AQoXV2F0Y2hEZWxpdmVyaWVzUmVzcG9uc2USFAoMcmVzdW1lX3Rva2VuGAEgASgJEi8KC2NvbW1pdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghkZWxpdmVyeRgDIAEoCzIeLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uSAASMgoIZW5kcG9pbnQYBCABKAsyHi50aWRpbmdzLnYxLkVuZHBvaW50VHJhbnNpdGlvbkgAEioKCWhlYXJ0YmVhdBgFIAEoCzIVLnRpZGluZ3MudjEuSGVhcnRiZWF0SABCCQoHbWVzc2FnZSL/AgoSRGVsaXZlcnlUcmFuc2l0aW9uEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhMKC2VuZHBvaW50X2lkGAMgASgJEhIKCmV2ZW50X3R5cGUYBCABKAkSMAoEa2luZBgFIAEoDjIiLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uS2luZBIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIWCg5hdHRlbXB0X251bWJlchgHIAEoBRITCgtodHRwX3N0YXR1cxgIIAEoBRItCgxmYWlsdXJlX2tpbmQYCSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEioKB2xhdGVuY3kYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoRbmV4dF9hdHRlbXB0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4BChJFbmRwb2ludFRyYW5zaXRpb24SEwoLZW5kcG9pbnRfaWQYASABKAkSMAoEa2luZBgCIAEoDjIiLnRpZGluZ3MudjEuRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIxCg5kaXNhYmxlX3JlYXNvbhgDIAEoDjIZLnRpZGluZ3MudjEuRGlzYWJsZVJlYXNvbiILCglIZWFydGJlYXQq/wIKFkRlbGl2ZXJ5VHJhbnNpdGlvbktpbmQSKAokREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASIwofREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1FVRVVFRBABEiYKIkRFTElWRVJZX1RSQU5TSVRJT05fS0lORF9ERUxJVkVSRUQQAhIsCihERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVUUllfU0NIRURVTEVEEAMSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0RFQUQQBBImCiJERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfQ0FOQ0VMTEVEEAUSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0hFTEQQBhIjCh9ERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVTRU5UEAcSLQopREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0NBTkNFTF9SRVFVRVNURUQQCCrWAwoWRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIoCiRFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIkCiBFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfQ1JFQVRFRBABEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9VUERBVEVEEAISJQohRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0RJU0FCTEVEEAMSJgoiRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0FDVElWQVRFRBAEEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9ERUxFVEVEEAUSKwonRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9ST1RBVEVEEAYSLQopRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9BQ1RJVkFURUQQBxIrCidFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfU0VDUkVUX1JFVk9LRUQQCBIjCh9FTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfUEFVU0VEEAkSIwofRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1dBUk5FRBAKQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_endpoint]);
+  fileDesc("ChZ0aWRpbmdzL3YxL3dhdGNoLnByb3RvEgp0aWRpbmdzLnYxIsEBChZXYXRjaERlbGl2ZXJpZXNSZXF1ZXN0EhEKCXRlbmFudF9pZBgBIAEoCRIqCgZmaWx0ZXIYAiABKAsyGi50aWRpbmdzLnYxLkRlbGl2ZXJ5RmlsdGVyEjAKCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFQoLZnJvbV9vbGRlc3QYBCABKAhIABIWCgxyZXN1bWVfdG9rZW4YBSABKAlIAEIHCgVzdGFydCL/AQoXV2F0Y2hEZWxpdmVyaWVzUmVzcG9uc2USFAoMcmVzdW1lX3Rva2VuGAEgASgJEi8KC2NvbW1pdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghkZWxpdmVyeRgDIAEoCzIeLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uSAASMgoIZW5kcG9pbnQYBCABKAsyHi50aWRpbmdzLnYxLkVuZHBvaW50VHJhbnNpdGlvbkgAEioKCWhlYXJ0YmVhdBgFIAEoCzIVLnRpZGluZ3MudjEuSGVhcnRiZWF0SABCCQoHbWVzc2FnZSL/AgoSRGVsaXZlcnlUcmFuc2l0aW9uEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhMKC2VuZHBvaW50X2lkGAMgASgJEhIKCmV2ZW50X3R5cGUYBCABKAkSMAoEa2luZBgFIAEoDjIiLnRpZGluZ3MudjEuRGVsaXZlcnlUcmFuc2l0aW9uS2luZBIoCgVzdGF0ZRgGIAEoDjIZLnRpZGluZ3MudjEuRGVsaXZlcnlTdGF0ZRIWCg5hdHRlbXB0X251bWJlchgHIAEoBRITCgtodHRwX3N0YXR1cxgIIAEoBRItCgxmYWlsdXJlX2tpbmQYCSABKA4yFy50aWRpbmdzLnYxLkZhaWx1cmVLaW5kEioKB2xhdGVuY3kYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoRbmV4dF9hdHRlbXB0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4BChJFbmRwb2ludFRyYW5zaXRpb24SEwoLZW5kcG9pbnRfaWQYASABKAkSMAoEa2luZBgCIAEoDjIiLnRpZGluZ3MudjEuRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIxCg5kaXNhYmxlX3JlYXNvbhgDIAEoDjIZLnRpZGluZ3MudjEuRGlzYWJsZVJlYXNvbiILCglIZWFydGJlYXQqiAMKFkRlbGl2ZXJ5VHJhbnNpdGlvbktpbmQSKAokREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASIwofREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX1FVRVVFRBABEiYKIkRFTElWRVJZX1RSQU5TSVRJT05fS0lORF9ERUxJVkVSRUQQAhIsCihERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVUUllfU0NIRURVTEVEEAMSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0RFQUQQBBImCiJERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfQ0FOQ0VMTEVEEAUSIQodREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0hFTEQQBhIsCihERUxJVkVSWV9UUkFOU0lUSU9OX0tJTkRfUkVUUllfUkVRVUVTVEVEEAcSLQopREVMSVZFUllfVFJBTlNJVElPTl9LSU5EX0NBTkNFTF9SRVFVRVNURUQQCCrWAwoWRW5kcG9pbnRUcmFuc2l0aW9uS2luZBIoCiRFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIkCiBFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfQ1JFQVRFRBABEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9VUERBVEVEEAISJQohRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0RJU0FCTEVEEAMSJgoiRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX0FDVElWQVRFRBAEEiQKIEVORFBPSU5UX1RSQU5TSVRJT05fS0lORF9ERUxFVEVEEAUSKwonRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9ST1RBVEVEEAYSLQopRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1NFQ1JFVF9BQ1RJVkFURUQQBxIrCidFTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfU0VDUkVUX1JFVk9LRUQQCBIjCh9FTkRQT0lOVF9UUkFOU0lUSU9OX0tJTkRfUEFVU0VEEAkSIwofRU5EUE9JTlRfVFJBTlNJVElPTl9LSU5EX1dBUk5FRBAKQkBaPmdpdGh1Yi5jb20vdGlkaW5ncy1kZXYvdGlkaW5ncy9jbGllbnRzL2dvL3RpZGluZ3MvdjE7dGlkaW5nc3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tidings_v1_delivery, file_tidings_v1_endpoint]);
 
 /**
  * What WatchDeliveries takes.
@@ -27,7 +27,7 @@ export const file_tidings_v1_watch: GenFile = /*@__PURE__*/
  */
 export type WatchDeliveriesRequest = Message<"tidings.v1.WatchDeliveriesRequest"> & {
   /**
-   * The tenant to watch. Empty means `default`.
+   * The tenant. Empty means `default`.
    *
    * @generated from field: string tenant_id = 1;
    */
@@ -35,8 +35,8 @@ export type WatchDeliveriesRequest = Message<"tidings.v1.WatchDeliveriesRequest"
 
   /**
    * Which transitions to send: those of deliveries that match, judged by the state after the transition. Transitions
-   * of endpoints are sent when `endpoint_ids` is empty or names them and `event_types` and `states` are empty. Absent:
-   * everything.
+   * of endpoints are sent when `endpoint_ids` is empty or names them and all other conditions are empty. Absent: all of
+   * the tenant's.
    *
    * @generated from field: tidings.v1.DeliveryFilter filter = 2;
    */
@@ -97,7 +97,8 @@ export type WatchDeliveriesResponse = Message<"tidings.v1.WatchDeliveriesRespons
   resumeToken: string;
 
   /**
-   * When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed. Never falls.
+   * When what the message tells was committed; for a heartbeat, the latest commit that the stream has passed, absent
+   * while it has passed none. Never falls.
    *
    * @generated from field: google.protobuf.Timestamp commit_time = 2;
    */
@@ -126,8 +127,8 @@ export type WatchDeliveriesResponse = Message<"tidings.v1.WatchDeliveriesRespons
     case: "endpoint";
   } | {
     /**
-     * Nothing that the filter selects happened for a while (15 s unless configured otherwise). The first message of
-     * every stream is a heartbeat too: what is committed after it will be sent.
+     * Nothing that the filter selects happened for 15 s. The first message of every stream is a heartbeat too: what is
+     * committed after it will be sent.
      *
      * @generated from field: tidings.v1.Heartbeat heartbeat = 5;
      */
@@ -344,9 +345,9 @@ export enum DeliveryTransitionKind {
   /**
    * RetryDelivery made the delivery due again.
    *
-   * @generated from enum value: DELIVERY_TRANSITION_KIND_RESENT = 7;
+   * @generated from enum value: DELIVERY_TRANSITION_KIND_RETRY_REQUESTED = 7;
    */
-  RESENT = 7,
+  RETRY_REQUESTED = 7,
 
   /**
    * The cancellation was requested while an attempt was in flight.
