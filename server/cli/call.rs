@@ -12,7 +12,7 @@ use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
-use super::{serve::admin_key_file, terminal::printable};
+use super::{serve::admin_key_file, terminal::printable, trust_args::TrustArgs};
 use crate::{
     access::{self, AdminKeyError},
     client::{Bearer, KeyedChannel},
@@ -45,6 +45,9 @@ pub struct ServerArgs {
     /// machine.
     #[arg(long, env = "TIDINGS_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// How the connection is made.
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 /// A key as it was given. Shows nothing of itself.
@@ -77,6 +80,9 @@ pub enum CallError {
     /// The file with the key cannot be used.
     #[error(transparent)]
     KeyFile(#[from] AdminKeyError),
+    /// A certificate or key cannot be used.
+    #[error("no encrypted connection can be made: {0:#}")]
+    Tls(anyhow::Error),
     /// There is no such server, or it says nothing.
     #[error("no answer from the server at {server}: {message}")]
     NoAnswer {
@@ -103,7 +109,7 @@ impl ServerArgs {
 
     fn channel(&self) -> Result<KeyedChannel, CallError> {
         let endpoint = self.endpoint()?.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
-        Ok(self.bearer()?.over(endpoint.connect_lazy()))
+        Ok(self.bearer()?.over(self.trust.open(&endpoint)?))
     }
 
     /// Where the server is.
@@ -176,7 +182,7 @@ mod tests {
     use super::*;
 
     fn args(server: &str) -> ServerArgs {
-        ServerArgs { server: server.to_owned(), api_key: None, api_key_file: None }
+        ServerArgs { server: server.to_owned(), api_key: None, api_key_file: None, trust: TrustArgs::default() }
     }
 
     fn failed(status: Status) -> String {

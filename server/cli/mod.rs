@@ -21,6 +21,7 @@ mod span;
 mod table;
 pub mod tenants;
 pub mod terminal;
+mod trust_args;
 mod url_arg;
 pub mod verify;
 pub mod watch;

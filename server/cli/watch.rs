@@ -124,14 +124,13 @@ impl<W: Write> Watching<W> {
         out: W,
         palette: Palette,
     ) -> Result<Self, WatchError> {
-        let channel = server
+        let endpoint = server
             .endpoint()?
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        let client = WebhookServiceClient::new(server.bearer()?.over(channel));
+            .keep_alive_while_idle(true);
+        let client = WebhookServiceClient::new(server.bearer()?.over(server.trust.open(&endpoint)?));
         Ok(Self { server: server.server.clone(), client, request, token: None, out, palette, backoff: BACKOFF_MIN })
     }
 

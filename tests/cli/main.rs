@@ -13,3 +13,4 @@ mod process;
 mod publish;
 mod serve;
 mod signatures;
+mod tls;

@@ -102,7 +102,7 @@ async fn watched(answers: Vec<Answer>) -> (String, String, Vec<WatchDeliveriesRe
 }
 
 fn args(server: String) -> ServerArgs {
-    ServerArgs { server, api_key: None, api_key_file: None }
+    ServerArgs { server, api_key: None, api_key_file: None, trust: Default::default() }
 }
 
 #[tokio::test]
