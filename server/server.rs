@@ -78,8 +78,8 @@ pub enum StartError {
     Listener(#[from] std::io::Error),
     /// The address is reachable from elsewhere, and what is said there would not be encrypted.
     #[error(
-        "{0} is not a loopback address, and keys would cross the network unencrypted: listen on loopback behind a proxy that \
-         speaks TLS, or say --allow-plaintext where the network is your own"
+        "{0} is not a loopback address, and keys would cross the network unencrypted: give --tls-cert, listen on loopback \
+         behind a proxy that speaks TLS, or say --allow-plaintext where the network is your own"
     )]
     Plaintext(SocketAddr),
     /// There is no operator's key.

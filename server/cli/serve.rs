@@ -36,7 +36,7 @@ const ADMIN_KEY_VARIABLE: &str = "TIDINGS_ADMIN_KEY";
 /// What `tidings serve` is told.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Address to listen on. Beyond loopback only with --allow-plaintext.
+    /// Address to listen on. Beyond loopback only with --tls-cert, or with --allow-plaintext.
     #[arg(long, env = "TIDINGS_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
     #[command(flatten)]
