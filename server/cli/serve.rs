@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, builder::NonEmptyStringValueParser};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    fs::Mode,
+    process::{Resource, Rlimit, getrlimit, setrlimit, umask},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -95,6 +98,8 @@ pub struct ServeArgs {
 /// # Errors
 /// The server cannot start, or cannot go on.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    // What the server writes, its database above all, is nobody else's to read.
+    umask(Mode::RWXG | Mode::RWXO);
     let listen = args.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

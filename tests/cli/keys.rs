@@ -37,7 +37,10 @@ async fn first_start_writes_a_key_and_the_command_line_finds_it() {
     let log = std::fs::File::create(directory.path().join("server.log")).unwrap();
     let mut serving = Running::of(serve.env("TIDINGS_LOG", "trace").stderr(Stdio::from(log)));
     let address = serving.line("listening on ").await.replace("listening on ", "http://");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    for private in ["tidings.db", "tidings.db-wal", "tidings.db.key", "tidings.db.admin-key"] {
+        let mode = std::fs::metadata(directory.path().join(private)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600, "{private}");
+    }
     let admin = std::fs::read_to_string(&file).unwrap().trim_end().to_owned();
     client_with(&admin, address.clone()).list_endpoints(ListEndpointsRequest::default()).await.unwrap();
 
