@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,10 @@ use crate::{
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// … and at most this long.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// From the beginning of one look to that of the next, at least. One that comes after a pause is read at once; while commit
+/// follows commit, each look takes what has gathered, and streams are woken for all of that together.
+const PACE: Duration = Duration::from_millis(5);
 
 /// Reads the log for the streams of [`super::Watch`]. Spawn [`Tail::run`] once per server.
 #[derive(Clone, Debug)]
@@ -66,20 +70,21 @@ impl Tail {
     async fn follow(&self, backoff: &mut Duration) -> crate::store::Error {
         loop {
             // Subscribed before the look, so that a commit after it ends the wait.
-            let mut announced = self.head.subscribe();
+            let (mut announced, began) = (self.head.subscribe(), Instant::now());
             let read = match self.read_on().await {
                 Ok(read) => read,
                 Err(error) => return error,
             };
             *backoff = BACKOFF_MIN;
             // A page may have been cut short by its size. Where it looks as if more followed, look again at once.
-            if read > 1 || (read == 1 && self.live.borrow().head() < Some(*announced.borrow())) {
-                continue;
+            let more = read > 1 || (read == 1 && self.live.borrow().head() < Some(*announced.borrow()));
+            if !more {
+                tokio::select! {
+                    _ = announced.changed() => {}
+                    () = sleep(jittered(self.poll)) => {}
+                }
             }
-            tokio::select! {
-                _ = announced.changed() => {}
-                () = sleep(jittered(self.poll)) => {}
-            }
+            sleep_until(began + PACE).await;
         }
     }
 
