@@ -11,5 +11,6 @@ mod migrate;
 mod postgres;
 mod process;
 mod publish;
+mod reseal;
 mod serve;
 mod signatures;
