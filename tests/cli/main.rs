@@ -7,6 +7,7 @@ mod event_types;
 #[path = "../support/key.rs"]
 mod key;
 mod keys;
+mod leaks;
 mod migrate;
 mod postgres;
 mod process;
