@@ -22,6 +22,8 @@ enum Command {
     Copy(cli::copy::CopyArgs),
     /// Show which steps of the schema a database has and lacks; with --apply, apply what is pending
     Migrate(cli::migrate::MigrateArgs),
+    /// Seal a database's secrets anew under the active key, so that older keys can be removed
+    Reseal(cli::reseal::ResealArgs),
     /// Show a server delivering, retrying and rotating a secret, all of it temporary
     Demo(cli::demo::DemoArgs),
     /// Run a webhook receiver that verifies what arrives and says what is wrong with it
@@ -66,6 +68,11 @@ async fn main() -> ExitCode {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error.into()),
+        },
+        Command::Reseal(args) => match cli::reseal::run(args).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
         },
         Command::Demo(args) => cli::demo::run(args).await,
         Command::Receive(args) => cli::receive::run(args).await.map_err(Into::into),

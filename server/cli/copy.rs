@@ -1,16 +1,11 @@
 //! `tidings copy`: moves what a SQLite database holds to Postgres, while no server uses either.
 
-use std::{
-    fmt::Write as _,
-    io::IsTerminal as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt::Write as _, io::IsTerminal as _, sync::Arc};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::terminal::say;
+use super::{key_source::key_file, terminal::say};
 use crate::store::{
     Location,
     copy::{self, CopiedTable, CopyError, Observer, Progress, Step},
@@ -86,13 +81,6 @@ fn next(from: &Location, to: &Location) -> String {
          tidings serve --database {to} --key-file {key}\n\
          Do not start a server on {from} again: it would deliver what is pending once more."
     )
-}
-
-/// Where `tidings serve` keeps the key of a SQLite database unless it is told otherwise.
-pub(super) fn key_file(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".key");
-    name.into()
 }
 
 #[cfg(test)]

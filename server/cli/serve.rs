@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use rustix::{
     fs::Mode,
@@ -18,7 +17,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{copy::key_file, listen_args::ListenArgs, roots};
+use super::{key_source::key_source, listen_args::ListenArgs, roots};
 use crate::{
     access::AdminConfig,
     api::Limits,
@@ -26,14 +25,11 @@ use crate::{
     egress::EgressConfig,
     model::{AddressPolicy, Cidr, Clock, HeldKey, UrlPolicy},
     server::{Config, Server},
-    store::{self, KeySource, Location},
+    store::{self, Location},
     watch,
 };
 
-/// Holds the key itself. Not an argument: what is on a command line others can read.
-const KEY_VARIABLE: &str = "TIDINGS_KEY";
-
-/// Holds an operator's key. Not an argument either.
+/// Holds an operator's key. Not an argument: what is on a command line others can read.
 const ADMIN_KEY_VARIABLE: &str = "TIDINGS_ADMIN_KEY";
 
 /// What `tidings serve` is told.
@@ -55,7 +51,8 @@ pub struct ServeArgs {
     database: Location,
     /// File with the key that seals the database's secrets. For SQLite it is made together with the database, and is by
     /// default called by the database's name and `.key`. For Postgres it has to be there, unless the variable TIDINGS_KEY
-    /// holds the key: 32 random bytes in base64. Keep a copy of it apart from the database's.
+    /// holds the key: 32 random bytes in base64. There may be several, one a line in the file, with commas between them in the
+    /// variable: the first seals, all of them open. Keep a copy apart from the database's.
     #[arg(long, env = "TIDINGS_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// File that an operator's API key is written to if no operator can get in yet, readable by its owner alone. For SQLite it is
@@ -105,7 +102,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     #[expect(clippy::disallowed_methods, reason = "an argument would show the key to whoever lists processes")]
     let variable = |name| std::env::var(name).ok();
-    let config = args.config(variable(KEY_VARIABLE), variable(ADMIN_KEY_VARIABLE))?;
+    let config = args.config(variable(ADMIN_KEY_VARIABLE))?;
     raise_open_files();
     let replica = config.database.replica.clone();
     let server = Server::start(config, listener).await?;
@@ -125,8 +122,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 impl ServeArgs {
-    fn config(self, key: Option<String>, admin_key: Option<String>) -> anyhow::Result<Config> {
-        let key = key_source(&self.database, self.key_file, key)?;
+    fn config(self, admin_key: Option<String>) -> anyhow::Result<Config> {
+        let key = key_source(&self.database, self.key_file)?;
         let admin = admin_config(&self.database, self.admin_key_file, admin_key)?;
         let replica = self.replica_name.unwrap_or_else(machine_name);
         let addresses = AddressPolicy { allowed: self.allow_cidr, ..AddressPolicy::default() };
@@ -188,26 +185,6 @@ pub(super) fn admin_key_file(database: &Path) -> PathBuf {
     name.into()
 }
 
-/// Where the key is, for this database.
-fn key_source(database: &Location, file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<KeySource> {
-    match (database, file, given) {
-        (Location::Sqlite(_), Some(file), _) => Ok(KeySource::MadeWithDatabase(file)),
-        (Location::Sqlite(path), None, _) => Ok(KeySource::MadeWithDatabase(key_file(path))),
-        (Location::Postgres(_), Some(file), _) => Ok(KeySource::File(file)),
-        (Location::Postgres(_), None, Some(given)) => {
-            let given = Zeroizing::new(given);
-            let bytes = Zeroizing::new(STANDARD.decode(given.trim()).unwrap_or_default());
-            let key = <[u8; 32]>::try_from(bytes.as_slice());
-            let key = key.map_err(|_| anyhow::anyhow!("{KEY_VARIABLE} is not a key: expected 32 bytes in base64"))?;
-            Ok(KeySource::Given(key.into()))
-        }
-        (Location::Postgres(_), None, None) => anyhow::bail!(
-            "a Postgres database needs a key for its secrets: make one with `openssl rand -base64 32`, and give it in \
-             {KEY_VARIABLE} or in a private file with --key-file"
-        ),
-    }
-}
-
 fn machine_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -225,25 +202,6 @@ fn ports(text: &str) -> Result<(u16, u16), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn key_of_a_postgres_database_has_to_be_given() {
-        let postgres: Location = "postgres://localhost/t".parse().unwrap();
-        let key = STANDARD.encode([7; 32]);
-        assert!(matches!(key_source(&postgres, None, Some(key.clone())), Ok(KeySource::Given(key)) if *key == [7; 32]));
-        let file = Some(PathBuf::from("k"));
-        assert!(matches!(key_source(&postgres, file.clone(), Some(key)), Ok(KeySource::File(_))));
-        let missing = key_source(&postgres, None, None).unwrap_err().to_string();
-        assert!(missing.contains("TIDINGS_KEY") && missing.contains("--key-file"), "{missing}");
-        for wrong in ["", "canary", &STANDARD.encode([7; 31])] {
-            let error = key_source(&postgres, None, Some(wrong.to_owned())).unwrap_err().to_string();
-            assert!(error.contains("TIDINGS_KEY") && !error.contains("canary"), "{error}");
-        }
-        let sqlite: Location = "t.db".parse().unwrap();
-        assert!(matches!(key_source(&sqlite, file, None), Ok(KeySource::MadeWithDatabase(_))));
-        let beside = key_source(&sqlite, None, None);
-        assert!(matches!(beside, Ok(KeySource::MadeWithDatabase(path)) if path.as_os_str() == "t.db.key"));
-    }
 
     #[test]
     fn ports_are_one_or_a_range() {

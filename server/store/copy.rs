@@ -13,6 +13,8 @@ use std::{path::PathBuf, sync::Arc};
 use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
+#[cfg(test)]
+pub(super) use self::schema::Kind as ColumnKind;
 use self::{
     row::{Batch, Sum},
     schema::{TABLES, Table},
@@ -150,6 +152,12 @@ pub async fn copy(
     source.close().await;
     target?.close().await;
     copied
+}
+
+/// All tables' columns.
+#[cfg(test)]
+pub(super) fn columns() -> impl Iterator<Item = (&'static str, &'static str, ColumnKind)> {
+    TABLES.iter().flat_map(|table| table.columns.iter().map(|column| (table.name, column.name, column.kind)))
 }
 
 async fn copy_all(source: Db, tx: &mut Tx, observer: Observer) -> std::result::Result<Vec<CopiedTable>, CopyError> {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Conn, Error, Result, Tx,
-    seal::{Keyring, Place},
+    seal::{Keyring, Place, SealedTable},
     sql::{execute, fetch_all},
 };
 use crate::model::{
@@ -155,5 +155,5 @@ fn unwritable(error: serde_json::Error) -> Error {
 }
 
 fn place(tenant: TenantKey, endpoint: EndpointKey) -> Place<'static> {
-    Place { table: "endpoint_credentials", tenant: tenant.0, row: endpoint.0, column: "sealed" }
+    SealedTable::EndpointCredentials.numbered(tenant.0, endpoint.0)
 }

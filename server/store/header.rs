@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Conn, Error, Result, Tx,
-    seal::{Keyring, Place},
+    seal::{Keyring, Place, SealedTable},
     sql::{execute, fetch_all},
 };
 use crate::model::{CustomHeader, EndpointKey, HEADERS_BYTES_MAX, HEADERS_MAX, TenantKey};
@@ -68,5 +68,5 @@ pub(crate) async fn load(
 }
 
 fn place(tenant: TenantKey, endpoint: EndpointKey) -> Place<'static> {
-    Place { table: "endpoint_header", tenant: tenant.0, row: endpoint.0, column: "sealed" }
+    SealedTable::EndpointHeader.numbered(tenant.0, endpoint.0)
 }

@@ -5,6 +5,8 @@ use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::seal::Keyring;
+
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
@@ -21,8 +23,8 @@ pub enum KeySource {
     MadeWithDatabase(PathBuf),
     /// A file that has to be there.
     File(PathBuf),
-    /// The key itself.
-    Given(Zeroizing<[u8; 32]>),
+    /// The keys themselves.
+    Given(Keyring),
 }
 
 /// How a database is opened.

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Conn, Error, KeySource, Result, Tx,
-    seal::{Keyring, Place},
+    seal::{Keyring, Place, SealedTable},
     sql::{execute, fetch_all, fetch_optional},
 };
 
@@ -54,7 +54,17 @@ impl DatabaseKeys {
         let keyring = match source {
             // One that is there without a database was left by a first start that did not get further, or put there on
             // purpose.
-            KeySource::MadeWithDatabase(path) if !path.exists() => Keyring::create(path),
+            KeySource::MadeWithDatabase(path) if !path.exists() => {
+                let made = Keyring::create(path);
+                if made.is_ok() {
+                    let file = path.display();
+                    tracing::warn!(
+                        "made the key file {file}: keep a copy of it apart from the database's backups; without it nothing \
+                         sealed in the database can be read, and whoever has both can read all of it"
+                    );
+                }
+                made
+            }
             KeySource::MadeWithDatabase(_) | KeySource::File(_) | KeySource::Given(_) => Keyring::of(source),
         };
         let keyring = keyring.map_err(|error| Error::Key(format!("{source} cannot be used: {error}")))?;
@@ -69,7 +79,7 @@ impl DatabaseKeys {
 
 /// The keys' rows are named, so the row number in their place tells them apart.
 fn place(name: &str) -> Place<'_> {
-    Place { table: "database_key", tenant: 0, row: 0, column: name }
+    SealedTable::DatabaseKey.named(0, name)
 }
 
 fn random() -> Zeroizing<[u8; 32]> {

@@ -35,6 +35,7 @@ mod policy;
 mod postgres;
 pub(crate) mod replica;
 pub(crate) mod request;
+pub mod reseal;
 mod seal;
 pub(crate) mod secret;
 mod sql;
@@ -69,7 +70,7 @@ pub use self::{
     meta::DatabaseKeys,
     postgres::Postgres,
     request::{AnsweredRequest, RequestKey},
-    seal::{KeyFileError, Keyring, Place, SealError},
+    seal::{KeyFileError, KeyId, Keyring, Place, SealError, SealedTable},
     sqlite::Sqlite,
     tx::Tx,
     writer::Held,

@@ -191,8 +191,7 @@ pub(super) async fn migrate_alone(
     steps: &Migrator,
     observer: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<std::result::Result<Vec<AppliedStep>, Vec<String>>> {
-    let mut conn = connect_to_migrate(&connect_options(url)?).await?;
-    migrate::take_turn(&mut conn, observer).await?;
+    let mut conn = take_turn(url, observer).await?;
     // Once it is our turn: a server that starts now waits for its own before it goes on.
     let servers = replica::living(&mut conn).await?;
     let applied = match servers.is_empty() {
@@ -201,6 +200,13 @@ pub(super) async fn migrate_alone(
     };
     conn.close().await?;
     applied
+}
+
+/// A connection that holds the turn to migrate for as long as it lives: servers that start wait for theirs meanwhile.
+pub(super) async fn take_turn(url: &str, observer: &(dyn Fn(Progress) + Send + Sync)) -> Result<PgConnection> {
+    let mut conn = connect_to_migrate(&connect_options(url)?).await?;
+    migrate::take_turn(&mut conn, observer).await?;
+    Ok(conn)
 }
 
 async fn connect_to_migrate(options: &PgConnectOptions) -> Result<PgConnection> {

@@ -1,10 +1,12 @@
 //! Calls with a request id, and what each was answered, sealed.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use super::{
     Conn, Error, Result, Tx,
-    seal::{Keyring, Place},
+    seal::{Keyring, Place, SealedTable},
     sql::{execute, fetch_optional},
 };
 use crate::model::{TenantKey, Timestamp};
@@ -18,13 +20,19 @@ pub struct RequestKey {
     pub id: String,
 }
 
-/// A request that was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request that was answered. Debug does not show the answer, in which secrets may stand.
+#[derive(Clone, PartialEq, Eq)]
 pub struct AnsweredRequest {
     /// The keyed fingerprint of what its caller asked for.
     pub fingerprint: Vec<u8>,
     /// The answer.
     pub answer: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for AnsweredRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnsweredRequest").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
 }
 
 /// Takes a request's id for this transaction, which has to [`answer`] it before its commit. An id that was taken at
@@ -83,5 +91,17 @@ pub(crate) async fn delete_of(tx: &mut Tx, tenant: TenantKey) -> Result<()> {
 
 /// Rows have no number, so the id in their place tells them apart.
 fn place(request: &RequestKey) -> Place<'_> {
-    Place { table: "request", tenant: request.tenant.0, row: 0, column: &request.id }
+    SealedTable::Request.named(request.tenant.0, &request.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_answer() {
+        let request = AnsweredRequest { fingerprint: vec![7], answer: Zeroizing::new(b"canary".to_vec()) };
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("canary") && !shown.contains("99, 97, 110"), "{shown}");
+    }
 }

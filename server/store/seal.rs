@@ -16,8 +16,10 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 mod key_file;
+mod table;
 
-pub use self::key_file::KeyFileError;
+pub(super) use self::table::RowKey;
+pub use self::{key_file::KeyFileError, table::SealedTable};
 
 /// The form of records written now.
 const VERSION: u8 = 1;
@@ -28,19 +30,19 @@ const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
-const HEADER_BYTES: usize = 1 + KEY_ID_BYTES;
+pub(super) const HEADER_BYTES: usize = 1 + KEY_ID_BYTES;
 
-/// Where a sealed value stands.
+/// Where a sealed value stands. [`SealedTable`] makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The table.
-    pub table: &'a str,
+    table: &'a str,
     /// Whose row it is.
-    pub tenant: i64,
+    tenant: i64,
     /// The row's key.
-    pub row: i64,
+    row: i64,
     /// The column.
-    pub column: &'a str,
+    column: &'a str,
 }
 
 /// Why a record does not open.
@@ -70,6 +72,29 @@ impl fmt::Debug for Keyring {
     }
 }
 
+/// A ring of this one key.
+impl From<[u8; KEY_BYTES]> for Keyring {
+    fn from(key: [u8; KEY_BYTES]) -> Self {
+        Self::new(&Zeroizing::new(key), &[])
+    }
+}
+
+/// Tells a key from others without telling the key: the first 8 bytes of its SHA-256, in hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; KEY_ID_BYTES]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
 impl Keyring {
     /// A ring that seals with `active` and also opens what was sealed with `others`.
     pub fn new(active: &[u8; KEY_BYTES], others: &[[u8; KEY_BYTES]]) -> Self {
@@ -81,8 +106,7 @@ impl Keyring {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
         let mut record = Vec::with_capacity(HEADER_BYTES + NONCE_BYTES + plain.len() + TAG_BYTES);
-        record.push(VERSION);
-        record.extend_from_slice(&self.active.id);
+        record.extend_from_slice(&self.active_header());
         let aad = associated_data(&record, place);
         record.extend_from_slice(&nonce);
         let sealed = self
@@ -96,21 +120,43 @@ impl Keyring {
 
     /// Opens a record that was sealed for this place.
     pub fn open(&self, place: Place<'_>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        match record.first() {
-            Some(&VERSION) => {}
-            Some(_) => return Err(SealError::Version),
-            None => return Err(SealError::Corrupt),
-        }
+        let id = key_id(record)?;
         let (header, rest) = record.split_at_checked(HEADER_BYTES).ok_or(SealError::Corrupt)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Corrupt)?;
-        let key = self.key(&header[1..]).ok_or(SealError::UnknownKey)?;
+        let key = self.key(id).ok_or(SealError::UnknownKey)?;
         let aad = associated_data(header, place);
         let plain = key.cipher().decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad });
         plain.map(Zeroizing::new).map_err(|_| SealError::Corrupt)
     }
 
-    fn key(&self, id: &[u8]) -> Option<&Key> {
-        std::iter::once(&self.active).chain(&self.others).find(|key| key.id == id)
+    /// The key that seals.
+    pub fn active(&self) -> KeyId {
+        KeyId(self.active.id)
+    }
+
+    /// The keys that only open.
+    pub fn others(&self) -> impl Iterator<Item = KeyId> {
+        self.others.iter().map(|key| KeyId(key.id)).filter(|id| *id != self.active())
+    }
+
+    /// What records begin with that are sealed now.
+    pub(in crate::store) fn active_header(&self) -> [u8; HEADER_BYTES] {
+        let mut header = [VERSION; HEADER_BYTES];
+        header[1..].copy_from_slice(&self.active.id);
+        header
+    }
+
+    fn key(&self, id: KeyId) -> Option<&Key> {
+        std::iter::once(&self.active).chain(&self.others).find(|key| key.id == id.0)
+    }
+}
+
+/// The key that a record was sealed with. The first [`HEADER_BYTES`] of the record do.
+pub(in crate::store) fn key_id(record: &[u8]) -> Result<KeyId, SealError> {
+    match record.split_first() {
+        Some((&VERSION, rest)) => rest.first_chunk().copied().map(KeyId).ok_or(SealError::Corrupt),
+        Some(_) => Err(SealError::Version),
+        None => Err(SealError::Corrupt),
     }
 }
 
@@ -198,6 +244,19 @@ mod tests {
         }
         record[0] = 2;
         assert_eq!(ring().open(PLACE, &record), Err(SealError::Version));
+    }
+
+    #[test]
+    fn key_of_a_record_is_known_by_its_beginning() {
+        let ring = Keyring::new(&[2; 32], &[[1; 32], [2; 32]]);
+        let record = ring.seal(PLACE, b"abc");
+        assert_eq!(record[..HEADER_BYTES], ring.active_header());
+        assert_eq!(key_id(&record[..HEADER_BYTES]), Ok(ring.active()));
+        assert_eq!(ring.others().collect::<Vec<_>>(), [self::ring().active()], "the active one is none of the others");
+        assert_eq!(self::ring().active().to_string(), "72cd6e8422c407fb");
+        assert_eq!(key_id(&[]), Err(SealError::Corrupt));
+        assert_eq!(key_id(&[1; 8]), Err(SealError::Corrupt));
+        assert_eq!(key_id(&[2; 9]), Err(SealError::Version));
     }
 
     #[test]

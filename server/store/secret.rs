@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Conn, Error, Result, Tx,
-    seal::{Keyring, Place},
+    seal::{Keyring, Place, SealedTable},
     sql::{execute, fetch_all},
 };
 use crate::{
@@ -111,7 +111,7 @@ fn open(keyring: &Keyring, tenant: TenantKey, key: SecretKey, form: KeyForm, sea
 }
 
 fn place(tenant: TenantKey, key: SecretKey) -> Place<'static> {
-    Place { table: "secret", tenant: tenant.0, row: key.0, column: "sealed" }
+    SealedTable::Secret.numbered(tenant.0, key.0)
 }
 
 fn form_number(form: KeyForm) -> i64 {

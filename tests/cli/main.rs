@@ -7,10 +7,12 @@ mod event_types;
 #[path = "../support/key.rs"]
 mod key;
 mod keys;
+mod leaks;
 mod migrate;
 mod postgres;
 mod process;
 mod publish;
+mod reseal;
 mod serve;
 mod signatures;
 mod tls;

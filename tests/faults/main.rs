@@ -29,6 +29,7 @@ mod isolation;
 mod loss;
 mod migrate;
 mod panics;
+mod reseal;
 mod retries;
 mod sessions;
 mod storage;

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -30,6 +30,9 @@ const LOG_LINES_SHOWN: usize = 60;
 /// A key for the secrets in Postgres.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
+/// The key that comes after it.
+const NEW_KEY: &str = "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 const SERVER: &str = env!("CARGO_BIN_EXE_tidings");
 
 pub(crate) type Client = WebhookServiceClient<KeyedChannel>;
@@ -38,6 +41,8 @@ pub(crate) type Client = WebhookServiceClient<KeyedChannel>;
 pub(crate) struct Home {
     directory: tempfile::TempDir,
     postgres: Option<PostgresDatabase>,
+    /// What opens the secrets in Postgres.
+    keys: String,
     /// What all that is random in a test derives from; shown when it fails.
     pub(crate) seed: u64,
 }
@@ -51,13 +56,13 @@ pub(crate) struct Process {
 
 impl Home {
     pub(crate) async fn new(seed: u64) -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), postgres: which::postgres().await, seed }
+        Self { directory: tempfile::tempdir().unwrap(), postgres: which::postgres().await, keys: KEY.to_owned(), seed }
     }
 
     /// On Postgres, whatever the run is for.
     pub(crate) async fn on_postgres(seed: u64) -> Self {
         let postgres = Some(PostgresDatabase::create().await);
-        Self { directory: tempfile::tempdir().unwrap(), postgres, seed }
+        Self { directory: tempfile::tempdir().unwrap(), postgres, keys: KEY.to_owned(), seed }
     }
 
     /// The Postgres database, if it has one.
@@ -101,13 +106,36 @@ impl Home {
         self.spawn(command).await.expect("the server ended before it listened")
     }
 
+    /// Seals everything anew, in a process that may kill itself at `crash_at`. On SQLite it makes a new key if it is told to; on
+    /// Postgres the new key is there already. Later starts have both keys.
+    pub(crate) async fn reseal(&mut self, new_key: bool, crash_at: Option<&str>) -> Output {
+        self.keys = format!("{NEW_KEY},{KEY}");
+        let mut command = Command::new(SERVER);
+        command.env_remove("CRASH_AT").envs(crash_at.map(|at| ("CRASH_AT", at))).args(["reseal", "--database"]);
+        match &self.postgres {
+            Some(postgres) => command.arg(postgres.url().as_str()).env("TIDINGS_KEY", &self.keys),
+            None => command.arg(self.database()).args(new_key.then_some("--new-key")),
+        };
+        timeout(PATIENCE, command.output()).await.expect("it ends").unwrap()
+    }
+
+    /// Takes away all keys but the one that sealed last: starts go by it from now on.
+    pub(crate) fn forget_older_keys(&mut self) {
+        self.keys = NEW_KEY.to_owned();
+        if self.postgres.is_none() {
+            let file = self.database().with_extension("db.key");
+            let keys = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, keys.lines().next().unwrap()).unwrap();
+        }
+    }
+
     async fn spawn(&self, mut command: Command) -> Option<Process> {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-cidr", "127.0.0.0/8"]);
         command.args(["--allow-port", "1-65535", "--database"]).env("TIDINGS_ADMIN_KEY", ADMIN_KEY);
         match &self.postgres {
             Some(postgres) => {
-                command.arg(postgres.url().as_str()).args(["--replica-name", "test"]).env("TIDINGS_KEY", KEY)
+                command.arg(postgres.url().as_str()).args(["--replica-name", "test"]).env("TIDINGS_KEY", &self.keys)
             }
             None => command.arg(self.database()),
         };

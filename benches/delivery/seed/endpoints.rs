@@ -2,7 +2,7 @@
 
 use tidings::{
     signing::{KeyForm, Secret},
-    store::{Keyring, Place},
+    store::{Keyring, SealedTable},
 };
 
 use super::{COPY, Copies, hasten, last, set_last, settle};
@@ -71,7 +71,7 @@ impl Endpoints<'_> {
 /// A new secret, sealed for the row with its number.
 fn sealed(keyring: &Keyring, tenant: i64, row: i64) -> Vec<u8> {
     let secret = Secret::generate(KeyForm::Base64);
-    keyring.seal(Place { table: "secret", tenant, row, column: "sealed" }, secret.expose().as_bytes())
+    keyring.seal(SealedTable::Secret.numbered(tenant, row), secret.expose().as_bytes())
 }
 
 /// Tenants `bench-0` and so on, of which each has `per_tenant` endpoints: one that wants `bench.hit`, and others that want

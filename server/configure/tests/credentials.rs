@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     configure::CredentialsPatch,
-    model::{ClientCertificate, Credentials, HttpCredentials},
+    model::{ClientCertificate, Credentials, CustomHeader, HttpCredentials},
 };
 
 fn credentials() -> Credentials {
@@ -52,6 +52,29 @@ async fn attempts_have_credentials_at_once_and_in_the_next_life() {
 }
 
 #[tokio::test]
+async fn debug_shows_no_secret_of_an_endpoint() {
+    let certificate =
+        ClientCertificate { chain: "chain".to_owned(), key: "canary".to_owned().into(), fingerprint: [0xa5; 32] };
+    let http = Some(HttpCredentials::Bearer("canary".to_owned().into()));
+    let credentials = Credentials { http, certificate: Some(certificate) };
+    let new = NewEndpoint {
+        settings: EndpointSettings { credentials: credentials.summary(), ..settings() },
+        disabled: false,
+        secrets: Vec::new(),
+        headers: vec![CustomHeader { name: "x-a".to_owned(), value: "canary".to_owned().into() }],
+        credentials,
+    };
+    let given = format!("{new:?}");
+    let fixture = Fixture::new().await;
+    let (made, secrets) = fixture.configurator.create_endpoint(TENANT, new).await.unwrap();
+    let entry = fixture.shared.routes.endpoint(made.key).unwrap();
+    let shown = format!("{given} {made:?} {secrets:?} {entry:?} {:?}", fixture.shared);
+    for secret in ["canary", secrets[0].value.expose()] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_part_is_taken_away_by_itself_and_deletion_erases_the_rest() {
     let fixture = Fixture::new().await;
     let key = fixture.known().await.key;
@@ -84,5 +107,6 @@ twins!(
         a_part_is_taken_away_by_itself_and_deletion_erases_the_rest,
         attempts_have_credentials_at_once_and_in_the_next_life,
         client_certificate_is_not_kept_for_plain_http,
+        debug_shows_no_secret_of_an_endpoint,
     ]
 );

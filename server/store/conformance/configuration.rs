@@ -286,7 +286,13 @@ async fn requests(house: &mut House) {
         [(TENANT, "a", 49), (TENANT, "a", 50), (TENANT, "A", 0), (OTHER, "a", 0), (OTHER, "b", 0)]
     {
         let (keyring, request) = (house.shared.keyring.clone(), key(tenant, id));
-        reads!(house, conn, request::find(conn, &keyring, &request, at(expired)).await?);
+        reads!(
+            house,
+            conn,
+            request::find(conn, &keyring, &request, at(expired))
+                .await?
+                .map(|found| (found.fingerprint, found.answer.to_vec()))
+        );
     }
     writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
     writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);

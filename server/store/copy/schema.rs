@@ -31,7 +31,7 @@ pub(super) struct Column {
 
 /// What a column holds, whatever the database calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::store) enum Kind {
     /// Integers of 64 bits.
     Integer,
     /// Text in UTF-8.

@@ -1,13 +1,14 @@
 //! The key file: 32 random bytes as base64 text, readable by its owner alone, beside the database.
 //!
 //! The first line is the active key; further lines are older keys that only open. A file is made once, together with a
-//! new database, and never written again here: whoever called decides when.
+//! new database, and is written again only to put a new key first: whoever called decides when. What a file holds may also
+//! be given as text, in one line.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -16,8 +17,14 @@ use zeroize::Zeroizing;
 
 use super::{super::KeySource, KEY_BYTES, Key, Keyring};
 
-/// The longest key file, in bytes, and with it the number of keys: each takes 45.
+/// The longest key file, in bytes.
 const FILE_BYTES_MAX: usize = 1024;
+
+/// As many keys as such a file has room for.
+const KEYS_MAX: usize = FILE_BYTES_MAX / KEY_LINE_BYTES;
+
+/// A key in base64 and the end of its line.
+const KEY_LINE_BYTES: usize = 45;
 
 /// Why there is no key. Says nothing of the file's content; the caller knows its path.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +44,9 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// There is no room for another key.
+    #[error("the key file is full; remove the keys that no record needs any more")]
+    Full,
     /// Reading or writing it failed.
     #[error("the key file cannot be read or written: {0}")]
     Io(#[source] io::Error),
@@ -47,19 +57,43 @@ impl Keyring {
     pub(crate) fn of(source: &KeySource) -> Result<Self, KeyFileError> {
         match source {
             KeySource::MadeWithDatabase(path) | KeySource::File(path) => Self::load(path),
-            KeySource::Given(key) => Ok(Self::new(key, &[])),
+            KeySource::Given(keyring) => Ok(keyring.clone()),
         }
+    }
+
+    /// Reads keys that stand in one text, separated by commas or line ends, the active one first. `None` if there is none, or
+    /// something else, or more than a file holds.
+    pub fn parse(text: &str) -> Option<Self> {
+        let separate = |c: char| c == ',' || c == '\n';
+        let texts = text.split(separate).map(str::trim_ascii).filter(|text| !text.is_empty());
+        let mut keys = texts.take(KEYS_MAX + 1).map(|text| read_key(text.as_bytes()));
+        let ring = Self { active: keys.next()??, others: keys.collect::<Option<_>>()? };
+        (ring.others.len() < KEYS_MAX).then_some(ring)
     }
 
     /// Reads the key file at `path`. Blocks.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let file = open(path)?;
-        let mut text = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
-        file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text).map_err(KeyFileError::Io)?;
-        if text.len() > FILE_BYTES_MAX {
-            return Err(KeyFileError::Malformed);
+        read_keys(&read(path)?).ok_or(KeyFileError::Malformed)
+    }
+
+    /// Puts a new key before those in the file at `path`, which go on to open; it is on disk when this returns. Blocks.
+    ///
+    /// The file is replaced as a whole, by way of `PATH.new`.
+    pub fn add_key(path: &Path) -> Result<Self, KeyFileError> {
+        // What a symbolic link points to is replaced, not the link.
+        let path = &std::fs::canonicalize(path).map_err(KeyFileError::Io)?;
+        let older = read(path)?;
+        let present = read_keys(&older).ok_or(KeyFileError::Malformed)?;
+        if present.others.len() + 1 >= KEYS_MAX {
+            return Err(KeyFileError::Full);
         }
-        read_keys(&text).ok_or(KeyFileError::Malformed)
+        let key = random_key()?;
+        let draft = &draft_of(path);
+        write_durably(draft, &key, &older)
+            .and_then(|()| std::fs::rename(draft, path))
+            .and_then(|()| sync_directory_of(path))
+            .map_err(KeyFileError::Io)?;
+        Self::load(path)
     }
 
     /// Makes a new key and writes it to `path`, where nothing may be yet; it is on disk when this returns. Blocks.
@@ -67,12 +101,9 @@ impl Keyring {
     /// Only for a new database: one that exists has its key. The file appears whole or not at all: it is written beside
     /// under the name `PATH.new`, and what an earlier crash left there is replaced.
     pub fn create(path: &Path) -> Result<Self, KeyFileError> {
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        SysRng.try_fill_bytes(&mut *key).map_err(|error| KeyFileError::Io(io::Error::other(error)))?;
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(".new");
-        let draft = Path::new(&draft);
-        let written = write_durably(draft, &key).and_then(|()| std::fs::hard_link(draft, path));
+        let key = random_key()?;
+        let draft = &draft_of(path);
+        let written = write_durably(draft, &key, &[]).and_then(|()| std::fs::hard_link(draft, path));
         // Should the removal fail, the next creation removes it first.
         let _ = std::fs::remove_file(draft);
         // The name is as important as the content: without it the database is lost after a power cut.
@@ -81,6 +112,26 @@ impl Keyring {
         })?;
         Ok(Self::new(&key, &[]))
     }
+}
+
+fn random_key() -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyFileError> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    SysRng.try_fill_bytes(&mut *key).map_err(|error| KeyFileError::Io(io::Error::other(error)))?;
+    Ok(key)
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    draft.into()
+}
+
+/// The file's content.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let file = open(path)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
+    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text).map_err(KeyFileError::Io)?;
+    if text.len() > FILE_BYTES_MAX { Err(KeyFileError::Malformed) } else { Ok(text) }
 }
 
 /// Opens the file and checks what was opened, so that it cannot be exchanged in between. A pipe does not block.
@@ -111,7 +162,8 @@ fn read_key(line: &[u8]) -> Option<Key> {
     bytes.as_slice().try_into().ok().map(Key::new)
 }
 
-fn write_durably(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
+/// Writes the key, and after it the `older` ones as they were read.
+fn write_durably(path: &Path, key: &[u8; KEY_BYTES], older: &[u8]) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -120,6 +172,7 @@ fn write_durably(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
     let text = Zeroizing::new(STANDARD.encode(key));
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
+    file.write_all(older)?;
     file.sync_all()
 }
 
@@ -135,6 +188,57 @@ mod tests {
     use super::{super::Place, *};
 
     const PLACE: Place<'static> = Place { table: "t", tenant: 1, row: 1, column: "c" };
+
+    #[test]
+    fn key_that_is_added_seals_and_those_before_open() {
+        let (directory, path) = key_file(&format!("{}\n{}", line(2), line(1)), 0o600);
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let older = Keyring::load(&path).unwrap();
+        let ring = Keyring::add_key(&link).unwrap();
+        assert_ne!(ring.active(), older.active());
+        assert_eq!(
+            ring.others().collect::<Vec<_>>(),
+            [older.active()].into_iter().chain(older.others()).collect::<Vec<_>>()
+        );
+        assert_eq!(Keyring::load(&path).unwrap().active(), ring.active());
+        assert_eq!(ring.open(PLACE, &older.seal(PLACE, b"x")).unwrap().as_slice(), b"x");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "the link is still one");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no draft stays");
+    }
+
+    #[test]
+    fn file_that_is_full_or_malformed_is_not_added_to() {
+        for content in [format!("{}\n", line(1)).repeat(KEYS_MAX), "canary".to_owned()] {
+            let (_directory, path) = key_file(&content, 0o600);
+            assert!(Keyring::add_key(&path).is_err());
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        let (_directory, path) = key_file(&format!("{}\n", line(1)).repeat(KEYS_MAX - 1), 0o600);
+        Keyring::add_key(&path).unwrap();
+        assert!(matches!(Keyring::add_key(&path), Err(KeyFileError::Full)));
+    }
+
+    #[test]
+    fn keys_in_a_text_are_separated_by_commas_or_lines() {
+        let (one, two) = (Keyring::from([1; 32]).active(), Keyring::from([2; 32]).active());
+        for text in [
+            format!("{},{}", line(2), line(1)),
+            format!(" {} , {}\n", line(2), line(1)),
+            format!("{}\r\n{}\r\n", line(2), line(1)),
+            format!("{},\n{},", line(2), line(1)),
+        ] {
+            let ring = Keyring::parse(&text).unwrap();
+            assert_eq!((ring.active(), ring.others().collect::<Vec<_>>()), (two, vec![one]), "{text}");
+        }
+        assert_eq!(Keyring::parse(&line(1)).unwrap().others().count(), 0);
+        assert!(Keyring::parse(&format!("{},", line(1)).repeat(KEYS_MAX)).is_some());
+        let many = format!("{},", line(1)).repeat(KEYS_MAX + 1);
+        for text in ["", ",", "canary", &format!("{},canary", line(1)), &format!("{} {}", line(1), line(2)), &many] {
+            assert!(Keyring::parse(text).is_none(), "{text}");
+        }
+    }
 
     #[test]
     fn draft_that_a_crash_left_is_replaced() {
