@@ -21,6 +21,9 @@ const READING: [&str; 3] = ["Get", "List", "Watch"];
 const UNTOLD: [&str; 5] =
     ["PublishEvent", "PublishEventStream", "BatchPublishEvents", "PingEndpoint", "CreateDashboardToken"];
 
+/// Whether a filter is to select an entry.
+type Selects = fn(&AuditEntry) -> bool;
+
 fn page_of(filter: AuditFilter, page_size: i32, page_token: &str) -> ListAuditEntriesRequest {
     ListAuditEntriesRequest { filter: Some(filter), page_size, page_token: page_token.to_owned() }
 }
@@ -328,7 +331,7 @@ async fn entries_are_found_by_tenant_key_method_and_time() {
 
     let time = |entry: &AuditEntry| entry.create_time;
     let (tenant_id, method) = (OTHER_TENANT.to_owned(), "CreateEndpoint".to_owned());
-    let filters: [(AuditFilter, fn(&AuditEntry) -> bool, usize); 6] = [
+    let filters: [(AuditFilter, Selects, usize); 6] = [
         (AuditFilter { key_id: key_id.clone(), ..Default::default() }, |it| it.actor() == AuditActor::Key, 6),
         (AuditFilter { tenant_id: tenant_id.clone(), ..Default::default() }, |it| it.tenant_id == OTHER_TENANT, 7),
         (AuditFilter { method: method.clone(), ..Default::default() }, |it| it.method == "CreateEndpoint", 6),
