@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod client;
 pub mod configure;

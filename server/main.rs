@@ -40,6 +40,8 @@ enum Command {
     EventTypes(cli::event_types::EventTypesArgs),
     /// Make, list or revoke API keys
     Keys(cli::keys::KeysArgs),
+    /// Show who changed what, newest first
+    Audit(cli::audit::AuditArgs),
     /// Create, list, change or delete tenants
     Tenants(cli::tenants::TenantsArgs),
 }
@@ -84,6 +86,7 @@ async fn main() -> ExitCode {
         },
         Command::Publish(args) => cli::publish::run(args).await.map_err(Into::into),
         Command::Watch(args) => cli::watch::run(args).await.map_err(Into::into),
+        Command::Audit(args) => cli::audit::run(args).await.map_err(Into::into),
         Command::EventTypes(args) => cli::event_types::run(args).await.map_err(Into::into),
         Command::Keys(args) => cli::keys::run(args).await.map_err(Into::into),
         Command::Tenants(args) => cli::tenants::run(args).await.map_err(Into::into),

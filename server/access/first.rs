@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::new_key;
 use crate::{
-    model::{API_KEY_PREFIX, ApiKey, HeldKey, Scope},
+    audit::Change,
+    model::{API_KEY_PREFIX, Actor, ApiKey, HeldKey, Scope},
     shared::Shared,
     store,
 };
@@ -95,6 +96,8 @@ pub(crate) async fn ensure_admin(shared: &Arc<Shared>, config: &AdminConfig) -> 
                 expires: None,
             };
             store::api_key::insert(tx, &key).await?;
+            let change = Change::new(Actor::Server, None, "CreateKey").concerning([key.id.to_string()]);
+            change.write(tx, key.created).await?;
             tx.commit().await?;
             keeper.routes.advance(version);
             keeper.access.apply(&key, None);

@@ -27,7 +27,7 @@ pub(crate) use self::{
     token::issue,
 };
 use crate::{
-    model::{ApiKey, ApiKeyId, HeldKey, Scope, Scopes, TenantKey, Timestamp},
+    model::{Actor, ApiKey, ApiKeyId, HeldKey, Scope, Scopes, TenantKey, Timestamp},
     shared::Shared,
 };
 
@@ -40,6 +40,8 @@ pub struct Caller {
     pub tenant: Option<(TenantKey, Arc<str>)>,
     /// What it may do.
     pub scopes: Scopes,
+    /// The key is the one that the server was given at its start.
+    pub given: bool,
     /// It was shown a token, which makes no other tokens.
     pub by_token: bool,
     /// When the key or the token ends.
@@ -92,6 +94,7 @@ impl Access {
             key: key.id,
             tenant: key.tenant.zip(tenant_id.map(Arc::from)),
             scopes: key.scopes,
+            given: false,
             by_token: false,
             expires: key.expires,
             revoked: CancellationToken::new(),
@@ -105,6 +108,7 @@ impl Access {
             key: key.id,
             tenant: None,
             scopes: [Scope::Admin].into_iter().collect(),
+            given: true,
             by_token: false,
             expires: None,
             revoked: CancellationToken::new(),
@@ -164,6 +168,13 @@ impl Access {
         self.read().find(id).map(|entry| entry.caller.clone()).filter(|caller| caller.lasts(now))
     }
 
+    /// The public id of the tenant whose key this is; `None` if it is an operator's, or not stored.
+    pub(crate) fn owner(&self, id: ApiKeyId) -> Option<Arc<str>> {
+        let inner = self.read();
+        let (_, owner) = inner.stored.get(&id)?.caller.tenant.as_ref()?;
+        Some(owner.clone())
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,6 +191,11 @@ impl Inner {
 }
 
 impl Caller {
+    /// Who is to be named for what the call changes.
+    pub(crate) fn actor(&self) -> Actor {
+        if self.given { Actor::EnvironmentKey(self.key) } else { Actor::Key(self.key) }
+    }
+
     /// Whether the key or token has not expired by `now`.
     pub fn lasts(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)

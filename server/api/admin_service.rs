@@ -59,6 +59,14 @@ impl AdminService for WebhookApi {
         answer(api.once(request, |request, once| api.revoke_key(request, once))).await
     }
 
+    async fn list_audit_entries(
+        &self,
+        request: Request<ListAuditEntriesRequest>,
+    ) -> Result<Response<ListAuditEntriesResponse>, Status> {
+        let (api, request) = self.called(request)?;
+        answer(api.list_audit_entries(request)).await
+    }
+
     async fn create_dashboard_token(
         &self,
         request: Request<CreateDashboardTokenRequest>,

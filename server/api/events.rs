@@ -53,7 +53,8 @@ impl WebhookApi {
     pub(super) async fn cancel_event(&self, request: CancelEventRequest) -> Result<CancelEventResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         check_event_id(&request.event_id)?;
-        let done = redrive::cancel_event(&self.shared, tenant.key, &request.event_id).await?;
+        let change = self.change("CancelEvent", tenant.id.to_string(), vec![request.event_id.clone()])?;
+        let done = redrive::cancel_event(&self.shared, tenant.key, &request.event_id, Some(change)).await?;
         Ok(CancelEventResponse {
             cancelled_count: count(done.cancelled),
             cancel_requested_count: count(done.requested),
@@ -63,7 +64,8 @@ impl WebhookApi {
     pub(super) async fn expunge_event(&self, request: ExpungeEventRequest) -> Result<ExpungeEventResponse, Error> {
         let tenant = self.tenant(&request.tenant_id)?;
         check_event_id(&request.event_id)?;
-        let (done, event) = redrive::expunge_event(&self.shared, tenant.key, &request.event_id).await?;
+        let change = self.change("ExpungeEvent", tenant.id.to_string(), vec![request.event_id.clone()])?;
+        let (done, event) = redrive::expunge_event(&self.shared, tenant.key, &request.event_id, Some(change)).await?;
         Ok(ExpungeEventResponse {
             event: Some(self.show_event(&tenant, event)),
             cancelled_count: count(done.cancelled),

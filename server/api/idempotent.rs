@@ -2,7 +2,7 @@
 //!
 //! A handler of such a call is run by [`WebhookApi::once`], which gives a repeat its first answer before the handler
 //! looks at anything that may have changed since. What the handler does with its [`Once`]: it begins its violations
-//! with it, and makes of it the [`Call`] that it hands on. What does both is listed in `mutations!`, which a test
+//! with it, and makes of it the [`Call`] that it hands on, which also has the entry for the audit log. What does both is listed in `mutations!`, which a test
 //! compares with the protocol.
 
 use std::future::Future;
@@ -11,8 +11,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use prost::Message;
 use sha2::Sha256;
 
-use super::{WebhookApi, error::Error, events::check_id, tenant::Tenant, violation::Violations};
+use super::{WebhookApi, audited::Audited, error::Error, events::check_id, tenant::Tenant, violation::Violations};
 use crate::{
+    audit::Change,
     model::ApiKeyId,
     proto::*,
     repeat::{self, Call, Request},
@@ -61,8 +62,9 @@ macro_rules! mutations {
         $(mutation!($request -> $answer, request => Some(&request.tenant_id));)*
         $(mutation!($operators -> $operators_answer, _request => None);)*
 
-        #[cfg(test)]
-        const MUTATIONS: &[&str] = &[$(stringify!($request),)* $(stringify!($operators),)*];
+        /// The requests of all mutations.
+        pub(super) const MUTATIONS: &[&str] =
+            &[$(stringify!($request),)* $(stringify!($operators),)* UpdateTenantRequest::METHOD];
     };
 }
 
@@ -99,11 +101,13 @@ mutation!(UpdateTenantRequest -> UpdateTenantResponse, request => {
 });
 
 /// A call that acts once.
-pub(super) struct Once<Q: Mutation> {
+pub(super) struct Once<Q: Audited> {
     /// Whose it is.
     pub(super) tenant: Tenant,
     /// Its request id, if it has one, or what is wrong with that.
     request: Result<Option<Request<Q::Answer>>, String>,
+    /// Its entry in the audit log.
+    change: Change,
     api: WebhookApi,
 }
 
@@ -115,7 +119,7 @@ impl WebhookApi {
         act: impl FnOnce(Q, Once<Q>) -> A + Send,
     ) -> Result<Q::Answer, Error>
     where
-        Q: Mutation,
+        Q: Audited,
         A: Future<Output = Result<Q::Answer, Error>> + Send,
     {
         let tenant = match request.tenant_id() {
@@ -124,6 +128,7 @@ impl WebhookApi {
         };
         let caller = self.caller()?.key;
         let id = request.take_request_id();
+        let change = self.change_of(&request, &tenant, &id)?;
         let given = match check_id(&id) {
             _ if id.is_empty() => Ok(None),
             Ok(()) => Ok(Some(Request::new(id, fingerprint(&self.shared.keys.fingerprints, caller, &request)))),
@@ -134,11 +139,11 @@ impl WebhookApi {
         {
             return Ok(first);
         }
-        act(request, Once { tenant, request: given, api: self.clone() }).await
+        act(request, Once { tenant, request: given, change, api: self.clone() }).await
     }
 }
 
-impl<Q: Mutation> Once<Q> {
+impl<Q: Audited> Once<Q> {
     /// What is wrong with the call so far.
     pub(super) fn violations(&self) -> Violations {
         let mut violations = Violations::default();
@@ -154,9 +159,9 @@ impl<Q: Mutation> Once<Q> {
         show: impl FnOnce(&WebhookApi, &Tenant, T) -> Q::Answer + Send + 'static,
     ) -> Result<Call<T, Q::Answer>, Error> {
         self.violations().check()?;
-        let Self { tenant, request, api } = self;
+        let Self { tenant, request, change, api } = self;
         let request = request.unwrap_or_default();
-        Ok(Call::new(tenant.key, request, move |given| show(&api, &tenant, given)))
+        Ok(Call::new(tenant.key, request, move |given| show(&api, &tenant, given)).audited(change, Q::made))
     }
 }
 
@@ -206,7 +211,7 @@ mod tests {
                 mutations.insert(request);
             }
         }
-        assert_eq!(mutations, MUTATIONS.iter().copied().chain([UpdateTenantRequest::METHOD]).collect());
+        assert_eq!(mutations, MUTATIONS.iter().copied().collect());
         assert!(mutations.len() >= 12, "{mutations:?}");
     }
 

@@ -5,6 +5,9 @@
 
 mod admin_service;
 mod attempts;
+mod audit;
+mod audit_listing;
+mod audited;
 mod authenticate;
 mod convert;
 mod credentials;
@@ -54,7 +57,7 @@ mod violation;
 mod warnings;
 mod watch;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
@@ -97,6 +100,8 @@ pub struct WebhookApi {
     limits: Limits,
     /// Who calls, in the copy that answers one call.
     caller: Option<Caller>,
+    /// From where, likewise.
+    remote: Option<SocketAddr>,
 }
 
 impl WebhookApi {
@@ -112,7 +117,17 @@ impl WebhookApi {
     ) -> Self {
         let configurator = Configurator::new(shared.clone());
         let streams = PublishStreams::new(publisher.clone(), limits.streams, shutdown);
-        Self { shared, configurator, publisher, streams, watch, urls: Arc::new(urls), limits, caller: None }
+        Self {
+            shared,
+            configurator,
+            publisher,
+            streams,
+            watch,
+            urls: Arc::new(urls),
+            limits,
+            caller: None,
+            remote: None,
+        }
     }
 
     /// The service for operators as tonic serves it.

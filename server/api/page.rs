@@ -38,6 +38,8 @@ pub(super) enum List {
     Tenants = 12,
     /// Of one tenant's, or of all.
     Keys = 13,
+    /// Of all tenants.
+    AuditEntries = 14,
 }
 
 /// A place in a list: up to two keys.

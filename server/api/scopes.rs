@@ -60,7 +60,16 @@ const METHODS: &[(&str, Scope, &[&str])] = &[
     (
         ADMIN_SERVICE,
         Scope::Admin,
-        &["CreateTenant", "ListTenants", "UpdateTenant", "DeleteTenant", "CreateKey", "ListKeys", "RevokeKey"],
+        &[
+            "CreateTenant",
+            "ListTenants",
+            "UpdateTenant",
+            "DeleteTenant",
+            "CreateKey",
+            "ListKeys",
+            "RevokeKey",
+            "ListAuditEntries",
+        ],
     ),
 ];
 

@@ -33,8 +33,9 @@ impl WebhookApi {
     /// The service as this call's caller may use it, and what it asks for. A call that did not come past the layer which
     /// looks at keys has no caller, and is refused.
     pub(super) fn called<T>(&self, mut request: Request<T>) -> Result<(Self, T), Status> {
+        let remote = request.remote_addr();
         let caller = request.extensions_mut().remove::<Caller>().ok_or_else(key_missing)?;
-        Ok((Self { caller: Some(caller), ..self.clone() }, request.into_inner()))
+        Ok((Self { caller: Some(caller), remote, ..self.clone() }, request.into_inner()))
     }
 
     /// Who calls.

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and what they share of the terminal.
 
 mod attempts;
+pub mod audit;
 pub mod call;
 pub mod copy;
 pub mod demo;

@@ -58,7 +58,7 @@ impl Configurator {
                 let Upserted { created, updated } = store::event_type::upsert(tx, tenant, version, now, &types).await?;
                 let imported = Imported { created, updated, unchanged: types.len() - created - updated };
                 if created + updated == 0 {
-                    // An import of what is there already leaves the configuration at its version, unless its answer is kept.
+                    // An import of what is there already changes nothing but, if something is kept of it, the version.
                     let kept = answer.is_kept();
                     let answer = answer.unchanged(tx, imported).await?;
                     if kept {

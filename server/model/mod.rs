@@ -5,6 +5,7 @@
 mod address;
 mod api_key;
 mod attempt;
+mod audit;
 mod backlog;
 mod credentials;
 mod custom_header;
@@ -34,6 +35,7 @@ pub use self::{
     address::{AddressPolicy, Cidr},
     api_key::{API_KEY_PREFIX, ApiKey, ApiKeyId, HeldKey},
     attempt::{Attempt, AttemptResult, FailureKind, Outcome},
+    audit::{Actor, AuditEntry, AuditFilter},
     backlog::{Activation, Backlog, Drain, DrainRate, OnBacklog, Standing},
     credentials::{
         ClientCertificate, Credentials, CredentialsConflict, CredentialsSummary, HttpCredentials, HttpCredentialsKind,

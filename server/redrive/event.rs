@@ -13,6 +13,7 @@ use std::{
 
 use super::Error;
 use crate::{
+    audit::Change,
     model::{
         DeliveryState, EndpointKey, EndpointStatus, Event, EventKey, LogBody, LogEntry, LogEvent, ShownState,
         TenantKey, Timestamp, TransitionKind,
@@ -39,22 +40,28 @@ pub struct EventCancelled {
     pub requested: u32,
 }
 
-/// Cancels all deliveries of an event that have not ended. What is in flight ends with its attempt.
+/// Cancels all deliveries of an event that have not ended. What is in flight ends with its attempt. `change` is the entry that
+/// the call leaves in the audit log, with its first unit of work.
 ///
 /// # Errors
 /// [`Error::NoEvent`], [`Error::Store`]; what was cancelled until then stays so.
-pub async fn cancel_event(shared: &Arc<Shared>, tenant: TenantKey, id: &str) -> Result<EventCancelled, Error> {
+pub async fn cancel_event(
+    shared: &Arc<Shared>,
+    tenant: TenantKey,
+    id: &str,
+    change: Option<Change>,
+) -> Result<EventCancelled, Error> {
     let shared = shared.clone();
     let id = id.to_owned();
     let task = tokio::spawn(async move {
         let key = find(&shared, tenant, &id).await?;
-        end_all(&shared, tenant, key, id, Ending::Cancel).await
+        end_all(&shared, tenant, (key, id), Ending::Cancel, change).await
     });
     task.await.unwrap_or(Err(Error::Store(store::Error::Panicked)))
 }
 
 /// Erases an event's payload and labels for good, and what was answered to it; cancels its deliveries that have not ended.
-/// What is in flight ends with its attempt. Returns the event as it is then.
+/// What is in flight ends with its attempt. Returns the event as it is then. `change` is as with [`cancel_event`].
 ///
 /// # Errors
 /// [`Error::NoEvent`], [`Error::Store`]; if the latter, payload and labels are erased or nothing is.
@@ -62,12 +69,13 @@ pub async fn expunge_event(
     shared: &Arc<Shared>,
     tenant: TenantKey,
     id: &str,
+    change: Option<Change>,
 ) -> Result<(EventCancelled, Event), Error> {
     let shared = shared.clone();
     let id = id.to_owned();
     let task = tokio::spawn(async move {
         let key = find(&shared, tenant, &id).await?;
-        let done = end_all(&shared, tenant, key, id.clone(), Ending::Expunge).await;
+        let done = end_all(&shared, tenant, (key, id.clone()), Ending::Expunge, change).await;
         shared.erased.store(true, Ordering::Relaxed);
         let done = done?;
         let read = shared.db.read(move |conn| Box::pin(async move { store::event::get(conn, tenant, &id).await }));
@@ -93,16 +101,18 @@ async fn find(shared: &Shared, tenant: TenantKey, id: &str) -> Result<EventKey, 
 async fn end_all(
     shared: &Arc<Shared>,
     tenant: TenantKey,
-    event: EventKey,
-    id: String,
+    (event, id): (EventKey, String),
     ending: Ending,
+    mut change: Option<Change>,
 ) -> Result<EventCancelled, Error> {
     let mut done = EventCancelled::default();
     let mut after = Some(FIRST);
     while let Some(from) = after {
-        let (at, id) = (shared.clone(), id.clone());
+        let (at, id, change) = (shared.clone(), id.clone(), change.take());
         let unit = shared.db.write_checked(move |tx| {
-            Box::pin(async move { Unit { shared: &at, tenant, event, id: &id, ending }.end_some(tx, from).await })
+            Box::pin(
+                async move { Unit { shared: &at, tenant, event, id: &id, ending, change }.end_some(tx, from).await },
+            )
         });
         let (some, next) = unit.await?;
         done.cancelled += some.cancelled;
@@ -122,6 +132,7 @@ struct Unit<'a> {
     event: EventKey,
     id: &'a str,
     ending: Ending,
+    change: Option<Change>,
 }
 
 impl Unit<'_> {
@@ -136,6 +147,7 @@ impl Unit<'_> {
             Ending::Expunge => ERASED_PER_UNIT,
         };
         let Some(range) = store::event_delivery::next_range(tx.conn(), self.event, after, limit).await? else {
+            self.audit(tx, now).await?;
             tx.commit().await?;
             return Ok((EventCancelled::default(), None));
         };
@@ -192,6 +204,7 @@ impl Unit<'_> {
             });
         }
         let heading = store::event::headings(tx, &[self.event]).await?.pop();
+        self.audit(tx, now).await?;
         match heading {
             Some(heading) if !entries.is_empty() => {
                 let event_type = heading.event_type.to_string();
@@ -202,6 +215,13 @@ impl Unit<'_> {
             _ => tx.commit().await?,
         }
         Ok(done)
+    }
+
+    async fn audit(&self, tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+        if let Some(change) = &self.change {
+            change.clone().write(tx, now).await?;
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Request, Reused};
 use crate::{
+    audit::Change,
     model::TenantKey,
     shared::Shared,
     store::{self, Tx},
@@ -18,7 +19,11 @@ pub struct Call<T, R = T> {
     tenant: TenantKey,
     request: Option<Request<R>>,
     show: Show<T, R>,
+    audit: Option<Audit<R>>,
 }
+
+/// What the call leaves in the audit log, and what of its answer belongs there: what was made.
+type Audit<R> = (Change, fn(&R) -> Vec<String>);
 
 type Show<T, R> = Box<dyn FnOnce(T) -> R + Send>;
 
@@ -37,7 +42,13 @@ impl<T> From<TenantKey> for Call<T> {
 impl<T, R> Call<T, R> {
     /// A call of `tenant`'s that is answered with what `show` makes of the change.
     pub fn new(tenant: TenantKey, request: Option<Request<R>>, show: impl FnOnce(T) -> R + Send + 'static) -> Self {
-        Self { tenant, request, show: Box::new(show) }
+        Self { tenant, request, show: Box::new(show), audit: None }
+    }
+
+    /// The call leaves an entry in the audit log if it succeeds: `change`, which concerns what `made` finds in the answer as
+    /// well.
+    pub fn audited(self, change: Change, made: fn(&R) -> Vec<String>) -> Self {
+        Self { audit: Some((change, made)), ..self }
     }
 
     /// Whose it is.
@@ -80,23 +91,27 @@ pub struct Answer<T, R> {
 }
 
 impl<T, R> Answer<T, R> {
-    /// Makes the answer of a change, and keeps it for a repeat. To be called before the commit.
+    /// Makes the answer of a change, keeps it for a repeat, and writes the call's entry in the audit log. To be called
+    /// before the commit, once the change is written.
     pub(crate) async fn with(self, tx: &mut Tx, given: T) -> store::Result<R> {
-        let Self { call: Call { tenant, request, show }, shared } = self;
+        let Self { call: Call { tenant, request, show, audit }, shared } = self;
         let answer = show(given);
         if let Some(request) = request {
             request.keep(tx, &shared, tenant, &answer).await?;
         }
+        if let Some((change, made)) = audit {
+            change.concerning(made(&answer)).write(tx, shared.clock.now()).await?;
+        }
         Ok(answer)
     }
 
-    /// Whether the answer is kept for a repeat.
+    /// Whether something is written with the answer: for a repeat, or in the audit log.
     pub(crate) fn is_kept(&self) -> bool {
-        self.call.request.is_some()
+        self.call.request.is_some() || self.call.audit.is_some()
     }
 
-    /// Makes the answer of a call that found nothing to change. Ends the transaction: with a commit if the answer is
-    /// kept.
+    /// Makes the answer of a call that found nothing to change. Ends the transaction: with a commit if
+    /// something is kept of it.
     pub(crate) async fn unchanged(self, tx: &mut Tx, given: T) -> store::Result<R> {
         let kept = self.is_kept();
         let answer = self.with(tx, given).await?;

@@ -18,9 +18,10 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 25] = [
+const SOURCES: [(&str, &str); 26] = [
     ("api_key", include_str!("api_key.rs")),
     ("attempt", include_str!("attempt.rs")),
+    ("audit", include_str!("audit.rs")),
     ("backlog", include_str!("backlog.rs")),
     ("credentials", include_str!("credentials.rs")),
     ("delivery", include_str!("delivery.rs")),

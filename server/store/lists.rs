@@ -6,7 +6,7 @@
 use sqlx::Row as _;
 
 use self::Statement::{Each, Same};
-use super::{Conn, attempt, delivery, endpoint, event, event_delivery, event_era, event_type, execute};
+use super::{Conn, attempt, audit, delivery, endpoint, event, event_delivery, event_era, event_type, execute};
 use crate::fixture::{Fixture, twins};
 
 /// Rows of each table that are loaded.
@@ -160,6 +160,30 @@ const PINNED: &[Pinned] = &[
         sqlite: &["SEARCH event_type USING PRIMARY KEY (tenant=? AND name>? AND name<?)"],
         postgres: "Index Scan using event_type_pkey",
     },
+    Pinned {
+        statement: Same(audit::LIST),
+        values: &["15000, 15000, 100, 500"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_at (time>? AND time<?)"],
+        postgres: "Index Scan Backward using audit_entry_at",
+    },
+    Pinned {
+        statement: Same(audit::LIST_OF_CALLER),
+        values: &["15000, 15000, 100, 500, '1'", "19990, 19990, 0, 500, '3'", "15000, 15000, 0, 500, '4'"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_caller (caller=? AND time>? AND time<?)"],
+        postgres: "Index Scan Backward using audit_entry_of_caller",
+    },
+    Pinned {
+        statement: Same(audit::LIST_OF_TENANT),
+        values: &["15000, 15000, 100, 500, '1'", "19990, 19990, 0, 500, '3'", "15000, 15000, 0, 500, '4'"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_tenant (tenant=? AND time>? AND time<?)"],
+        postgres: "Index Scan Backward using audit_entry_of_tenant",
+    },
+    Pinned {
+        statement: Same(audit::LIST_OF_METHOD),
+        values: &["15000, 15000, 100, 500, '1'", "19990, 19990, 0, 500, '3'", "15000, 15000, 0, 500, '4'"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_method (method=? AND time>? AND time<?)"],
+        postgres: "Index Scan Backward using audit_entry_of_method",
+    },
 ];
 
 /// Fills every table that is listed, without letting the database count.
@@ -178,10 +202,11 @@ async fn load(fixture: &Fixture) {
         "secret (key, tenant, endpoint, sealed, created) SELECT n, 1, n, '', n FROM n",
         "event_time (event, deliver_at, expires) SELECT n, n, n FROM n",
         "event_type (tenant, name, description, created, updated) SELECT 1, 'type-' || n, '', n, n FROM n",
+        "audit_entry SELECT n, n, 1, CAST({tenant} AS TEXT), CAST({tenant} AS TEXT), CAST({tenant} AS TEXT), '[]', 0, '[]', '', '' FROM n",
     ];
     for fill in fills {
         let (table, select) = fill.split_at(fill.find("SELECT").unwrap());
-        // Endpoints are of four tenants: half of them, half behind those, few behind them, none.
+        // Endpoints and entries are of four tenants: half of them, half behind those, few behind them, none.
         let select = select.replace("{tenant}", "CASE WHEN n > 19900 THEN 3 WHEN n > 10000 THEN 2 ELSE 1 END");
         run(fixture, format!("INSERT INTO {table} {numbers} {select}")).await;
     }

@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     step!("requests and labels", "0007_requests_and_labels.sql"),
     step!("keys and quotas", "0008_keys_and_quotas.sql"),
     step!("endpoint credentials", "0009_endpoint_credentials.sql"),
+    step!("audit", "0010_audit.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

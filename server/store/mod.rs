@@ -6,6 +6,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod attempt;
+pub(crate) mod audit;
 pub(crate) mod backlog;
 #[cfg(test)]
 mod conformance;
@@ -54,6 +55,7 @@ pub(crate) use self::attempt::micros;
 #[cfg(test)]
 pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
 pub use self::{
+    audit::AuditPosition,
     delivery::{DeliveryRow, Position},
     endpoint::{EndpointVersion, ListedEndpoint},
     error::{Error, Result},

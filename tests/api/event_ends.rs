@@ -71,9 +71,11 @@ async fn cancelled_event_is_cancelled_everywhere_and_a_repeat_answers_zeros() {
     let mut client = api.client.clone();
     let answer = client.cancel_event(cancel("one")).await.unwrap().into_inner();
     assert_eq!(answer, CancelEventResponse { cancelled_count: 3, cancel_requested_count: 0 });
-    let written = api.written().await;
+    let mut written = api.written().await;
     assert_eq!(client.cancel_event(cancel("one")).await.unwrap().into_inner(), CancelEventResponse::default());
-    assert_eq!(api.written().await, written);
+    // The sum of all counters comes last.
+    *written.last_mut().unwrap() += 1;
+    assert_eq!(api.written().await, written, "its entry in the audit log, and nothing else");
     let listed = client.list_deliveries(ListDeliveriesRequest::default()).await.unwrap().into_inner().deliveries;
     assert!(listed.len() == 3 && listed.iter().all(|delivery| delivery.state() == DeliveryState::Cancelled));
     assert!(publish(&api, given).await.unwrap().duplicate, "it is published for all that");

@@ -5,6 +5,7 @@ mod support;
 
 mod any;
 mod arbitrary;
+mod audit;
 mod catalogue;
 mod credentials;
 mod deliveries;

@@ -78,6 +78,20 @@ async fn first_start_writes_a_key_and_the_command_line_finds_it() {
     let refused = client.list_endpoints(ListEndpointsRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(run(&["tenants", "delete", "acme"]).await, "tenant acme is deleted");
+
+    let admin_id = format!("key_{}", &admin[4..30]);
+    let told = run(&["audit"]).await;
+    let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["TIME", "BY", "FROM", "TENANT", "WHAT"]);
+    let methods: Vec<&str> = lines[1..].iter().map(|line| line[4]).collect();
+    assert_eq!(methods, ["DeleteTenant", "RevokeKey", "CreateKey", "UpdateTenant", "CreateTenant", "CreateKey"]);
+    assert!(lines[1..6].iter().all(|line| line[1] == admin_id && line[2].starts_with("127.0.0.1:")), "{told}");
+    assert_eq!(lines[4][3..], ["acme", "UpdateTenant", "acme", "(quotas,", "schema_check)"]);
+    assert_eq!(lines[6][1..], ["server", "-", "-", "CreateKey", &admin_id]);
+    let of_acme = run(&["audit", "--json", "--tenant", "acme", "--method", "RevokeKey", "--since", "1h"]).await;
+    let entry: serde_json::Value = serde_json::from_str(&of_acme).unwrap();
+    assert_eq!((&entry["resources"][0], &entry["actor"]), (&id.into(), &"AUDIT_ACTOR_KEY".into()));
+    assert_eq!(run(&["audit", "--json", "--limit", "2"]).await.lines().count(), 2);
     assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
 
     // Neither log nor database has what lets anybody in.
@@ -101,7 +115,7 @@ async fn calls_without_a_key_are_told_so() {
     let directory = tempfile::tempdir().unwrap();
     let (mut serving, address) = Running::serve(directory.path(), "elsewhere.db").await;
     let server = format!("http://{address}");
-    for arguments in [&["event-types", "list"][..], &["keys", "list"], &["tenants", "list"], &["watch"]] {
+    for arguments in [&["event-types", "list"][..], &["keys", "list"], &["tenants", "list"], &["audit"], &["watch"]] {
         let said = refused(keyless(directory.path(), arguments).env("TIDINGS_SERVER", &server)).await;
         assert!(said.contains("an API key is required"), "{said}");
         let mut wrong = keyless(directory.path(), arguments);

@@ -47,7 +47,8 @@ const WRITTEN: &str = "SELECT (SELECT cfg FROM gate), \
 
 /// What only calls write, of that.
 const KEPT: &str = "SELECT (SELECT count(*) FROM endpoint), (SELECT count(*) FROM endpoint_header), \
-                    (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM event_type)";
+                    (SELECT count(*) FROM secret), (SELECT count(*) FROM event), (SELECT count(*) FROM event_type), \
+                    (SELECT count(*) FROM audit_entry)";
 
 /// A test that waits this long for an answer has failed.
 const SOON: Duration = Duration::from_secs(60);

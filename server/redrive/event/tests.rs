@@ -77,7 +77,7 @@ async fn everything_that_has_not_ended_is_cancelled_once() {
     let elsewhere = fixture.event(TENANT, "user.created", &[keys[3].endpoint], DeliveryState::Pending).await[0];
     let before = kinds(&fixture).await.len();
 
-    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0])).await.unwrap(), done(3, 1));
+    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0]), None).await.unwrap(), done(3, 1));
     let mut states = Vec::new();
     for key in &keys {
         let row = row(&fixture, *key).await;
@@ -94,7 +94,7 @@ async fn everything_that_has_not_ended_is_cancelled_once() {
     assert_eq!(told, [kind, kind, kind, TransitionKind::CancelRequested as i32]);
 
     let log = fixture.log().await.len();
-    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0])).await.unwrap(), done(0, 0));
+    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0]), None).await.unwrap(), done(0, 0));
     assert_eq!(fixture.log().await.len(), log, "a repeat finds nothing to do");
     // The attempt in flight fails, late: it is not repeated.
     settle(&fixture, keys[0], DeliveryState::Pending, "").await;
@@ -111,7 +111,7 @@ async fn what_an_activation_skipped_is_not_counted_again() {
     fixture.configurator.activate_endpoint(TENANT, keys[1].endpoint, None, skip).await.unwrap();
     assert_eq!(row(&fixture, keys[1]).await.state, DeliveryState::Pending, "it is not rewritten yet");
     let before = kinds(&fixture).await.len();
-    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0])).await.unwrap(), done(2, 0));
+    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(keys[0]), None).await.unwrap(), done(2, 0));
     // Told all the same: whoever rewrites what was skipped finds it done.
     assert_eq!(kinds(&fixture).await[before..], [TransitionKind::Cancelled as i32; 3]);
     for key in keys {
@@ -137,7 +137,7 @@ async fn event_with_very_many_deliveries_is_cancelled_in_units() {
     unit.await.unwrap();
     let before = fixture.log().await.len();
     // No endpoint but the first is there, so that the others read as cancelled: they are told of, but not counted.
-    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(key)).await.unwrap(), done(1, 0));
+    assert_eq!(cancel_event(&fixture.shared, TENANT, &id(key), None).await.unwrap(), done(1, 0));
     let rows = fixture.log().await.split_off(before);
     assert_eq!(rows.iter().map(|row| row.body.entries.len()).collect::<Vec<_>>(), [1_000, 1_000, 1]);
     let last = DeliveryKey { endpoint: EndpointKey(many), ..key };
@@ -149,10 +149,10 @@ async fn event_without_deliveries_and_those_of_others_are_told_apart() {
     let fixture = Fixture::new().await;
     fixture.endpoint(false).await;
     fixture.event(TENANT, "user.created", &[], DeliveryState::Pending).await;
-    assert_eq!(cancel_event(&fixture.shared, TENANT, "event-1").await.unwrap(), done(0, 0));
+    assert_eq!(cancel_event(&fixture.shared, TENANT, "event-1", None).await.unwrap(), done(0, 0));
     for (tenant, id) in [(OTHER_TENANT, "event-1"), (TENANT, "event-2"), (TENANT, "EVENT-1")] {
-        assert!(matches!(cancel_event(&fixture.shared, tenant, id).await, Err(Error::NoEvent)));
-        assert!(matches!(expunge_event(&fixture.shared, tenant, id).await, Err(Error::NoEvent)));
+        assert!(matches!(cancel_event(&fixture.shared, tenant, id, None).await, Err(Error::NoEvent)));
+        assert!(matches!(expunge_event(&fixture.shared, tenant, id, None).await, Err(Error::NoEvent)));
     }
 }
 
@@ -165,7 +165,7 @@ async fn expunging_erases_the_payload_and_keeps_the_record() {
     let before = read.await.unwrap().unwrap();
     assert_eq!((before.payload_bytes, before.times.expunged), (2, None));
     let now = fixture.shared.clock.now();
-    let (ended, event) = expunge_event(&fixture.shared, TENANT, "event-1").await.unwrap();
+    let (ended, event) = expunge_event(&fixture.shared, TENANT, "event-1", None).await.unwrap();
     assert_eq!(ended, done(3, 0));
     assert_eq!((event.payload_bytes, event.content.payload.len(), event.times.expunged), (0, 0, Some(now)));
     assert_eq!(
@@ -178,7 +178,7 @@ async fn expunging_erases_the_payload_and_keeps_the_record() {
     assert!(fixture.shared.erased.load(Ordering::Relaxed));
 
     fixture.shared.clock.advance(crate::fixture::DAY);
-    let (again, event) = expunge_event(&fixture.shared, TENANT, "event-1").await.unwrap();
+    let (again, event) = expunge_event(&fixture.shared, TENANT, "event-1", None).await.unwrap();
     assert_eq!((again, event.times.expunged), (done(0, 0), Some(now)), "it stays as it is");
     for key in keys {
         assert!(matches!(retry(&fixture.shared, TENANT, key).await, Err(Error::EventExpunged)));
@@ -191,7 +191,7 @@ async fn late_answer_to_an_expunged_event_is_not_kept() {
     let keys = event(&fixture, 4, DeliveryState::InFlight).await;
     settle(&fixture, keys[0], DeliveryState::Delivered, "answered before").await;
     assert_eq!(cancel(&fixture.shared, TENANT, keys[1]).await.unwrap().0, Cancelled::WithAttempt);
-    let (ended, _) = expunge_event(&fixture.shared, TENANT, &id(keys[0])).await.unwrap();
+    let (ended, _) = expunge_event(&fixture.shared, TENANT, &id(keys[0]), None).await.unwrap();
     assert_eq!(ended, done(0, 2), "the cancellation of one had been asked for");
     assert_eq!(row(&fixture, keys[0]).await.response, b"");
     // Nothing that is asked for meanwhile brings it back.

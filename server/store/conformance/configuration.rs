@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Duration};
 use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
 use crate::{
     model::{
-        Activation, ApiKey, ApiKeyId, Backlog, Begin, ClientCertificate, Credentials, CustomHeader, DeliveryPolicy,
-        DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, EventKey, EventType,
-        EventTypeFilter, EventTypeSettings, HttpCredentials, OAuth2Client, Quotas, RetrySchedule, SchemaCheck, Scope,
-        Secret, SecretKey, SecretPlacement, Style, Tenant, TenantKey, TypeFilter, schema::Schema,
+        Activation, Actor, ApiKey, ApiKeyId, AuditEntry, AuditFilter, Backlog, Begin, ClientCertificate, Credentials,
+        CustomHeader, DeliveryPolicy, DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings,
+        EndpointStatus, EventKey, EventType, EventTypeFilter, EventTypeSettings, HttpCredentials, OAuth2Client, Quotas,
+        RetrySchedule, SchemaCheck, Scope, Secret, SecretKey, SecretPlacement, Style, Tenant, TenantKey, TypeFilter,
+        schema::Schema,
     },
     signing::{self, KeyForm},
     store::{
-        Health, RequestKey, Warning, api_key, credentials, endpoint, event_type, header, health, meta, replica,
-        request, secret, tenant,
+        AuditPosition, Health, RequestKey, Warning, api_key, audit, credentials, endpoint, event_type, header, health,
+        meta, replica, request, secret, tenant,
     },
 };
 
@@ -25,6 +26,7 @@ pub(super) async fn run(house: &mut House) {
     credentials(house).await;
     catalogue(house).await;
     requests(house).await;
+    audit_entries(house).await;
     keys(house).await;
     tenants(house).await;
 }
@@ -297,6 +299,45 @@ async fn requests(house: &mut House) {
     writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
     writes!(house, tx, request::delete_expired(tx, at(40), 2).await?);
     writes!(house, tx, request::delete_expired(tx, at(50), 2).await?);
+}
+
+async fn audit_entries(house: &mut House) {
+    let actors =
+        [Actor::Key(ApiKeyId(7)), Actor::EnvironmentKey(ApiKeyId(u128::MAX)), Actor::Key(ApiKeyId(0)), Actor::Server];
+    // Two of a time, as of one clock tick; one of them from before the clock was set back.
+    for (number, actor) in (1..=8_i64).zip(actors.into_iter().cycle()) {
+        let text = TEXTS[usize::try_from(number).unwrap() % TEXTS.len()].to_owned();
+        let entry = AuditEntry {
+            key: number,
+            time: at([3, 9, 9, 5, 5, 6, i64::MAX, -1][usize::try_from(number - 1).unwrap()]),
+            actor,
+            tenant: ["", "a", "A"][usize::try_from(number % 3).unwrap()].to_owned(),
+            method: ["CreateKey", "UpdateTenant"][usize::try_from(number % 2).unwrap()].to_owned(),
+            resources: vec![text.clone(); usize::try_from(number % 4).unwrap()],
+            resource_count: usize::try_from(number).unwrap() * 100,
+            fields: vec![text.clone()],
+            remote: text.clone(),
+            request_id: text,
+        };
+        writes!(house, tx, audit::insert(tx, &entry).await?);
+    }
+    let text = |text: &str| Some(text.to_owned());
+    let filters = [
+        AuditFilter::default(),
+        AuditFilter { start: Some(at(5)), ..AuditFilter::default() },
+        AuditFilter { key: Some(ApiKeyId(7)), ..AuditFilter::default() },
+        AuditFilter { tenant: text("a"), method: text("CreateKey"), ..AuditFilter::default() },
+        AuditFilter { method: text("CreateKey"), start: Some(at(5)), ..AuditFilter::default() },
+        AuditFilter { tenant: text("nobody"), ..AuditFilter::default() },
+    ];
+    for filter in filters {
+        for (after, limit) in [(AuditPosition::start(None), 10), (AuditPosition(at(9), 3), 2)] {
+            let filter = filter.clone();
+            reads!(house, conn, audit::list(conn, &filter, after, limit).await?);
+        }
+        let before = AuditPosition::start(Some(at(9)));
+        reads!(house, conn, audit::list(conn, &filter, before, 10).await?);
+    }
 }
 
 async fn keys(house: &mut House) {

@@ -162,6 +162,23 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     table("request", 2, &[integer("tenant"), text("id"), bytes("fingerprint"), integer("created"), bytes("sealed")]),
+    table(
+        "audit_entry",
+        1,
+        &[
+            integer("key"),
+            integer("time"),
+            integer("actor"),
+            text("caller"),
+            text("tenant"),
+            text("method"),
+            text("resources"),
+            integer("resource_count"),
+            text("fields"),
+            text("remote"),
+            text("request_id"),
+        ],
+    ),
     table("name", 1, &[integer("key"), text("text")]),
     table(
         "event",

@@ -85,7 +85,7 @@ async fn nothing_of_an_expunged_payload_is_left_in_the_files() {
     assert!(fixture.shared.db.empty_log().await.unwrap());
     assert_eq!(found(&file, 1..=EVENTS).len(), usize::try_from(EVENTS).unwrap(), "it is looked for where it stands");
     for event in (1..=EVENTS).filter(|event| event % 3 != 0) {
-        expunge_event(&fixture.shared, TENANT, &format!("e{event}")).await.unwrap();
+        expunge_event(&fixture.shared, TENANT, &format!("e{event}"), None).await.unwrap();
     }
     assert!(fixture.shared.db.empty_log().await.unwrap());
     assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);

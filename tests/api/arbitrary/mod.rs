@@ -146,6 +146,7 @@ fn sensible(url: &str, id: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("ListTenants", ListTenantsRequest { page_size: 1, ..Default::default() }.encode_to_vec()),
         ("CreateKey", key.encode_to_vec()),
         ("ListKeys", ListKeysRequest { page_size: 1, ..Default::default() }.encode_to_vec()),
+        ("ListAuditEntries", ListAuditEntriesRequest { page_size: 1, ..Default::default() }.encode_to_vec()),
         ("CreateDashboardToken", token.encode_to_vec()),
     ]
 }
