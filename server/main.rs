@@ -49,7 +49,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let default = match cli.command {
+        Command::Serve(_) => "info",
+        // The key file that it warns of goes with the demo.
+        Command::Demo(_) => "warn,tidings::store::meta=error",
+        _ => "warn",
+    };
     let filter = match EnvFilter::builder().with_env_var("TIDINGS_LOG").try_from_env() {
         Ok(filter) => filter,
         Err(error) if error.source().is_some_and(|cause| cause.is::<std::env::VarError>()) => EnvFilter::new(default),

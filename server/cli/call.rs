@@ -146,7 +146,7 @@ impl ServerArgs {
         let said = status.get_details_error_info().is_some();
         match status.code() {
             // Codes that the connection itself ends calls with.
-            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown if !said => {
+            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Internal | Code::Unknown if !said => {
                 let message = printable(status.message(), MESSAGE_CHARS_MAX);
                 CallError::NoAnswer { server: self.server.clone(), message }
             }
@@ -202,6 +202,8 @@ mod tests {
         let details = ErrorDetails::with_error_info("STORAGE_FULL", "tidings.v1", HashMap::new());
         let said = failed(Status::with_error_details(Code::Unavailable, "the disk is full", details));
         assert!(said.ends_with(": the disk is full") && !said.contains("no answer"), "{said}");
+        let other = failed(Status::internal("h2 protocol error"));
+        assert!(other.starts_with("no answer from the server"), "{other}");
         let silent = failed(Status::unavailable("connection refused"));
         assert_eq!(silent, "no answer from the server at http://127.0.0.1:7070: connection refused");
     }

@@ -1,21 +1,26 @@
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use http::StatusCode;
 use tidings::{
     proto::{
-        AttemptOutcome, CreateEndpointRequest, Endpoint, FailureKind, PingEndpointRequest, WatchDeliveriesRequest,
+        AttemptOutcome, CreateEndpointRequest, Endpoint, FailureKind, ListEndpointsRequest, PingEndpointRequest,
+        WatchDeliveriesRequest,
     },
     receiver::{Answer, Certificate, Receiver},
 };
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
+    process::Command,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use super::process::{Running, client, refusal};
+use super::{
+    key::ADMIN_KEY,
+    process::{Running, client, refusal},
+};
 
 /// Open calls are given five seconds; nothing is in flight here.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -136,5 +141,29 @@ async fn servers_own_listener_is_no_endpoint_although_its_address_is_allowed() {
         assert_eq!(status.code(), Code::InvalidArgument, "{host}");
         assert_eq!(status.get_details_error_info().unwrap().reason, "URL_BLOCKED_ADDRESS", "{host}");
     }
+    assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+}
+
+/// File descriptors that the server is left with: enough for its database and a few connections.
+const FILES_MAX: usize = 64;
+
+#[tokio::test]
+async fn server_that_has_run_out_of_files_serves_again_once_there_are_some() {
+    let directory = tempfile::tempdir().unwrap();
+    // Its log comes with its output.
+    let limited = "exec prlimit --nofile=\"$0\" \"$@\" 2>&1";
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, &format!("{FILES_MAX}:{FILES_MAX}"), env!("CARGO_BIN_EXE_tidings")]).args(SERVE);
+    command.env("TIDINGS_ADMIN_KEY", ADMIN_KEY).current_dir(directory.path());
+    let mut serving = Running::of(command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true));
+    let address = serving.line("listening on ").await.replace("listening on ", "");
+    let mut idle = Vec::new();
+    for _ in 0..2 * FILES_MAX {
+        idle.push(TcpStream::connect(&address).await.unwrap());
+    }
+    serving.line("connections cannot be accepted").await;
+    drop(idle);
+    let mut client = client(format!("http://{address}"));
+    client.list_endpoints(ListEndpointsRequest::default()).await.unwrap();
     assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
 }
