@@ -21,6 +21,8 @@ TEST_BUILD = ["--release", "--locked", "--features", "faults", "--config", "prof
 TEST_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.MULTILINE)
 # What cargo test prints of a test that failed: its name and its output, up to the next or to the list of names.
 TEST_FAILURE = re.compile(r"^---- (\S+) stdout ----\n(.*?)(?=^---- |^failures:$)", re.MULTILINE | re.DOTALL)
+# Where a panic's output goes on to tell how it came there.
+BACKTRACE = "stack backtrace:"
 # Of the output of each, and in how many tests at most.
 FAILURE_LINES, FAILURES_SHOWN = 40, 10
 # More that fail at once are no accident.
@@ -102,7 +104,8 @@ def count_results(text):
 def failures(text):
     """What the tests that failed printed, first of each the beginning; empty if none did."""
     found = TEST_FAILURE.findall(text)
-    shown = [f"{name}:\n" + "\n".join(output.strip().splitlines()[:FAILURE_LINES]) for name, output in found]
+    reasons = [(name, output.split(BACKTRACE)[0].strip()) for name, output in found]
+    shown = [f"{name}:\n" + "\n".join(reason.splitlines()[:FAILURE_LINES]) for name, reason in reasons]
     return "\n\n".join([*shown[:FAILURES_SHOWN], "failed: " + ", ".join(failed_tests(text))]) if found else ""
 
 

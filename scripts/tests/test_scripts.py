@@ -185,7 +185,7 @@ class StagesTest(unittest.TestCase):
 
     def test_output_of_tests_that_failed_is_found(self):
         text = (
-            "test a::b ... FAILED\ntest c ... ok\n\nfailures:\n\n---- a::b stdout ----\n\nthread panicked\nleft: 1\n\n"
+            "test a::b ... FAILED\ntest c ... ok\n\nfailures:\n\n---- a::b stdout ----\n\nthread panicked\nleft: 1\nstack backtrace:\n  0: x\n\n"
             "---- d stdout ----\nno\n\n\nfailures:\n    a::b\n    d\n\ntest result: FAILED. 1 passed; 2 failed;\n"
         )
         self.assertEqual(stages.failed_tests(text), ["a::b", "d"])

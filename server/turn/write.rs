@@ -173,7 +173,11 @@ impl<'tx> Turn<'tx> {
         if batch.claim {
             self.claim().await?;
         }
-        self.commit().await
+        self.commit().await?;
+        if !batch.publishes.is_empty() {
+            crash_point!("publishes-after-commit");
+        }
+        Ok(())
     }
 
     /// Appends the turn's log row and commits.

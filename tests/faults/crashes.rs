@@ -119,7 +119,7 @@ async fn crashes_before_the_request_never_end_a_delivery_unsent() {
     let policy = DeliveryPolicy { retry: delays(&[Duration::from_millis(20)]), ..Default::default() };
     endpoint(&process.client, &sink, "/a", Some(policy)).await;
     process.stop().await;
-    let mut process = home.start_crashing(Some("turn-after-commit:2")).await.expect("it starts");
+    let mut process = home.start_crashing(Some("publishes-after-commit:1")).await.expect("it starts");
     let request = crate::ledger::event("handed-over", b"{}");
     process.client.clone().publish_event(request).await.expect_err("it crashed after the commit");
     process.ended().await;
