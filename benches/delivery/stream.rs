@@ -1,6 +1,10 @@
 //! The publisher over streams: each writes as fast as flow control lets it, and reads the acknowledgements beside that.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use tidings::proto::{Event, PublishEventStreamRequest, publish_event_stream_response::Result as Acknowledged};
@@ -20,9 +24,11 @@ const UNACKNOWLEDGED_MAX: usize = 1_024;
 /// event took, in microseconds.
 pub(crate) async fn publish(args: &Args, end: Instant) -> anyhow::Result<Vec<u64>> {
     let mut tasks = tokio::task::JoinSet::new();
-    for stream in 0..args.streams {
-        let args = args.clone();
-        tasks.spawn_local(async move { one(&args, args.first + stream, end).await });
+    // Streams get ahead of one another, and numbers must have no gap.
+    let next = Rc::new(Cell::new(args.first));
+    for _ in 0..args.streams {
+        let (args, next) = (args.clone(), next.clone());
+        tasks.spawn_local(async move { one(&args, &next, end).await });
     }
     let mut latencies = Vec::new();
     while let Some(done) = tasks.join_next().await {
@@ -31,19 +37,16 @@ pub(crate) async fn publish(args: &Args, end: Instant) -> anyhow::Result<Vec<u64
     Ok(latencies)
 }
 
-/// Publishes the event `first` and every so many after it as there are streams; returns how long each took, in microseconds.
-async fn one(args: &Args, first: u64, end: Instant) -> anyhow::Result<Vec<u64>> {
-    let (types, step) = (args.types.clone(), args.streams);
+/// Publishes event after event, each with the `next` number; returns how long each took, in microseconds.
+async fn one(args: &Args, next: &Cell<u64>, end: Instant) -> anyhow::Result<Vec<u64>> {
+    let types = &args.types;
     let (requests, sent) = mpsc::channel(UNACKNOWLEDGED_MAX);
     let mut client = connect(&args.server).await?;
     let mut acknowledgements = client.publish_event_stream(ReceiverStream::new(sent)).await?.into_inner();
     let (times, mut sent_at) = mpsc::unbounded_channel();
     let write = async move {
-        for event in (first..).step_by(usize::try_from(step)?) {
-            if Instant::now() >= end {
-                break;
-            }
-            let now = message::now();
+        while Instant::now() < end {
+            let (now, event) = (message::now(), next.replace(next.get() + 1));
             let body = Event {
                 r#type: types[usize::try_from(event)? % types.len()].clone(),
                 payload: message::write(now, event),
