@@ -4,16 +4,24 @@
 //! succeed later says when. What is a fault of the server's is logged here, once, under an incident id that the caller is
 //! told; no message shows SQL, a type of the code or a path.
 
-use std::{collections::HashMap, time::Duration};
+mod layers;
+mod statuses;
+
+use std::collections::HashMap;
 
 use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt as _};
+use tonic_types::{FieldViolation, StatusExt as _};
 
+pub(super) use self::layers::{deadline_exceeded, explained, key_invalid, key_missing, panicked, scope_missing};
+use self::statuses::{
+    RETRY_OVERLOADED, RETRY_UNAVAILABLE, details, internal, precondition, quota_exceeded, retryable, shutting_down,
+    status, storage_full, storage_unavailable, too_many_streams,
+};
 use super::{events::EXPIRED, violation::Violations};
 use crate::{
     configure,
-    model::{EndpointStatus, Scope, ShownState},
+    model::{EndpointStatus, ShownState},
     proto::{DeliveryState, ErrorReason},
     publish::{Exceeded, PublishError, StreamEnd},
     redrive,
@@ -21,18 +29,6 @@ use crate::{
     store,
     watch::WatchError,
 };
-
-/// The `domain` of every ErrorInfo.
-const DOMAIN: &str = "tidings.v1";
-
-/// The publish queue drains within a turn or two.
-const RETRY_OVERLOADED: Duration = Duration::from_millis(100);
-/// A database that cannot be used, or a server that restarts, is back in about that.
-const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
-/// Streams last long.
-const RETRY_STREAMS: Duration = Duration::from_secs(5);
-/// Somebody has to make room on the disk.
-const RETRY_FULL: Duration = Duration::from_secs(10);
 
 /// Why a call fails.
 #[derive(Debug)]
@@ -164,55 +160,6 @@ impl Error {
             }
         })
     }
-}
-
-/// A status for a handler that panicked. The panic itself is in the log already.
-pub(super) fn panicked() -> Status {
-    internal(&"a handler panicked")
-}
-
-/// A status for a call that bears no key, or not as it should.
-pub(super) fn key_missing() -> Status {
-    let message = "an API key is required, as one value `authorization: Bearer tdk_…`";
-    status(Code::Unauthenticated, ErrorReason::KeyMissing, message)
-}
-
-/// A status for a call whose key is malformed, unknown, expired or revoked: nobody is told which.
-pub(super) fn key_invalid() -> Status {
-    let message = "the API key is not valid: it is malformed or unknown, has expired or was revoked";
-    status(Code::Unauthenticated, ErrorReason::KeyInvalid, message)
-}
-
-/// A status for a call whose key does not have the scope that the method asks for.
-pub(super) fn scope_missing(scope: Scope) -> Status {
-    let metadata = HashMap::from([("scope".to_owned(), scope.to_string())]);
-    let message = format!("the API key does not have the scope `{scope}`, which this method asks for");
-    Status::with_error_details(Code::PermissionDenied, message, details(ErrorReason::ScopeMissing, metadata))
-}
-
-/// A status for a call whose time is over.
-pub(super) fn deadline_exceeded(message: &str) -> Status {
-    status(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message)
-}
-
-/// The same status with the details that every status carries, for one that the gRPC library, its health service, or a layer
-/// before all services made by itself.
-pub(super) fn explained(made: &Status) -> Option<Status> {
-    let mut metadata = HashMap::new();
-    let (reason, default) = match made.code() {
-        Code::Internal => (ErrorReason::MalformedMessage, "the message cannot be read"),
-        Code::OutOfRange | Code::ResourceExhausted => (ErrorReason::MessageTooLarge, "the message is too large"),
-        Code::Unimplemented => (ErrorReason::Unimplemented, "the server has no such service or method"),
-        Code::PermissionDenied => (ErrorReason::CallerRefused, "the call comes from where none is taken from"),
-        Code::NotFound => {
-            // All else that may not be there is ours.
-            metadata.insert("resource".to_owned(), "service".to_owned());
-            (ErrorReason::NotFound, "the server has no such service")
-        }
-        _ => return None,
-    };
-    let message = if made.message().is_empty() { default } else { made.message() };
-    Some(Status::with_error_details(made.code(), message, details(reason, metadata)))
 }
 
 fn configure_status(error: configure::Error) -> Status {
@@ -416,17 +363,6 @@ fn store_status(error: &store::Error) -> Status {
     }
 }
 
-/// `quota` is the field of TenantQuotas.
-fn quota_exceeded(quota: &str, problem: &str, retry_after: Option<Duration>) -> Status {
-    let metadata = HashMap::from([("quota".to_owned(), quota.to_owned())]);
-    let mut details = details(ErrorReason::QuotaExceeded, metadata);
-    details.set_quota_failure(vec![QuotaViolation::new(format!("quotas.{quota}"), problem)]);
-    if let Some(after) = retry_after {
-        details.set_retry_info(Some(after));
-    }
-    Status::with_error_details(Code::ResourceExhausted, problem, details)
-}
-
 fn over_quota(exceeded: Exceeded) -> Status {
     match exceeded {
         Exceeded::PendingDeliveries { max } => {
@@ -442,11 +378,6 @@ fn over_quota(exceeded: Exceeded) -> Status {
             quota_exceeded("bytes_per_second", &problem, Some(after))
         }
     }
-}
-
-fn too_many_streams() -> Status {
-    let message = "as many streams are open as the server allows; close some, or try again later";
-    retryable(Code::ResourceExhausted, ErrorReason::TooManyStreams, message, RETRY_STREAMS)
 }
 
 fn invalid(violations: Violations) -> Status {
@@ -477,56 +408,6 @@ fn reused(Reused: Reused) -> Status {
         "the request id was used within 24 h for another call, or for this one with other content or another key; use a new \
          id",
     )
-}
-
-fn precondition(reason: ErrorReason, subject: &str, message: String, state: Option<&str>) -> Status {
-    let metadata = state.map(|state| ("state".to_owned(), state.to_owned())).into_iter().collect();
-    let mut details = details(reason, metadata);
-    details.set_precondition_failure(vec![PreconditionViolation::new(reason_name(reason), subject, message.clone())]);
-    Status::with_error_details(Code::FailedPrecondition, message, details)
-}
-
-fn storage_full() -> Status {
-    let message = "the disk of the server's database is full; try again when there is space";
-    retryable(Code::Unavailable, ErrorReason::StorageFull, message, RETRY_FULL)
-}
-
-fn storage_unavailable() -> Status {
-    let message = "the server's database is not available; try again";
-    retryable(Code::Unavailable, ErrorReason::StorageUnavailable, message, RETRY_UNAVAILABLE)
-}
-
-fn shutting_down() -> Status {
-    let message = "the server is shutting down; try again";
-    retryable(Code::Unavailable, ErrorReason::ShuttingDown, message, RETRY_UNAVAILABLE)
-}
-
-fn retryable(code: Code, reason: ErrorReason, message: &str, delay: Duration) -> Status {
-    let mut details = details(reason, HashMap::new());
-    details.set_retry_info(Some(delay));
-    Status::with_error_details(code, message, details)
-}
-
-fn internal(error: &dyn std::fmt::Display) -> Status {
-    let incident = format!("{:016x}", rand::random::<u64>());
-    tracing::error!(%error, incident, "a call failed by a fault of the server's");
-    let message = format!("the server failed; its log tells more under incident {incident}");
-    let details = details(ErrorReason::Internal, HashMap::from([("incident".to_owned(), incident)]));
-    Status::with_error_details(Code::Internal, message, details)
-}
-
-fn status(code: Code, reason: ErrorReason, message: &str) -> Status {
-    Status::with_error_details(code, message, details(reason, HashMap::new()))
-}
-
-fn details(reason: ErrorReason, metadata: HashMap<String, String>) -> ErrorDetails {
-    let mut details = ErrorDetails::new();
-    details.set_error_info(reason_name(reason), DOMAIN, metadata);
-    details
-}
-
-fn reason_name(reason: ErrorReason) -> &'static str {
-    reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }
 
 fn state_name(state: ShownState) -> &'static str {
