@@ -1,30 +1,27 @@
 //! Endpoints and the history of what routing reads of them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod alike;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
+pub(crate) use self::alike::Alike;
 use super::{
     Conn, Error, Result, Tx,
-    policy::{policy_text, read_policy},
+    policy::policy_text,
     sql::{execute, fetch_all, fetch_optional},
 };
 use crate::model::{
-    Activation, Backlog, DeliveryPolicy, DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings,
-    EndpointStatus, EventKey, Style, TenantKey, Timestamp, TypeFilter,
+    Activation, Backlog, DisableReason, Drain, DrainRate, Endpoint, EndpointKey, EndpointSettings, EndpointStatus,
+    EventKey, TenantKey, Timestamp, TypeFilter,
 };
 
 const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
 const PAUSED: i64 = 4;
-
-/// Texts of a kind that reading many endpoints remembers at most; those beyond them are read anew each time.
-const ALIKE_MAX: usize = 1_024;
 
 /// What is read of an endpoint, before `$tail`.
 macro_rules! select {
@@ -175,36 +172,6 @@ pub struct EndpointVersion {
     pub filter: TypeFilter,
     /// Whether it received events.
     pub status: EndpointStatus,
-}
-
-/// What many endpoints have alike, by its text: reading many of them reads each text once, and keeps it once.
-#[derive(Debug, Default)]
-pub(crate) struct Alike {
-    styles: HashMap<String, Style>,
-    policies: HashMap<String, Arc<DeliveryPolicy>>,
-}
-
-impl Alike {
-    /// Reads the text of a style; `None` if it is none.
-    fn style(&mut self, text: &str) -> Option<Style> {
-        read_once(&mut self.styles, text, |text| Style::new(serde_json::from_str(text).ok()?).ok())
-    }
-
-    /// Reads the text of a policy; `None` if it is none.
-    fn policy(&mut self, text: &str) -> Option<Arc<DeliveryPolicy>> {
-        read_once(&mut self.policies, text, |text| read_policy(text).map(Arc::new))
-    }
-}
-
-fn read_once<T: Clone>(known: &mut HashMap<String, T>, text: &str, read: fn(&str) -> Option<T>) -> Option<T> {
-    if let Some(value) = known.get(text) {
-        return Some(value.clone());
-    }
-    let value = read(text)?;
-    if known.len() < ALIKE_MAX {
-        known.insert(text.to_owned(), value.clone());
-    }
-    Some(value)
 }
 
 /// Writes a new endpoint and its first version.

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     configure::NewEndpoint,
     fixture::{Fixture, TENANT, settings, twins},
+    model::DeliveryPolicy,
 };
 
 #[tokio::test]
@@ -32,17 +35,6 @@ async fn endpoints_that_are_loaded_share_what_they_have_alike() {
     assert!(Arc::ptr_eq(policy(0), policy(1)) && !Arc::ptr_eq(policy(0), policy(2)));
     let scheme = |index: usize| &loaded[index].endpoint.settings.style.schemes()[0].name;
     assert!(Arc::ptr_eq(scheme(0), scheme(1)) && Arc::ptr_eq(scheme(0), scheme(2)));
-}
-
-#[test]
-fn no_more_texts_are_remembered_than_the_limit() {
-    let mut known = HashMap::new();
-    for number in 0..2 * ALIKE_MAX {
-        assert_eq!(read_once(&mut known, &number.to_string(), |text| text.parse::<usize>().ok()), Some(number));
-    }
-    assert_eq!(known.len(), ALIKE_MAX);
-    assert_eq!(read_once(&mut known, "0", |_| None), Some(0), "it is not read again");
-    assert_eq!(read_once(&mut known, "none", |_| None), None);
 }
 
 twins!("tests.rs", [endpoints_that_are_loaded_share_what_they_have_alike]);
