@@ -1,7 +1,11 @@
 //! The opaque ids that callers see: keys inside, a keyed permutation outside, so that no column and no look-up is needed
 //! and nothing can be read from an id or counted by it.
 //!
-//! An id is its prefix and 26 characters of lower-case Crockford base32: one AES-256 block of kind (8 bits), first key
+//! Ids of events are the exception. They are kept as text, for publishers may choose them, and what the server makes is
+//! laid out as a ULID (<https://github.com/ulid/spec>): ids that rise with time are added at the end of an index, here and
+//! in every receiver that keeps the ids it has seen. Nothing is told by it but a time that the event tells anyway.
+//!
+//! Any other id is its prefix and 26 characters of lower-case Crockford base32: one AES-256 block of kind (8 bits), first key
 //! (56), second key (40) and number (24). A block that was not made under the codec's key has the right kind and zeros
 //! in its unused fields only by chance, so a guessed id is found malformed rather than unknown.
 
@@ -12,11 +16,14 @@ use aes::{
     cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit},
 };
 
-use super::{DeliveryKey, EndpointKey, EventKey, SecretKey};
+use super::{DeliveryKey, EndpointKey, EventKey, SecretKey, Timestamp};
 
 const FIRST_BITS: u32 = 56;
 const SECOND_BITS: u32 = 40;
 const NUMBER_BITS: u32 = 24;
+
+/// A ULID's lower bits: 48 of milliseconds stand before them.
+const ULID_RANDOM_BITS: u32 = 80;
 
 /// How many base32 characters a block takes: 128 bits by fives, the first character having three.
 const TEXT_LEN: usize = 26;
@@ -70,9 +77,13 @@ impl IdCodec {
         self.encode(Kind::Endpoint, Fields { first: key.0, ..Fields::default() })
     }
 
-    /// `evt_…`, for an event whose publisher gave none. Event ids are looked up as text, never parsed.
-    pub fn event(&self, key: EventKey) -> String {
-        self.encode(Kind::Event, Fields { first: key.0, ..Fields::default() })
+    /// `evt_…`, for an event of that time whose publisher gave none: a ULID whose random bits are those of the permuted
+    /// key. Event ids are looked up as text, never parsed.
+    pub fn event(&self, key: EventKey, created: Timestamp) -> String {
+        let permuted = self.permute(Kind::Event, Fields { first: key.0, ..Fields::default() });
+        let millis = u128::try_from(created.as_micros() / 1_000).unwrap_or(0);
+        let random = permuted & ((1 << ULID_RANDOM_BITS) - 1);
+        write(Kind::Event, (millis << ULID_RANDOM_BITS) | random)
     }
 
     /// `dlv_…`
@@ -123,13 +134,13 @@ impl IdCodec {
     }
 
     fn encode(&self, kind: Kind, fields: Fields) -> String {
+        write(kind, self.permute(kind, fields))
+    }
+
+    fn permute(&self, kind: Kind, fields: Fields) -> u128 {
         let mut block = Array(pack(kind, fields).to_be_bytes());
         self.cipher.encrypt_block(&mut block);
-        let prefix = kind.prefix();
-        let mut id = String::with_capacity(prefix.len() + TEXT_LEN);
-        id.push_str(prefix);
-        push_base32(&mut id, u128::from_be_bytes(block.0));
-        id
+        u128::from_be_bytes(block.0)
     }
 
     fn decode(&self, kind: Kind, id: &str) -> Result<Fields, IdError> {
@@ -192,6 +203,15 @@ fn unpack(kind: Kind, block: u128) -> Option<Fields> {
     };
     let found = block >> (FIRST_BITS + SECOND_BITS + NUMBER_BITS);
     (found == u128::from(kind as u8)).then_some(fields)
+}
+
+/// The prefix and the block.
+fn write(kind: Kind, block: u128) -> String {
+    let prefix = kind.prefix();
+    let mut id = String::with_capacity(prefix.len() + TEXT_LEN);
+    id.push_str(prefix);
+    push_base32(&mut id, block);
+    id
 }
 
 /// Writes 26 characters of lower-case Crockford base32.
@@ -258,7 +278,7 @@ mod tests {
         let attempt = AttemptId { delivery: delivery(1, 2), number: 3 };
         let ids = [
             ("ep_", codec.endpoint(EndpointKey(1))),
-            ("evt_", codec.event(EventKey(1))),
+            ("evt_", codec.event(EventKey(1), Timestamp::from_micros(1))),
             ("dlv_", codec.delivery(delivery(1, 2))),
             ("att_", codec.attempt(attempt)),
             ("sec_", codec.secret(SecretKey(1))),
@@ -271,6 +291,26 @@ mod tests {
             bodies.insert(body);
         }
         assert_eq!(bodies.len(), ids.len());
+    }
+
+    #[test]
+    fn ids_of_events_are_ulids_of_their_time() {
+        // The time of the specification's example, and the greatest that it allows.
+        let id = codec().event(EventKey(1), Timestamp::from_micros(1_469_922_850_259_999));
+        assert!(id.starts_with("evt_01arz3ndek"), "{id}");
+        let id = codec().event(EventKey(1), Timestamp::from_micros(((1 << 48) - 1) * 1_000));
+        assert!(id.starts_with("evt_7zzzzzzzzz"), "{id}");
+        let id = codec().event(EventKey(1), Timestamp::from_micros(-1));
+        assert!(id.starts_with("evt_0000000000"), "{id}");
+    }
+
+    #[test]
+    fn ids_of_events_of_one_time_differ_and_later_ones_are_greater() {
+        let id = |key, millis: i64| codec().event(EventKey(key), Timestamp::from_micros(millis * 1_000));
+        let ids: HashSet<String> = (1..=1_000).map(|key| id(key, 5)).collect();
+        assert_eq!(ids.len(), 1_000);
+        assert!(ids.iter().all(|earlier| *earlier < id(1, 6)));
+        assert_ne!(id(1, 5), IdCodec::new(&[8; 32]).event(EventKey(1), Timestamp::from_micros(5_000)));
     }
 
     #[test]

@@ -18,8 +18,9 @@ use crate::shared::Shared;
 /// How often it is looked whether there is something to move.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// The log's size, in pages of 4 KiB, from which the committer is asked to let it start over: 32 MiB.
-const PAGES_MAX: u64 = 8_192;
+/// The log's size, in pages of 4 KiB, from which the committer is asked to let it start over: 24 MiB. Twice as much may be
+/// written until it does, for moving pages takes as long as the disk does.
+const PAGES_MAX: u64 = 6_144;
 
 /// What the committer and the checkpoints tell each other. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -93,7 +93,7 @@ impl Turn<'_> {
             let content = Arc::new(EventContent {
                 key,
                 tenant: event.tenant,
-                id: event.id.as_deref().map_or_else(|| shared.ids.event(key).into(), Into::into),
+                id: event.id.as_deref().map_or_else(|| shared.ids.event(key, self.now).into(), Into::into),
                 event_type: event.event_type.clone(),
                 content_type,
                 payload: event.payload.clone(),
