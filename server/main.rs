@@ -3,8 +3,14 @@
 use std::{error::Error as _, io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tidings::cli;
 use tracing_subscriber::EnvFilter;
+
+/// A delivery's memory is taken by one thread and given back by another, for which glibc's threads wait for each other: at
+/// full rate that and its bookkeeping took an eighth of the server's processor time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Webhook delivery as a gRPC service: durable, signed, retried, streamed.
 #[derive(Parser)]

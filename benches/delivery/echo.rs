@@ -1,5 +1,5 @@
 //! The baseline: what gRPC in and HTTP out cost by themselves. It answers PublishEvent at once and posts the payload
-//! through the server's own HTTP client; nothing is stored, signed or retried.
+//! through an HTTP client, the server's own unless it is told otherwise; nothing is stored, signed or retried.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::{body::Body, server::NamedService, transport::server::TcpIncoming};
 use url::Url;
 
-use crate::{message, targets::Targets};
+use crate::{message, poster::Poster, targets::Targets};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Args {
@@ -33,11 +33,14 @@ pub(crate) struct Args {
     /// How many requests may be in flight in all.
     #[arg(long)]
     pub(crate) in_flight_max: usize,
+    /// Post through a pool of connections alone instead of the server's client.
+    #[arg(long)]
+    pub(crate) bare: bool,
 }
 
 #[derive(Clone)]
 struct Echo {
-    egress: Egress,
+    poster: Poster,
     endpoints: Arc<[Url]>,
     slots: Arc<Semaphore>,
 }
@@ -54,7 +57,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let egress = EgressConfig { allow_http: true, ports, addresses, extra_roots, ..EgressConfig::default() };
     let url = |endpoint| Url::parse(&args.targets.url(endpoint));
     let echo = Echo {
-        egress: Egress::new(egress)?,
+        poster: if args.bare { Poster::bare() } else { Poster::Guarded(Egress::new(egress)?) },
         endpoints: (0..args.endpoints).map(url).collect::<Result<_, _>>()?,
         slots: Arc::new(Semaphore::new(args.in_flight_max)),
     };
@@ -80,9 +83,9 @@ impl Echo {
                 (HeaderName::from_static("webhook-id"), HeaderValue::from_static("evt_0123456789abcdefghjkmnpqrs")),
             ]);
             let (url, body) = (url.clone(), event.payload.clone());
-            let egress = self.egress.clone();
+            let poster = self.poster.clone();
             tokio::spawn(async move {
-                egress.post(Request { url, headers, body, timeout: Duration::from_secs(15), credentials: None }).await;
+                poster.post(Request { url, headers, body, timeout: Duration::from_secs(15), credentials: None }).await;
                 drop(slot);
             });
         }

@@ -18,6 +18,7 @@ mod key;
 mod load;
 mod machine;
 mod message;
+mod poster;
 mod process;
 mod publish;
 mod receive;
@@ -34,6 +35,11 @@ mod usage;
 mod watch;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// The server's, so that the baseline differs from it in what it does alone.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 #[command(

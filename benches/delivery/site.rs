@@ -107,11 +107,13 @@ impl<'a> Site<'a> {
         Ok(Server { process, address, pid, ready })
     }
 
-    /// Starts the baseline, which knows its endpoints by itself.
-    pub(crate) async fn echo(&self, endpoints: usize) -> anyhow::Result<Server> {
+    /// Starts the baseline, which knows its endpoints by itself. `bare` of the client above its pool of connections it does
+    /// without that.
+    pub(crate) async fn echo(&self, endpoints: usize, bare: bool) -> anyhow::Result<Server> {
         let in_flight_max = (endpoints * IN_FLIGHT_MAX).min(IN_FLIGHT_MAX_IN_ALL);
         let mut args = vec![format!("--endpoints={endpoints}"), format!("--in-flight-max={in_flight_max}")];
         args.extend(self.targets.args());
+        args.extend(bare.then(|| "--bare".to_owned()));
         let began = message::now();
         let mut process = Process::role("echo", &args)?;
         let address = process.address().await?;

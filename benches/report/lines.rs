@@ -71,6 +71,15 @@ pub(crate) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        scenario: "client",
+        title: "the baseline, of itself without the HTTP client above the pool of connections",
+        lines: &[
+            line("cpu_of_bare", "CPU per delivery", Times, Target::None),
+            line("baseline_cpu_seconds_per_1000", "CPU per 1,000 deliveries", CpuSeconds, Target::None),
+            line("bare_cpu_seconds_per_1000", "CPU per 1,000 deliveries without it", CpuSeconds, Target::None),
+        ],
+    },
+    Section {
         scenario: "https",
         title: "the same over HTTPS",
         lines: &[

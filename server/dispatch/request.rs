@@ -33,7 +33,8 @@ pub(super) fn body(event: &EventContent, style: &Style) -> Result<Body, BodyErro
 /// checked when it was written does not do.
 pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: Body) -> Option<Request> {
     let settings = &entry.endpoint.settings;
-    let mut headers = HeaderMap::with_capacity(8 + entry.headers.len());
+    // The styles' own are at most half; the client adds some.
+    let mut headers = HeaderMap::with_capacity(12 + entry.headers.len());
     let attempt = shared.ids.attempt(AttemptId { delivery: job.key, number: job.attempt });
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(body.content_type.unwrap_or(&job.event.content_type)).ok()?);
     headers.insert(EVENT_TYPE, HeaderValue::try_from(&*job.event.event_type).ok()?);

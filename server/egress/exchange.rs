@@ -5,6 +5,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use reqwest::Method;
+
 use super::{Post, answer::Answer, failure::Failure, guard::UrlGuard, phase::Progress};
 use crate::model::Outcome;
 
@@ -35,8 +37,10 @@ impl Line {
     async fn exchange(&self, post: Post, answer: &mut Answer) -> Result<(), Failure> {
         self.urls.check(&post.url).map_err(|blocked| Failure::blocked(&blocked))?;
         let Post { url, headers, body, timeout: _ } = post;
-        let sending = self.client.post(url).headers(headers).body(body).send();
-        let mut response = sending.await.map_err(|error| Failure::of(&error))?;
+        let mut request = reqwest::Request::new(Method::POST, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(body.into());
+        let mut response = self.client.execute(request).await.map_err(|error| Failure::of(&error))?;
         answer.begin(&response, SystemTime::now());
         loop {
             match response.chunk().await {

@@ -34,6 +34,7 @@ const fn scenario(
 /// All of them, in the order in which they run.
 const ALL: &[Scenario] = &[
     scenario("1:1", |bench| Box::pin(rate::run(bench, rate::ONE))),
+    scenario("client", |bench| Box::pin(rate::run_client(bench, rate::ONE))),
     scenario("1:10", |bench| Box::pin(rate::run(bench, rate::TEN))),
     scenario("https", |bench| Box::pin(rate::run(bench, rate::HTTPS))),
     scenario("1000-hosts", |bench| Box::pin(rate::run(bench, rate::HOSTS))),

@@ -62,7 +62,7 @@ pub(super) async fn run(bench: &Bench, shape: Shape) -> anyhow::Result<Figures> 
     note_cost(&mut figures, "", &shown);
     note_latency(&mut figures, "", &shown);
     if bench.with_baseline {
-        let baseline = measure_baseline(bench, shape).await?;
+        let baseline = measure_baseline(bench, shape, false).await?;
         note_cost(&mut figures, "baseline_", &baseline);
         note_latency(&mut figures, "baseline_", &baseline);
         figures.note("baseline_connections", baseline.receipt.connections as f64);
@@ -89,9 +89,21 @@ async fn measure(bench: &Bench, shape: Shape, figures: &mut Figures) -> anyhow::
     Ok(shown)
 }
 
-async fn measure_baseline(bench: &Bench, shape: Shape) -> anyhow::Result<Shown> {
+/// Plays the baseline, and then the baseline over the pool of connections that its client has beneath.
+pub(super) async fn run_client(bench: &Bench, shape: Shape) -> anyhow::Result<Figures> {
+    let mut figures = Figures::default();
+    let baseline = measure_baseline(bench, shape, false).await?;
+    let bare = measure_baseline(bench, shape, true).await?;
+    note_cost(&mut figures, "baseline_", &baseline);
+    note_cost(&mut figures, "bare_", &bare);
+    figures.note("rate_of_bare", baseline.deliveries_per_second() / bare.deliveries_per_second());
+    figures.note("cpu_of_bare", baseline.cpu_per_1000() / bare.cpu_per_1000());
+    Ok(figures)
+}
+
+async fn measure_baseline(bench: &Bench, shape: Shape, bare: bool) -> anyhow::Result<Shown> {
     let mut site = shape.site(bench).await?;
-    let echo = site.echo(shape.endpoints).await?;
+    let echo = site.echo(shape.endpoints, bare).await?;
     site.warm_up(&echo, &shape.load()).await?;
     let mut shown = site.play(&echo, &shape.load(), Duration::from_secs(bench.seconds)).await?;
     // It has none: what the cluster did meanwhile was not for it.
