@@ -18,6 +18,7 @@ mod events;
 mod jwks;
 mod keys;
 mod listening;
+mod page_bytes;
 mod publish_batch;
 mod publish_stream;
 mod reflection;

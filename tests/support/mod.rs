@@ -196,6 +196,11 @@ impl Api {
         self.database.holds(text).await
     }
 
+    /// Writes rows behind the server's back. `$1` is `bytes`.
+    pub(crate) async fn execute(&self, sql: &'static str, bytes: &[u8]) {
+        self.database.execute(sql, bytes).await;
+    }
+
     /// Asserts that a call is refused with this code, this reason and violations of these fields (in this order), and that
     /// nothing is written.
     pub(crate) async fn refuses<T: std::fmt::Debug>(
