@@ -161,6 +161,8 @@ async fn takeover_fits_the_scheme_or_is_refused() {
     let cases = [
         (&standard, None, at(now + 3_600), "activate_time"),
         (&github, Some(span(3_600, 0)), None, "overlap"),
+        (&github, Some(span(3_600, 0)), at(now + 3_600), "overlap"),
+        (&standard, Some(span(3_600, 0)), at(now + 3_600), "activate_time"),
         (&github, None, at(now - 3_600), "activate_time"),
         (&github, None, at(now + 91 * 86_400), "activate_time"),
         (&github, None, at(i64::MAX), "activate_time"),

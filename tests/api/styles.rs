@@ -286,6 +286,19 @@ async fn new_schemes_get_secrets_and_old_ones_keep_theirs() {
     let fields = ["secrets[0].scheme", "secrets[2].scheme"];
     api.refuses("unknown", unknown, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
 
+    // Neither may the first scheme have two in one request, by whichever field.
+    let both_ways = CreateEndpointRequest {
+        secret: Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
+        secrets: vec![ImportedSecret {
+            scheme: "standard".to_owned(),
+            secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
+        }],
+        ..create("")
+    };
+    let mut refusing = api.client.clone();
+    let call = refusing.create_endpoint(both_ways);
+    api.refuses("both ways", call, Code::InvalidArgument, "INVALID_REQUEST", &["secrets[0].scheme"]).await;
+
     let answer = client.update_endpoint(update(vec![acme()], &[])).await.unwrap().into_inner();
     assert!(answer.issued_secrets.is_empty());
     let list = ListEndpointSecretsRequest { endpoint_id: endpoint.id.clone(), ..Default::default() };
@@ -379,4 +392,33 @@ async fn headers_are_taken_and_their_values_never_shown() {
     given.headers = vec![header("x-hub-signature-256", Some("v"))];
     let call = client.create_endpoint(own);
     api.refuses("own", call, Code::InvalidArgument, "INVALID_REQUEST", &[name]).await;
+}
+
+#[tokio::test]
+async fn header_of_ones_own_and_a_scheme_with_the_same_exclude_each_other() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let own = EndpointHeader { name: "X-Hub-Signature-256".to_owned(), value: Some("canary".to_owned()) };
+    let mut headed = create("");
+    headed.endpoint.as_mut().unwrap().headers = vec![own.clone()];
+    let headed = client.create_endpoint(headed).await.unwrap().into_inner().endpoint.unwrap();
+    let styled =
+        client.create_endpoint(styled(preset(StylePreset::Github))).await.unwrap().into_inner().endpoint.unwrap();
+    let update = |id: &str, paths: &[&str]| {
+        let (id, headers) = (id.to_owned(), vec![own.clone()]);
+        let endpoint = Endpoint { id, headers, style: Some(preset(StylePreset::Github)), ..Default::default() };
+        UpdateEndpointRequest { endpoint: Some(endpoint), update_mask: mask(paths), ..Default::default() }
+    };
+    // Whichever comes second is at fault; if both come, the header is.
+    let cases: [(&str, &[&str], &str); 3] = [
+        (&headed.id, &["style"], "endpoint.style"),
+        (&styled.id, &["headers"], "endpoint.headers[0].name"),
+        (&headed.id, &["style", "headers"], "endpoint.headers[0].name"),
+    ];
+    for (id, paths, field) in cases {
+        let call = client.update_endpoint(update(id, paths));
+        let case = format!("{paths:?}");
+        let status = api.refuses(&case, call, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
+        assert!(!shown(&status).contains("canary"));
+    }
 }
