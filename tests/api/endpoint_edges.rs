@@ -16,14 +16,14 @@ fn mask(path: &str) -> Option<FieldMask> {
 }
 
 /// An endpoint of which both calls are tried.
-struct Tried<'a> {
+pub(crate) struct Tried<'a> {
     api: &'a Api,
-    id: String,
+    pub(crate) id: String,
 }
 
 impl Tried<'_> {
     /// Asserts that both calls refuse these settings for these fields, when the update names `path`, and say none of `secrets`.
-    async fn refuses(&self, case: &str, path: &str, given: Endpoint, fields: &[&str], secrets: &[&str]) {
+    pub(crate) async fn refuses(&self, case: &str, path: &str, given: Endpoint, fields: &[&str], secrets: &[&str]) {
         self.refuses_for(case, path, given, "INVALID_REQUEST", fields, secrets).await;
     }
 
@@ -50,7 +50,7 @@ impl Tried<'_> {
     }
 
     /// Asserts that both calls take these settings, when the update names `path`.
-    async fn takes(&self, case: &str, path: &str, given: Endpoint) {
+    pub(crate) async fn takes(&self, case: &str, path: &str, given: Endpoint) {
         let mut client = self.api.client.clone();
         let request = CreateEndpointRequest { endpoint: Some(given.clone()), ..Default::default() };
         client.create_endpoint(request).await.unwrap_or_else(|status| panic!("create: {case}: {status:?}"));
@@ -60,7 +60,8 @@ impl Tried<'_> {
     }
 }
 
-async fn tried(api: &Api) -> Tried<'_> {
+/// Of both calls, on an endpoint of its own.
+pub(crate) async fn tried(api: &Api) -> Tried<'_> {
     Tried { api, id: created(api, "").await.id }
 }
 
@@ -275,54 +276,6 @@ async fn urls_are_judged_alike_in_both_calls_and_tell_no_credentials() {
     }
 }
 
-fn header(name: &str, value: Option<&str>) -> EndpointHeader {
-    EndpointHeader { name: name.to_owned(), value: value.map(str::to_owned) }
-}
-
-#[tokio::test]
-async fn headers_have_limits_together_in_both_calls() {
-    let api = Api::start().await;
-    let both = tried(&api).await;
-    let given = |headers| Endpoint { headers, ..endpoint() };
-    // The first names are one byte, the rest is filled by one value.
-    let of_bytes = |bytes: usize| given(vec![header("a", Some("")), header("b", Some(&"v".repeat(bytes - 2)))]);
-    both.refuses("4,097 bytes", "headers", of_bytes(4_097), &["endpoint.headers"], &["vvv"]).await;
-    both.takes("4,096 bytes", "headers", of_bytes(4_096)).await;
-    let many = |count: usize| given((0..count).map(|number| header(&format!("x-{number}"), Some("v"))).collect());
-    both.refuses("21 headers", "headers", many(21), &["endpoint.headers"], &[]).await;
-    both.takes("20 headers", "headers", many(20)).await;
-    both.takes("the longest name", "headers", given(vec![header(&"x".repeat(64), Some("a\tb c"))])).await;
-    let names =
-        ["a:b", "a\r\nb", "a\0", "ä", "(a)", "Proxy-Connection", "CE-Source", "Tidings-X", "WEBHOOK-ID", "Host"];
-    for name in names {
-        let given = given(vec![header("fine", Some("")), header(name, Some("canary-value"))]);
-        both.refuses(name, "headers", given, &["endpoint.headers[1].name"], &["canary-value"]).await;
-    }
-    for value in
-        ["canary\n", "canary\r", "canary\0", "canary\u{7f}", "canary\u{1b}[0m", " canary", "canary\t", "canaryé"]
-    {
-        let given = given(vec![header("fine", Some("")), header("b", Some(value))]);
-        both.refuses(&value.escape_debug().to_string(), "headers", given, &["endpoint.headers[1].value"], &["canary"])
-            .await;
-    }
-
-    // Values that are kept count with the new ones, and one that is not there cannot be kept.
-    let mut client = api.client.clone();
-    let update = |headers| UpdateEndpointRequest {
-        endpoint: Some(Endpoint { id: both.id.clone(), headers, ..Default::default() }),
-        update_mask: mask("headers"),
-        ..Default::default()
-    };
-    client.update_endpoint(update(vec![header("a", Some(&"canary".repeat(500)))])).await.unwrap();
-    let call = client.update_endpoint(update(vec![header("A", None), header("b", Some(&"v".repeat(1_100)))]));
-    let status = api.refuses("kept", call, Code::InvalidArgument, "INVALID_REQUEST", &["endpoint.headers"]).await;
-    assert!(!shown(&status).contains("canary"));
-    client.update_endpoint(update(vec![header("A", None), header("b", Some(&"v".repeat(1_000)))])).await.unwrap();
-    let call = client.update_endpoint(update(vec![header("A", None), header("c", None)]));
-    let fields = ["endpoint.headers[1].value"];
-    api.refuses("not there", call, Code::InvalidArgument, "INVALID_REQUEST", &fields).await;
-}
-
 #[tokio::test]
 async fn mask_takes_what_is_set_and_refuses_every_other_field_there_is() {
     const SET: [&str; 10] = [
@@ -378,7 +331,7 @@ async fn create_tells_what_is_wrong_with_every_part_of_it_at_once() {
         url: "https://canary-user:canary-word@localhost:22/#".to_owned(),
         event_types: vec![String::new()],
         policy: Some(DeliveryPolicy { max_in_flight: -1, ..Default::default() }),
-        headers: vec![header("host", Some("canary-value\n"))],
+        headers: vec![EndpointHeader { name: "host".to_owned(), value: Some("canary-value\n".to_owned()) }],
         ..Default::default()
     });
     let fields = [

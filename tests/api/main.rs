@@ -16,6 +16,7 @@ mod event_lists;
 mod event_times;
 mod event_types;
 mod events;
+mod headers;
 mod jwks;
 mod keys;
 mod listening;
