@@ -1,9 +1,11 @@
 //! The attempts of a delivery: those that have a row, and the one that lives in the delivery's own.
+//!
+//! An attempt may carry 16 KiB of an answer, so a page is bounded in bytes as well as in number, and read in steps.
 
 use super::{
     WebhookApi,
     error::{Error, Resource},
-    page::{List, Place, Scope, read_size},
+    page::{List, PAGE_BYTES_MAX, Place, Scope, read_size},
     violation::Violations,
 };
 use crate::{
@@ -11,6 +13,12 @@ use crate::{
     proto::{ListAttemptsRequest, ListAttemptsResponse},
     store::{self, Conn, DeliveryRow},
 };
+
+/// Attempts that one statement reads, at most.
+const ROWS_PER_STATEMENT: usize = 100;
+
+/// What an attempt takes in an answer beside its texts: two ids, two times and numbers, rounded up.
+const FIXED_BYTES: usize = 256;
 
 impl WebhookApi {
     pub(super) async fn list_attempts(&self, request: ListAttemptsRequest) -> Result<ListAttemptsResponse, Error> {
@@ -39,7 +47,8 @@ impl WebhookApi {
     }
 }
 
-/// Up to `size` attempts after number `after`, and whether more follow; `None` if there is no such delivery.
+/// Up to `size` attempts after number `after`, or as many as an answer has room for, and whether more follow; `None` if there
+/// is no such delivery.
 async fn read(
     conn: &mut Conn,
     tenant: TenantKey,
@@ -48,10 +57,23 @@ async fn read(
     size: usize,
 ) -> store::Result<Option<(Vec<Attempt>, bool)>> {
     let Some(row) = store::delivery::get(conn, tenant, key).await? else { return Ok(None) };
-    let mut attempts = from(conn, &row, after, size + 1).await?;
-    let more = attempts.len() > size;
-    attempts.truncate(size);
-    Ok(Some((attempts, more)))
+    let (mut page, mut bytes, mut reached) = (Vec::new(), 0, after);
+    loop {
+        let limit = ROWS_PER_STATEMENT.min(size + 1 - page.len());
+        let attempts = from(conn, &row, reached, limit).await?;
+        let last = attempts.len() < limit;
+        for attempt in attempts {
+            bytes += attempt.response.len() + attempt.detail.len() + FIXED_BYTES;
+            if page.len() == size || (bytes > PAGE_BYTES_MAX && !page.is_empty()) {
+                return Ok(Some((page, true)));
+            }
+            reached = attempt.number;
+            page.push(attempt);
+        }
+        if last {
+            return Ok(Some((page, false)));
+        }
+    }
 }
 
 /// Up to `limit` attempts of a delivery after number `after`, by rising number.

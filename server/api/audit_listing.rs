@@ -79,3 +79,6 @@ impl Page {
         self.entries.len() == size || self.scanned == ROWS_SCANNED_MAX || self.bytes_shown >= BYTES_SHOWN_MAX
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use super::{
     idempotent::Once,
     imports::Imports,
     mask::EndpointMask,
-    page::{List, Place, Scope, read_size},
+    page::{List, Place, Scope, fitting, read_size},
     secrets::shown_text,
     style::read_style,
     violation::Violations,
@@ -76,9 +76,16 @@ impl WebhookApi {
         let query = Query { tenant: tenant.key, filter, after, size };
         let read = self.shared.db.read(move |conn| Box::pin(async move { query.run(conn).await }));
         let page = read.await?;
+        let mut endpoints: Vec<_> =
+            page.endpoints.iter().map(|endpoint| self.show_endpoint(&tenant, endpoint)).collect();
+        // What is stored was bounded as it was read, but a policy or a style may be longer as it is shown.
+        let fitting = fitting(&endpoints);
+        let next =
+            page.endpoints.get(fitting).map_or(page.next, |_| page.endpoints.get(fitting - 1).map(|last| last.key));
+        endpoints.truncate(fitting);
         Ok(ListEndpointsResponse {
-            endpoints: page.endpoints.iter().map(|endpoint| self.show_endpoint(&tenant, endpoint)).collect(),
-            next_page_token: page.next.map(|last| scope.write(Place(last.0, 0))).unwrap_or_default(),
+            endpoints,
+            next_page_token: next.map(|last| scope.write(Place(last.0, 0))).unwrap_or_default(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Pages of lists: how many a page holds, and the token that says where the next begins.
+//! Pages of lists: how much a page holds, and the token that says where the next begins.
 //!
 //! A token is the position of the last item, enciphered and authenticated under a key of the database's (as in SIV: the
 //! authenticator over context and position is the seed of the cipher), so that it tells nothing (of a name, its length)
@@ -6,6 +6,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use prost::Message;
 use sha2::Sha256;
 
 use super::violation::Violations;
@@ -16,6 +17,10 @@ use crate::{
 
 const PAGE_SIZE_DEFAULT: i32 = 50;
 const PAGE_SIZE_MAX: i32 = 1_000;
+
+/// What the items of a page may come to, in bytes, where they may be long: gRPC's clients take answers of up to 4 MiB unless
+/// they are told otherwise. One item is given however long it is.
+pub(super) const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 const POSITION_BYTES: usize = 16;
 /// A name is an event type's at most.
@@ -66,6 +71,16 @@ pub(super) fn read_size(page_size: i32, violations: &mut Violations) -> usize {
     }
     let size = if page_size == 0 { PAGE_SIZE_DEFAULT } else { page_size.min(PAGE_SIZE_MAX) };
     usize::try_from(size).unwrap_or(0)
+}
+
+/// How many of these messages fit on one page, one at least.
+pub(super) fn fitting<M: Message>(items: &[M]) -> usize {
+    let mut bytes = 0;
+    let fits = |item: &&M| {
+        bytes += item.encoded_len();
+        bytes <= PAGE_BYTES_MAX
+    };
+    items.iter().take_while(fits).count().max(1)
 }
 
 impl Scope<'_> {
@@ -235,6 +250,17 @@ mod tests {
         let (first, second) = (own.write(Place(1, 0)), own.write(Place(2, 0)));
         let same = first.bytes().zip(second.bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 12, "{first} {second}");
+    }
+
+    #[test]
+    fn as_many_messages_fit_as_there_is_room_for_and_one_at_least() {
+        let half = PAGE_BYTES_MAX / 2;
+        // A message of one field of bytes. Its tag and its length take four more.
+        let item = |bytes: usize| vec![7_u8; bytes - 4];
+        assert_eq!(item(half).encoded_len(), half);
+        assert_eq!(fitting(&[item(half), item(half), item(5)]), 2);
+        assert_eq!(fitting(&[item(half), item(half + 1)]), 1);
+        assert_eq!(fitting(&[item(2 * PAGE_BYTES_MAX), item(5)]), 1);
     }
 
     #[test]

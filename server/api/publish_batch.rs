@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use prost::Message as _;
+
 use super::{
     Limits, WebhookApi,
     error::Error,
@@ -23,6 +25,10 @@ const EVENTS_MAX: usize = 1_000;
 
 /// Payloads of a batch at most, together: what a turn takes.
 const PAYLOADS_BYTES_MAX: usize = 8 << 20;
+
+/// What the warnings about the events of a batch may come to in its answer, in bytes: gRPC's clients take answers of up to
+/// 4 MiB unless they are told otherwise, and one that is not taken leaves its caller without the results.
+const WARNINGS_BYTES_MAX: usize = 2 << 20;
 
 /// Room in a batch for everything beside its payloads: 4 KiB for each event.
 const OVERHEAD_BYTES: usize = 4 << 20;
@@ -59,7 +65,9 @@ impl WebhookApi {
         }
         violations.check()?;
         let admit = |event: &NewEvent| publish::admit(&self.shared, event);
-        Ok(BatchPublishEventsResponse { results: publish_each(&self.publisher, events, admit).await })
+        let mut results = publish_each(&self.publisher, events, admit).await;
+        keep_warnings(&mut results, WARNINGS_BYTES_MAX);
+        Ok(BatchPublishEventsResponse { results })
     }
 }
 
@@ -117,6 +125,19 @@ fn read_item(
     let event = read_event(tenant, event, limits, now, violations);
     violations.rename(before, "event", || format!("events[{index}]"));
     event.map(in_memory_of_its_own)
+}
+
+/// Leaves out the warnings beyond the first `bytes_max` bytes of them.
+fn keep_warnings(results: &mut [BatchPublishResult], bytes_max: usize) {
+    let mut bytes = 0;
+    for result in results {
+        if let Some(Shown::Published(published)) = &mut result.result {
+            published.warnings.retain(|warning| {
+                bytes += warning.encoded_len();
+                bytes <= bytes_max
+            });
+        }
+    }
 }
 
 fn show(answer: Result<Published, PublishError>, warnings: Vec<Warning>) -> BatchPublishResult {

@@ -1,11 +1,17 @@
-//! ListDeliveries and ListAttempts: filters and pages. (Ids are in `any`.)
+//! ListDeliveries and ListAttempts: filters and pages; RetryDelivery and CancelDelivery in every state. (Ids are in `any`.)
 
-use tidings::proto::*;
-use tonic::Code;
+use std::time::Duration;
+
+use tidings::{
+    model::{Clock, Timestamp},
+    proto::*,
+};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use crate::{
     created,
-    support::{Api, OTHER_TENANT, shown},
+    support::{Api, OTHER_TENANT, shown, soon},
 };
 
 #[tokio::test]
@@ -160,4 +166,123 @@ async fn a_ping_tells_what_came_of_its_attempt() {
     let retried = client.retry_delivery(retry()).await.unwrap().into_inner().delivery.unwrap();
     assert_eq!((retried.state(), retried.attempt_count), (DeliveryState::Pending, 1));
     assert!(retried.next_attempt_time.is_some());
+}
+
+/// The only delivery of a new event to a new endpoint at this URL.
+async fn delivery_to(api: &Api, url: String, event: Event) -> Delivery {
+    let mut client = api.client.clone();
+    let endpoint = Some(Endpoint { url, ..Default::default() });
+    let create = CreateEndpointRequest { endpoint, ..Default::default() };
+    let endpoint_id = client.create_endpoint(create).await.unwrap().into_inner().endpoint.unwrap().id;
+    client.publish_event(PublishEventRequest { event: Some(event), ..Default::default() }).await.unwrap();
+    let filter = DeliveryFilter { endpoint_ids: vec![endpoint_id], ..Default::default() };
+    let list = ListDeliveriesRequest { filter: Some(filter), ..Default::default() };
+    client.list_deliveries(list).await.unwrap().into_inner().deliveries.remove(0)
+}
+
+fn event(id: &str) -> Event {
+    Event { id: id.to_owned(), r#type: "a.b".to_owned(), payload: b"{}".as_slice().into(), ..Default::default() }
+}
+
+fn retry(delivery: &Delivery) -> RetryDeliveryRequest {
+    RetryDeliveryRequest { delivery_id: delivery.id.clone(), request_id: "retry".to_owned(), ..Default::default() }
+}
+
+fn cancel(delivery: &Delivery) -> CancelDeliveryRequest {
+    CancelDeliveryRequest { delivery_id: delivery.id.clone(), ..Default::default() }
+}
+
+/// Asserts that a status says in every way which state is in the way of what was asked for.
+fn assert_names(status: &Status, subject: &str, state: &str) {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!(info.metadata.get("state").map(String::as_str), Some(state), "{status:?}");
+    assert!(status.message().contains(state), "{status:?}");
+    let violations = &details.precondition_failure().unwrap().violations;
+    let told: Vec<_> = violations.iter().map(|violation| (&violation.r#type, violation.subject.as_str())).collect();
+    assert_eq!(told, [(&info.reason, subject)]);
+}
+
+#[tokio::test]
+async fn delivery_that_succeeded_is_neither_retried_nor_cancelled() {
+    let (api, url) = Api::start_received().await;
+    let mut client = api.client.clone();
+    let start = Some(watch_deliveries_request::Start::FromOldest(true));
+    let watch = WatchDeliveriesRequest { start, ..Default::default() };
+    let mut watch = client.watch_deliveries(watch).await.unwrap().into_inner();
+    let delivery = delivery_to(&api, url, event("one")).await;
+    loop {
+        let next = soon(watch.message()).await.unwrap().unwrap().message;
+        if let Some(watch_deliveries_response::Message::Delivery(transition)) = next
+            && transition.kind() == DeliveryTransitionKind::Delivered
+        {
+            break;
+        }
+    }
+    let call = client.retry_delivery(retry(&delivery));
+    let status = api.refuses("retry", call, Code::FailedPrecondition, "DELIVERY_STATE", &[]).await;
+    assert_names(&status, "delivery", "DELIVERED");
+    let call = client.cancel_delivery(cancel(&delivery));
+    let status = api.refuses("cancel", call, Code::FailedPrecondition, "DELIVERY_STATE", &[]).await;
+    assert_names(&status, "delivery", "DELIVERED");
+}
+
+#[tokio::test]
+async fn delivery_in_flight_is_not_retried_and_cancelled_with_its_attempt() {
+    let (api, url) = Api::start_received().await;
+    let mut client = api.client.clone();
+    let delivery = delivery_to(&api, format!("{url}/silent"), event("one")).await;
+    assert_eq!(delivery.state(), DeliveryState::InFlight);
+    let call = client.retry_delivery(retry(&delivery));
+    let status = api.refuses("retry", call, Code::FailedPrecondition, "DELIVERY_STATE", &[]).await;
+    assert_names(&status, "delivery", "IN_FLIGHT");
+    for _ in 0..2 {
+        let cancelled = client.cancel_delivery(cancel(&delivery)).await.unwrap().into_inner();
+        assert_eq!(cancelled.result(), CancelResult::CancelRequested);
+        assert!(cancelled.delivery.unwrap().cancel_requested);
+    }
+    let call = client.retry_delivery(retry(&delivery));
+    let status = api.refuses("cancelled", call, Code::FailedPrecondition, "DELIVERY_STATE", &[]).await;
+    assert_names(&status, "delivery", "IN_FLIGHT");
+}
+
+#[tokio::test]
+async fn delivery_behind_an_endpoint_that_takes_nothing_is_not_retried() {
+    let (api, url) = Api::start_local().await;
+    let mut client = api.client.clone();
+    let delivery = delivery_to(&api, url, event("one")).await;
+    let endpoint_id = || delivery.endpoint_id.clone();
+    let pause = PauseEndpointRequest { endpoint_id: endpoint_id(), ..Default::default() };
+    client.pause_endpoint(pause).await.unwrap();
+    client.cancel_delivery(cancel(&delivery)).await.unwrap();
+    let refused = async |state: &str| {
+        let mut client = api.client.clone();
+        let status = client.retry_delivery(retry(&delivery)).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+        assert!(shown(&status).contains("ENDPOINT_STATE"), "{}", shown(&status));
+        assert_names(&status, "endpoint", state);
+    };
+    refused("PAUSED").await;
+    let disable = DisableEndpointRequest { endpoint_id: endpoint_id(), ..Default::default() };
+    client.disable_endpoint(disable).await.unwrap();
+    refused("DISABLED").await;
+    let delete = DeleteEndpointRequest { endpoint_id: endpoint_id(), ..Default::default() };
+    client.delete_endpoint(delete).await.unwrap();
+    refused("DELETED").await;
+}
+
+#[tokio::test]
+async fn delivery_of_an_event_that_has_expired_is_not_retried() {
+    let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
+    let api = Api::start_by(clock.clone()).await;
+    let mut client = api.client.clone();
+    let at = |seconds: i64| Some(prost_types::Timestamp { seconds: 1_700_000_000 + seconds, nanos: 0 });
+    // Nothing happens to it by itself before the clock is moved.
+    let given = Event { deliver_time: at(3_600), expire_time: at(7_200), ..event("one") };
+    let delivery = delivery_to(&api, "https://example.com/hook".to_owned(), given).await;
+    client.cancel_delivery(cancel(&delivery)).await.unwrap();
+    clock.advance(Duration::from_secs(7_200));
+    let call = client.retry_delivery(retry(&delivery));
+    let status = api.refuses("expired", call, Code::FailedPrecondition, "EVENT_EXPIRED", &[]).await;
+    assert!(status.get_error_details().precondition_failure().is_some(), "{status:?}");
 }

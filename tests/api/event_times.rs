@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost_types::Timestamp;
-use tidings::proto::*;
+use tidings::{model::Clock, proto::*};
 use tonic::Code;
 
 use crate::support::{Api, shown};
@@ -121,4 +121,32 @@ async fn retry_does_not_come_before_the_time_of_the_event() {
     let request = RetryDeliveryRequest { delivery_id, ..Default::default() };
     let delivery = client.retry_delivery(request).await.unwrap().into_inner().delivery.unwrap();
     assert_eq!((delivery.state(), delivery.next_attempt_time), (DeliveryState::Pending, given.deliver_time));
+}
+
+#[tokio::test]
+async fn bounds_of_times_are_exact() {
+    const NOW: i64 = 1_700_000_000;
+    let api = Api::start_by(Clock::manual(tidings::model::Timestamp::from_micros(NOW * 1_000_000))).await;
+    let mut client = api.client.clone();
+    let at = |seconds, nanos| Some(Timestamp { seconds: NOW + seconds, nanos });
+    let deliver = |time| Event { deliver_time: time, ..event() };
+    let expire = |time| Event { expire_time: time, ..event() };
+    for (event, field) in [
+        (expire(at(0, 0)), EXPIRE),
+        (expire(at(90 * DAY, 1_000)), EXPIRE),
+        (deliver(at(30 * DAY, 1_000)), DELIVER),
+        (Event { expire_time: at(60, 0), ..deliver(at(60, 0)) }, EXPIRE),
+    ] {
+        let case = format!("{:?} {:?}", event.deliver_time, event.expire_time);
+        let call = client.publish_event(publish(event));
+        api.refuses(&case, call, Code::InvalidArgument, "INVALID_REQUEST", &[field]).await;
+    }
+    for event in [
+        expire(at(1, 0)),
+        expire(at(90 * DAY, 0)),
+        deliver(at(30 * DAY, 0)),
+        Event { expire_time: at(60, 1_000), ..deliver(at(60, 0)) },
+    ] {
+        client.publish_event(publish(event)).await.unwrap();
+    }
 }

@@ -49,6 +49,10 @@ async fn bad_events_are_refused_field_by_field() {
         (media("nonsense"), "event.content_type"),
         (media("a/"), "event.content_type"),
         (media(&"x".repeat(256)), "event.content_type"),
+        (media(&format!("text/{}", "x".repeat(251))), "event.content_type"),
+        (media("/plain"), "event.content_type"),
+        (media("text/plain/x"), "event.content_type"),
+        (media("te xt/plain"), "event.content_type"),
         (json(b""), "event.payload"),
         (Event { payload: vec![b' '; 256 * 1024 + 1].into(), ..media("text/plain") }, "event.payload"),
         (json(b"{"), "event.payload"),
@@ -73,6 +77,30 @@ async fn bad_events_are_refused_field_by_field() {
     }
     let call = client.publish_event(PublishEventRequest::default());
     api.refuses("no event", call, Code::InvalidArgument, "INVALID_REQUEST", &["event"]).await;
+}
+
+#[tokio::test]
+async fn events_at_every_limit_are_taken() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let at = |seconds, nanos| Some(Timestamp { seconds, nanos });
+    let taken = [
+        Event { id: "x".repeat(128), ..event() },
+        Event { id: "-_".to_owned(), ..event() },
+        Event { r#type: "x".repeat(128), ..event() },
+        Event { content_type: format!("text/{}", "x".repeat(250)), ..event() },
+        Event { content_type: "text/plain; charset=\"a b\"".to_owned(), ..event() },
+        Event { payload: vec![b' '; 256 * 1024].into(), content_type: "text/plain".to_owned(), ..event() },
+        Event { event_time: at(-62_135_596_800, 0), ..event() },
+        Event { event_time: at(253_402_300_799, 999_999_999), ..event() },
+        Event { labels: labels(64, &"k".repeat(126), &"v".repeat(1_024)), ..event() },
+        Event { labels: labels(1, &"k".repeat(128), "' OR 1=1"), ..event() },
+    ];
+    for event in taken {
+        let case = format!("{:?} {:?} {:?}", event.id, event.r#type, event.content_type);
+        let request = PublishEventRequest { event: Some(event), ..Default::default() };
+        client.publish_event(request).await.unwrap_or_else(|status| panic!("{case}: {}", shown(&status)));
+    }
 }
 
 #[tokio::test]

@@ -493,3 +493,22 @@ async fn key_is_named_by_the_call_that_repeats_its_own() {
     let call = second.create_endpoint(request);
     api.refuses("another key", call, Code::AlreadyExists, "REQUEST_ID_REUSED", &[]).await;
 }
+
+#[tokio::test]
+async fn key_that_would_expire_at_once_is_refused_and_one_is_good_until_its_end() {
+    let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
+    let api = Api::start_by(clock.clone()).await;
+    let until = |nanos| CreateKeyRequest {
+        expire_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos }),
+        ..key_request("", &[Scope::EndpointsRead])
+    };
+    let mut admin = api.admin.clone();
+    let call = admin.create_key(until(0));
+    api.refuses("now", call, Code::InvalidArgument, "INVALID_REQUEST", &["expire_time"]).await;
+    let key = api.key(until(1_000)).await;
+    let mut client = api.calling_with(&key.secret).await;
+    client.list_endpoints(ListEndpointsRequest::default()).await.unwrap();
+    clock.advance(Duration::from_micros(1));
+    let call = client.list_endpoints(ListEndpointsRequest::default());
+    api.refuses("over", call, Code::Unauthenticated, "KEY_INVALID", &[]).await;
+}

@@ -1,5 +1,6 @@
 //! BatchPublishEvents.
 
+use prost::Message as _;
 use tidings::proto::*;
 use tonic::{Code, Status};
 use tonic_types::{RpcStatusExt as _, StatusExt as _};
@@ -144,4 +145,27 @@ async fn batch_is_of_the_tenant_that_it_names() {
     };
     assert!(api.client.clone().get_event(get(OTHER_TENANT)).await.is_ok());
     api.refuses("ours", async { api.client.clone().get_event(get("")).await }, Code::NotFound, "NOT_FOUND", &[]).await;
+}
+
+#[tokio::test]
+async fn answer_to_a_batch_that_is_full_of_warnings_is_taken_by_every_client() {
+    let api = Api::start().await;
+    api.check_schemas("", SchemaCheck::Warn).await;
+    let schema = r#"{"additionalProperties": {"type": "string"}}"#.to_owned();
+    api.with_type(EventType { name: "user.created".to_owned(), schema, ..Default::default() }).await;
+    // Sixteen members of other types, whose names take as much as is repeated of them: 64 characters of four bytes.
+    let members: Vec<_> = (0..16).map(|number| format!("\"{}{number}\": 1", "\u{1f4a9}".repeat(64))).collect();
+    let payload = bytes::Bytes::from(format!("{{{}}}", members.join(", ")));
+    let events = vec![Event { payload, ..event("") }; 1_000];
+    let answer = api.client.clone().batch_publish_events(batch(events)).await.unwrap().into_inner();
+    let warnings: Vec<usize> = answer
+        .results
+        .iter()
+        .map(|result| match &result.result {
+            Some(batch_publish_result::Result::Published(published)) => published.warnings.len(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!((warnings.len(), warnings[0], warnings[999]), (1_000, 16, 0));
+    assert!(answer.encoded_len() < 3 * 1024 * 1024, "{} bytes", answer.encoded_len());
 }

@@ -1,6 +1,7 @@
 //! Secrets: at creation and in rotation.
 
 use tidings::proto::*;
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::{
@@ -161,6 +162,8 @@ async fn takeover_fits_the_scheme_or_is_refused() {
     let cases = [
         (&standard, None, at(now + 3_600), "activate_time"),
         (&github, Some(span(3_600, 0)), None, "overlap"),
+        (&github, Some(span(3_600, 0)), at(now + 3_600), "overlap"),
+        (&standard, Some(span(3_600, 0)), at(now + 3_600), "activate_time"),
         (&github, None, at(now - 3_600), "activate_time"),
         (&github, None, at(now + 91 * 86_400), "activate_time"),
         (&github, None, at(i64::MAX), "activate_time"),
@@ -273,4 +276,47 @@ async fn secrets_change_only_under_the_right_etag_of_their_endpoint() {
     assert_eq!(etag().await, present, "it signed already");
     client.revoke_endpoint_secret(revoke(&present)).await.unwrap();
     assert_ne!(etag().await, present);
+}
+
+#[tokio::test]
+async fn of_rotations_at_once_under_one_etag_one_acts() {
+    let api = Api::start().await;
+    let endpoint = created(&api, "").await;
+    let mut calls = JoinSet::new();
+    for _ in 0..8 {
+        let mut client = api.client.clone();
+        let request = RotateEndpointSecretRequest { etag: endpoint.etag.clone(), ..rotate(&endpoint, None) };
+        calls.spawn(async move { client.rotate_endpoint_secret(request).await });
+    }
+    let answers = calls.join_all().await;
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert_eq!((answers.len(), refused.len()), (8, 7));
+    for status in refused {
+        assert_eq!(status.code(), Code::Aborted, "{status:?}");
+        assert!(shown(status).contains("ETAG_MISMATCH"), "{}", shown(status));
+    }
+    let secrets = api.client.clone().list_endpoint_secrets(listing(&endpoint)).await.unwrap().into_inner().secrets;
+    assert_eq!(secrets.len(), 2);
+}
+
+#[tokio::test]
+async fn malformed_ids_of_secrets_are_invalid() {
+    let api = Api::start().await;
+    let mut client = api.client.clone();
+    let endpoint = created(&api, "").await;
+    let other_kind = endpoint.id.replacen("ep_", "sec_", 1);
+    let before = api.kept().await;
+    for id in
+        ["", "x", "sec_", "' OR 1=1", "sec_00000000000000000000000000", &endpoint.id, &other_kind, "SEC_x", "sec_é"]
+    {
+        let (endpoint_id, secret_id) = (endpoint.id.clone(), id.to_owned());
+        let activate = ActivateEndpointSecretRequest { endpoint_id, secret_id, ..Default::default() };
+        let (endpoint_id, secret_id) = (endpoint.id.clone(), id.to_owned());
+        let revoke = RevokeEndpointSecretRequest { endpoint_id, secret_id, ..Default::default() };
+        let call = client.activate_endpoint_secret(activate);
+        api.refuses(id, call, Code::InvalidArgument, "INVALID_REQUEST", &["secret_id"]).await;
+        let call = client.revoke_endpoint_secret(revoke);
+        api.refuses(id, call, Code::InvalidArgument, "INVALID_REQUEST", &["secret_id"]).await;
+    }
+    assert_eq!(api.kept().await, before);
 }

@@ -212,6 +212,26 @@ async fn whatever_is_wrong_with_a_resume_token_gets_one_text() {
 }
 
 #[tokio::test]
+async fn token_of_what_is_not_kept_any_more_is_out_of_range() {
+    // As the end of a retention period leaves it. The first row is that of an empty log.
+    const FORGET: &str = "DELETE FROM log WHERE seq < (SELECT max(seq) FROM log) AND CAST($1 AS TEXT) IS NOT NULL";
+    let api = Api::start().await;
+    created(&api, "").await;
+    let (_, old) = open(&api, watching(None, None)).await;
+    for _ in 0..3 {
+        created(&api, "").await;
+    }
+    let (_, new) = open(&api, watching(None, None)).await;
+    api.execute(FORGET, b"").await;
+    // Another server has nothing of it in memory.
+    let api = api.restart().await;
+    let mut client = api.client.clone();
+    let call = client.watch_deliveries(watching(None, resuming(&old.resume_token)));
+    api.refuses("old", call, Code::OutOfRange, "RESUME_TOKEN_EXPIRED", &[]).await;
+    open(&api, watching(None, resuming(&new.resume_token))).await;
+}
+
+#[tokio::test]
 async fn one_stream_too_many_is_refused_with_a_time_to_wait() {
     let api = Api::start_watching(watch::Config { streams_max: 2, ..Default::default() }).await;
     let mut client = api.client.clone();

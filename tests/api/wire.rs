@@ -219,6 +219,40 @@ async fn unknown_methods_and_services_are_unimplemented() {
 }
 
 #[tokio::test]
+async fn call_without_one_well_formed_key_is_told_the_form() {
+    let api = Api::start().await;
+    let (wire, id) = (Wire::open(&api).await, created(&api, "").await.id);
+    let bearer = format!("Bearer {ADMIN_KEY}");
+    let uri = || format!("http://{}{GET_ENDPOINT}", api.address());
+    let body = frame(0, &GetEndpointRequest { endpoint_id: id.clone(), ..Default::default() }.encode_to_vec());
+    let cases: [&[&str]; 9] = [
+        &[],
+        &[""],
+        &["Bearer"],
+        &["Bearer "],
+        &[ADMIN_KEY],
+        &["Basic dGRrXzpjYW5hcnk="],
+        &[&bearer, &bearer],
+        &["Basic dGRrXzpjYW5hcnk=", &bearer],
+        &["Digest username=\"canary\""],
+    ];
+    let mut said = std::collections::BTreeSet::new();
+    for values in cases {
+        let mut request = Request::builder().method(Method::POST).uri(uri()).header("content-type", "application/grpc");
+        for value in values {
+            request = request.header("authorization", *value);
+        }
+        let answer = wire.ask(request.header("te", "trailers"), &body).await;
+        answer.assert_refused(&format!("{values:?}"), Code::Unauthenticated, "KEY_MISSING");
+        said.insert(answer.message);
+    }
+    assert_eq!(said.len(), 1, "{said:?}");
+    let said = said.pop_first().unwrap();
+    assert!(said.contains("authorization:%20Bearer") && !said.contains("canary") && !said.contains("dGRr"), "{said}");
+    wire.goes_on(&id).await;
+}
+
+#[tokio::test]
 async fn calls_that_a_web_page_could_make_are_denied() {
     let api = Api::start().await;
     let (wire, id) = (Wire::open(&api).await, created(&api, "").await.id);

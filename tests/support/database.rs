@@ -80,6 +80,22 @@ impl Database {
         }
     }
 
+    /// Writes rows that no call would write so many of. `$1` is `bytes`.
+    pub(crate) async fn execute(&self, sql: &'static str, bytes: &[u8]) {
+        match &self.postgres {
+            Some(postgres) => {
+                let mut conn = PgConnection::connect(postgres.url().as_str()).await.unwrap();
+                sqlx::query(sql).bind(bytes).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            None => {
+                let mut conn = self.connect().await;
+                sqlx::query(sql).bind(bytes).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
+    }
+
     /// Whether `text` stands in the database as it is: in a file of SQLite's, or in a row of Postgres's.
     pub(crate) async fn holds(&self, text: &str) -> bool {
         match &self.postgres {

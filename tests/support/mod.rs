@@ -7,6 +7,7 @@ mod which;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use rustls_pki_types::CertificateDer;
 use tidings::{
     access::AdminConfig,
     api::Limits,
@@ -17,11 +18,13 @@ use tidings::{
     listen,
     model::{AddressPolicy, Clock, HeldKey, TenantKey, UrlPolicy},
     proto::{admin_service_client::AdminServiceClient, webhook_service_client::WebhookServiceClient},
+    receiver::{Answer, Certificate, Receiver, Webhook},
     server::{Config, Server},
     shared::Shared,
     watch,
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Response, Status,
     transport::{Channel, Endpoint},
@@ -70,6 +73,7 @@ struct Given {
     watch: watch::Config,
     limits: Limits,
     clock: Clock,
+    roots: Vec<CertificateDer<'static>>,
 }
 
 impl Default for Given {
@@ -81,6 +85,7 @@ impl Default for Given {
             watch: watch::Config::default(),
             limits: Limits::default(),
             clock: Clock::system(),
+            roots: Vec::new(),
         }
     }
 }
@@ -119,8 +124,29 @@ impl Api {
         (api, format!("https://{refusing}/hook"))
     }
 
+    /// A server like that of [`Api::start_local`], and the URL of a receiver that answers 200, but for what comes to
+    /// `/silent`: that has no answer.
+    pub(crate) async fn start_received() -> (Self, String) {
+        let certificate = Certificate::self_signed(["127.0.0.1"]).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let receiver = Receiver::with_tls(listener, &certificate).unwrap();
+        let address = receiver.address().unwrap();
+        let answer = |webhook: Webhook| async move {
+            if webhook.uri.path() == "/silent" {
+                std::future::pending::<()>().await;
+            }
+            Answer::text(http::StatusCode::OK, "thanks")
+        };
+        // It ends with the test's runtime.
+        tokio::spawn(receiver.run(answer, CancellationToken::new()));
+        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()], ..AddressPolicy::default() };
+        let roots = vec![certificate.der().clone()];
+        let api = Self::start_with(Given { ports: vec![address.port()], addresses, roots, ..Given::default() }).await;
+        (api, format!("https://{address}"))
+    }
+
     async fn start_with(given: Given) -> Self {
-        let Given { ports, addresses, listen, watch, limits, clock } = given;
+        let Given { ports, addresses, listen, watch, limits, clock, roots } = given;
         let database = Database::create().await;
         // A life before, in which a tenant is added.
         let before = Arc::new(Shared::open(&database.config(), Clock::system()).await.unwrap());
@@ -130,8 +156,7 @@ impl Api {
         drop(before);
 
         let urls = UrlPolicy { allow_http: false, ports: ports.clone(), addresses: addresses.clone() };
-        let egress =
-            EgressConfig { allow_http: false, ports, addresses, extra_roots: Vec::new(), only_extra_roots: false };
+        let egress = EgressConfig { allow_http: false, ports, addresses, extra_roots: roots, only_extra_roots: false };
         let config = Config {
             database: database.config(),
             listen,
@@ -194,6 +219,11 @@ impl Api {
     /// Whether this text stands in the database as it is.
     pub(crate) async fn database_holds(&self, text: &str) -> bool {
         self.database.holds(text).await
+    }
+
+    /// Writes rows behind the server's back. `$1` is `bytes`.
+    pub(crate) async fn execute(&self, sql: &'static str, bytes: &[u8]) {
+        self.database.execute(sql, bytes).await;
     }
 
     /// Asserts that a call is refused with this code, this reason and violations of these fields (in this order), and that

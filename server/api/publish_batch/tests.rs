@@ -100,3 +100,28 @@ async fn event_that_the_queue_has_no_room_for_is_told_by_itself() {
     assert_eq!(details.error_info().unwrap().reason, "OVERLOADED");
     assert!(details.retry_info().is_some());
 }
+
+#[test]
+fn warnings_beyond_the_room_for_them_are_left_out() {
+    let warning = || proto::PublishWarning { message: "x".repeat(98), ..Default::default() };
+    assert_eq!(warning().encoded_len(), 100);
+    let batch = || {
+        let published = |count: usize| proto::PublishedEvent { warnings: vec![warning(); count], ..Default::default() };
+        let results =
+            [Shown::Published(published(3)), Shown::Error(Error::Invalid(Violations::default()).into_rpc_status())];
+        let results = results.into_iter().chain([Shown::Published(published(2)), Shown::Published(published(1))]);
+        results.map(|result| BatchPublishResult { result: Some(result) }).collect::<Vec<_>>()
+    };
+    for (bytes_max, left) in [(600, [3, 2, 1]), (599, [3, 2, 0]), (400, [3, 1, 0]), (99, [0, 0, 0])] {
+        let mut results = batch();
+        keep_warnings(&mut results, bytes_max);
+        let kept: Vec<usize> = results
+            .iter()
+            .filter_map(|result| match &result.result {
+                Some(Shown::Published(published)) => Some(published.warnings.len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((kept.as_slice(), results.len()), (&left[..], 4), "{bytes_max}");
+    }
+}
