@@ -348,12 +348,12 @@ fn read(stored: Stored) -> Result<Endpoint> {
 
 fn read_with(stored: Stored, alike: &mut Alike) -> Result<Endpoint> {
     let corrupt = |what: &str| Error::Corrupt(format!("{what} of endpoint {}", stored.key));
-    let url = url::Url::parse(&stored.url).map_err(|_| corrupt("URL"))?;
+    let url = stored.url.parse().map_err(|_| corrupt("URL"))?;
     let style = alike.style(&stored.style).ok_or_else(|| corrupt("style"))?;
     let header_names = serde_json::from_str(&stored.header_names).map_err(|_| corrupt("header names"))?;
     let credentials = serde_json::from_str(&stored.credentials).map_err(|_| corrupt("credentials' summary"))?;
     let policy = alike.policy(&stored.policy).ok_or_else(|| corrupt("policy"))?;
-    let backlog = read_backlog(&stored);
+    let backlog = alike.backlog(read_backlog(&stored));
     Ok(Endpoint {
         key: EndpointKey(stored.key),
         tenant: TenantKey(stored.tenant),

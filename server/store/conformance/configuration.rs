@@ -85,7 +85,7 @@ fn an_endpoint(number: i64, text: &str, status: EndpointStatus) -> Endpoint {
             policy: DeliveryPolicy { retry: Some(retry), ..DeliveryPolicy::default() }.into(),
         },
         status,
-        backlog: Backlog::default(),
+        backlog: Arc::default(),
         generation: number,
         version: 10 + number,
         created: at(number),
@@ -112,7 +112,7 @@ async fn endpoints(house: &mut House) {
         skipping: true,
     };
     let paused = EndpointStatus::Paused { since: at(78) };
-    let paused = Endpoint { version: 30, backlog, ..an_endpoint(1, "paused", paused) };
+    let paused = Endpoint { version: 30, backlog: backlog.into(), ..an_endpoint(1, "paused", paused) };
     writes!(house, tx, endpoint::update(tx, &paused, true).await?);
     reads!(house, conn, endpoint::get(conn, TENANT, EndpointKey(1)).await?);
     let after = Backlog { skipping: false, held_since: None, ..backlog };
