@@ -1,7 +1,8 @@
 //! What every part of a running server shares.
 
+mod loaded;
+
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -9,19 +10,14 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::loaded::Loaded;
 use crate::{
     access::Access,
-    model::{ApiKey, Clock, IdCodec, Incarnation, Tenant, TenantKey, Timestamp},
-    publish::{Catalogue, EndpointEntry, Quotas, Routes},
+    model::{Clock, IdCodec, Incarnation, Timestamp},
+    publish::{Catalogue, Quotas, Routes},
     signal::{Head, Wake},
-    store::{self, Conn, DatabaseKeys, Db, Keyring, PublishRule},
+    store::{self, DatabaseKeys, Db, Keyring},
 };
-
-/// Endpoints are loaded by as many at a time, so that a start holds no more of their rows than that.
-const ENDPOINTS_PER_PAGE: i64 = 1_000;
-
-/// Keys are loaded by as many at a time.
-const KEYS_PER_PAGE: i64 = 1_000;
 
 /// How far the database's clock and this machine's may be apart: receivers refuse signatures that are minutes old.
 pub(crate) const SKEW_MAX: Duration = Duration::from_secs(60);
@@ -180,84 +176,4 @@ fn led(clock: Clock, now: Timestamp) -> store::Result<Clock> {
         return Err(store::Error::Unsuitable(fault));
     }
     Ok(clock)
-}
-
-/// What a start reads of the database.
-struct Loaded {
-    cfg: i64,
-    head: i64,
-    tenants: Vec<Tenant>,
-    routes: Routes,
-    rules: Vec<PublishRule>,
-    keys: Vec<ApiKey>,
-}
-
-impl Loaded {
-    async fn read(conn: &mut Conn, keyring: &Keyring) -> store::Result<Self> {
-        let cfg = store::meta::cfg(conn).await?;
-        let (head, ..) = store::log::head(conn).await?;
-        let tenants = store::tenant::all(conn).await?;
-        let routes = Routes::new(cfg, tenants.iter().map(|tenant| (tenant.id.clone(), tenant.key)).collect());
-        let mut alike = store::endpoint::Alike::default();
-        let mut after = 0;
-        loop {
-            let page = store::endpoint::load(conn, after, ENDPOINTS_PER_PAGE, &mut alike).await?;
-            let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
-            let (first, last) = (first.key, last.key);
-            let mut secrets = store::secret::load(conn, keyring, first, last).await?.into_iter().peekable();
-            let mut headers = store::header::load(conn, keyring, first, last).await?;
-            let mut credentials = store::credentials::load(conn, keyring, first, last).await?;
-            // Both come by endpoint; secrets of endpoints that are not loaded are passed over.
-            for endpoint in page {
-                let mut own = Vec::new();
-                while let Some((of, mut secret)) = secrets.next_if(|(of, _)| *of <= endpoint.key) {
-                    if of == endpoint.key {
-                        if let Some(scheme) = endpoint.settings.style.scheme(&secret.scheme) {
-                            // The same text, of which there are few.
-                            secret.scheme = scheme.name.clone();
-                        }
-                        own.push(secret);
-                    }
-                }
-                // Few endpoints have more than one, and a vector that grows makes room for four.
-                own.shrink_to_fit();
-                let headers = headers.remove(&endpoint.key).unwrap_or_default();
-                let credentials = credentials.remove(&endpoint.key).map(Arc::new);
-                routes.apply(EndpointEntry { endpoint, secrets: own, headers, credentials });
-            }
-            after = last.0;
-        }
-        // A failing time of an earlier activation is forgotten.
-        for (key, health) in store::health::all(conn).await? {
-            if routes.endpoint(key).is_some_and(|entry| entry.endpoint.generation == health.generation) {
-                routes.set_failing(key, Some(health));
-            }
-        }
-        let rules = store::event_type::rules(conn).await?;
-        let mut keys: Vec<ApiKey> = Vec::new();
-        loop {
-            let after = keys.last().map_or(0, |last| last.key);
-            let page = store::api_key::list(conn, None, after, KEYS_PER_PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            keys.extend(page);
-        }
-        Ok(Self { cfg, head, tenants, routes, rules, keys })
-    }
-
-    /// Who may call, by what was loaded.
-    fn access(&self) -> Access {
-        let access = Access::default();
-        let ids: HashMap<TenantKey, &str> =
-            self.tenants.iter().map(|tenant| (tenant.key, tenant.id.as_str())).collect();
-        for key in &self.keys {
-            let id = key.tenant.and_then(|tenant| ids.get(&tenant).copied());
-            // A key whose tenant is gone lets nobody in: without a tenant it would be an operator's.
-            if key.tenant.is_none() || id.is_some() {
-                access.apply(key, id);
-            }
-        }
-        access
-    }
 }

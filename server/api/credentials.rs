@@ -10,9 +10,9 @@ use crate::{
     configure::CredentialsPatch,
     egress::{IdentityError, read_identity},
     model::{
-        ClientCertificate, Credentials, CredentialsConflict, CredentialsSummary, HttpCredentials, HttpCredentialsKind,
-        OAuth2Client, SCOPES_MAX, SecretPlacement, Style, check_bearer_token, check_client_id, check_client_secret,
-        check_password, check_scope, check_username, credentials_conflicts,
+        ClientCertificate, Credentials, CredentialsConflict, CredentialsSummary, EndpointUrl, HttpCredentials,
+        HttpCredentialsKind, OAuth2Client, SCOPES_MAX, SecretPlacement, Style, check_bearer_token, check_client_id,
+        check_client_secret, check_password, check_scope, check_username, credentials_conflicts,
     },
     proto::{
         BasicCredentials, BearerCredentials, ClientSecretPlacement, EndpointClientCertificate, EndpointCredentials,
@@ -123,7 +123,7 @@ fn read_certificate(given: EndpointClientCertificate, violations: &mut Violation
 /// Notes what the credentials of a new endpoint cannot stand beside.
 pub(super) fn check_conflicts(
     summary: &CredentialsSummary,
-    url: Option<&url::Url>,
+    url: Option<&EndpointUrl>,
     style: Option<&Style>,
     header_names: &[String],
     violations: &mut Violations,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     configure::{CredentialsPatch, EndpointPatch, HeaderPatch},
-    model::{CredentialsSummary, CustomHeader, EndpointSettings, Style, UrlError},
+    model::{CredentialsSummary, CustomHeader, EndpointSettings, EndpointUrl, Style, UrlError},
     proto::{self, ErrorReason},
 };
 
@@ -42,7 +42,7 @@ impl WebhookApi {
         let filter = read_types(&endpoint.event_types, "endpoint.event_types", violations);
         let policy = read_policy(endpoint.policy.as_ref(), "endpoint.policy", violations);
         let headers = read_new_headers(headers, style.as_ref(), violations);
-        let url = self.read_url(&endpoint.url, "endpoint.url", violations);
+        let url = self.read_url(&endpoint.url, "endpoint.url", violations).map(EndpointUrl::from);
         let header_names: Vec<String> = headers.iter().map(|header| header.name.clone()).collect();
         check_conflicts(&credentials, url.as_ref(), style.as_ref(), &header_names, violations);
         let settings = EndpointSettings {
@@ -87,7 +87,7 @@ impl WebhookApi {
                 check_labels(&given.labels, LABELS, violations);
                 given.labels.clone()
             }),
-            url: if mask.url { self.read_url(&given.url, "endpoint.url", violations) } else { None },
+            url: if mask.url { self.read_url(&given.url, "endpoint.url", violations).map(Into::into) } else { None },
             filter: mask.event_types.then(|| read_types(&given.event_types, "endpoint.event_types", violations)),
             style: if mask.style { read_style(given.style.as_ref(), "endpoint.style", violations) } else { None },
             secrets: Vec::new(),

@@ -34,7 +34,7 @@ impl WebhookApi {
             display_name: endpoint.settings.display_name.clone(),
             description: endpoint.settings.description.clone(),
             labels: endpoint.settings.labels.clone(),
-            url: endpoint.settings.url.to_string(),
+            url: endpoint.settings.url.as_str().to_owned(),
             event_types: endpoint.settings.filter.patterns().to_vec(),
             policy: Some(write_policy(&endpoint.settings.policy)),
             effective_policy: Some(write_effective_policy(&endpoint.settings)),

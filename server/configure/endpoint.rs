@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::{
-        Backlog, Credentials, CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, RetrySchedule,
-        Secret, Style, TransitionKind, TypeFilter,
+        Backlog, Credentials, CustomHeader, Endpoint, EndpointKey, EndpointSettings, EndpointStatus, EndpointUrl,
+        RetrySchedule, Secret, Style, TransitionKind, TypeFilter,
     },
     publish::EndpointEntry,
     repeat::Call,
@@ -44,7 +44,7 @@ pub struct EndpointPatch {
     /// All of its labels.
     pub labels: Option<BTreeMap<String, String>>,
     /// Where to POST.
-    pub url: Option<url::Url>,
+    pub url: Option<EndpointUrl>,
     /// Which event types it wants.
     pub filter: Option<TypeFilter>,
     /// How its webhooks look on the wire.
@@ -128,7 +128,7 @@ impl Configurator {
                     tenant,
                     settings: new.settings,
                     status: if new.disabled { disabled_on_request(now) } else { EndpointStatus::Enabled },
-                    backlog,
+                    backlog: backlog.into(),
                     generation: 1,
                     version: store::meta::raise_cfg(tx).await?,
                     created: now,

@@ -154,8 +154,8 @@ fn check_etag(shared: &Shared, endpoint: &Endpoint, expected: Option<String>) ->
 
 /// The secrets of one endpoint, newest first, expired ones included.
 async fn secrets(tx: &mut Tx, shared: &Shared, key: EndpointKey) -> Result<Vec<Secret>, Error> {
-    let loaded = store::secret::load(tx.conn(), &shared.keyring, key, key).await?;
-    Ok(loaded.into_iter().map(|(_, secret)| secret).collect())
+    let loaded = store::secret::load(tx.conn(), key, key).await?;
+    Ok(loaded.into_iter().map(|secret| secret.open(&shared.keyring)).collect::<store::Result<_>>()?)
 }
 
 /// The endpoint with all that is stored of it.

@@ -97,17 +97,17 @@ impl Configurator {
                 let now = shared.clock.now();
                 let before = endpoint.status;
                 if before == EndpointStatus::Enabled {
-                    let Some(backlog) = on.and_then(|on| redirected(endpoint.backlog, on)) else {
+                    let Some(backlog) = on.and_then(|on| redirected(*endpoint.backlog, on)) else {
                         return Ok(answer.unchanged(tx, endpoint).await?);
                     };
-                    endpoint.backlog = backlog;
+                    endpoint.backlog = backlog.into();
                     endpoint.updated = now;
                     return change(tx, &shared, endpoint, (before, TransitionKind::EndpointUpdated), answer).await;
                 }
                 endpoint.updated = now;
                 endpoint.status = EndpointStatus::Enabled;
                 let last_event = EventKey(store::meta::last_key(tx.conn(), "event").await?);
-                endpoint.backlog = released(endpoint.backlog, on, Activation { at: now, last_event });
+                endpoint.backlog = released(*endpoint.backlog, on, Activation { at: now, last_event }).into();
                 // Outcomes of attempts begun before do not disable the endpoint again.
                 endpoint.generation += 1;
                 store::health::clear(tx, key).await?;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Style, custom_header::headers_taken};
+use super::{EndpointUrl, Style, custom_header::headers_taken};
 
 const AUTHORIZATION: &str = "authorization";
 
@@ -191,7 +191,7 @@ pub enum CredentialsConflict {
 /// What an endpoint's credentials cannot stand beside. What is not known of it conflicts with nothing.
 pub fn credentials_conflicts(
     credentials: &CredentialsSummary,
-    url: Option<&Url>,
+    url: Option<&EndpointUrl>,
     style: Option<&Style>,
     header_names: &[String],
 ) -> Vec<CredentialsConflict> {
@@ -203,7 +203,7 @@ pub fn credentials_conflicts(
             conflicts.push(CredentialsConflict::Scheme);
         }
     }
-    if credentials.certificate.is_some() && url.is_some_and(|url| url.scheme() != "https") {
+    if credentials.certificate.is_some() && url.is_some_and(|url| !url.is_https()) {
         conflicts.push(CredentialsConflict::PlainHttp);
     }
     conflicts

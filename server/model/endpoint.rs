@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Backlog, CredentialsSummary, EndpointKey, RetrySchedule, Standing, Style, TenantKey, Timestamp, TypeFilter,
+    Backlog, CredentialsSummary, EndpointKey, EndpointUrl, RetrySchedule, Standing, Style, TenantKey, Timestamp,
+    TypeFilter,
 };
 
 /// An endpoint as it is configured.
@@ -17,8 +18,8 @@ pub struct Endpoint {
     pub settings: EndpointSettings,
     /// Whether it receives events.
     pub status: EndpointStatus,
-    /// What becomes of deliveries that wait behind it.
-    pub backlog: Backlog,
+    /// What becomes of deliveries that wait behind it; shared by endpoints that were loaded and have nothing of the kind.
+    pub backlog: Arc<Backlog>,
     /// Raised at each activation; outcomes of attempts begun under an earlier one do not disable the endpoint.
     pub generation: i64,
     /// The configuration version that last changed it; its etag.
@@ -39,8 +40,9 @@ impl Endpoint {
     /// Takes a status in which what is pending is held: since now, or since the endpoint was last enabled. A drain ends.
     pub fn hold(&mut self, status: EndpointStatus, now: Timestamp) {
         self.status = status;
-        self.backlog.held_since.get_or_insert(now);
-        self.backlog.drain = None;
+        let backlog = Arc::make_mut(&mut self.backlog);
+        backlog.held_since.get_or_insert(now);
+        backlog.drain = None;
     }
 
     /// What the shown states of its deliveries depend on.
@@ -64,7 +66,7 @@ pub struct EndpointSettings {
     /// Labels of the tenant's own.
     pub labels: BTreeMap<String, String>,
     /// Where to POST; canonical, checked when it was written.
-    pub url: url::Url,
+    pub url: EndpointUrl,
     /// Which event types it wants.
     pub filter: TypeFilter,
     /// How its webhooks look on the wire.

@@ -12,6 +12,7 @@ mod custom_header;
 mod delivery;
 mod echo;
 mod endpoint;
+mod endpoint_url;
 pub mod envelope;
 mod event;
 mod event_type;
@@ -51,6 +52,7 @@ pub use self::{
     endpoint::{
         DeliveryPolicy, DisableReason, Endpoint, EndpointSettings, EndpointStatus, FAILING_MAX, FAILING_WARNED,
     },
+    endpoint_url::EndpointUrl,
     event::{DEFAULT_CONTENT_TYPE, Event, EventContent, EventFilter, EventTimes, NewEvent},
     event_type::{EventType, EventTypeFilter, EventTypeSettings},
     filter::{EVENT_TYPE_BYTES_MAX, PATTERNS_MAX, PatternError, TypeFilter, is_event_type},

@@ -196,7 +196,7 @@ impl Routes {
     /// Takes over what has become of an endpoint's backlog, which is no change of its configuration.
     pub(crate) fn set_backlog(&self, key: EndpointKey, backlog: Backlog) {
         if let Some(entry) = self.write().endpoints.get_mut(&key) {
-            Arc::make_mut(entry).endpoint.backlog = backlog;
+            Arc::make_mut(entry).endpoint.backlog = backlog.into();
         }
     }
 

@@ -1,7 +1,8 @@
 //! Signing secrets: read, made, kept out of sight, wiped.
 //!
-//! A secret keeps its text, which is what its owner was shown, and its key, so that nothing is decoded per signature.
-//! Neither is ever shown by Debug or by an error.
+//! A secret keeps its text, which is what its owner was shown. A key for HMAC is read from it for each signature, which takes
+//! less time than the signature by far: where there are very many secrets few sign at a time. Neither text nor key is ever
+//! shown by Debug or by an error.
 
 use std::fmt;
 
@@ -31,19 +32,23 @@ const STRONG_TEXT_BYTES: usize = 16;
 
 /// A signing secret. Its text never appears in Debug output and is wiped from memory when dropped.
 #[derive(Clone)]
-pub struct Secret {
-    text: Zeroizing<String>,
-    form: KeyForm,
-    key: Key,
+pub struct Secret(Checked);
+
+/// A text by the form of its key, which it has been checked to be of.
+#[derive(Clone)]
+enum Checked {
+    Text(Zeroizing<Box<str>>),
+    Base64(Zeroizing<Box<str>>),
+    /// With its key: computing that takes as long as a signature.
+    Seed(Box<(Zeroizing<Box<str>>, SigningKey)>),
 }
 
 /// What signs.
-#[derive(Clone)]
-pub(super) enum Key {
+pub(super) enum Key<'a> {
     /// For HMAC; never empty.
     Bytes(Zeroizing<Vec<u8>>),
     /// For Ed25519. Wipes itself.
-    Seed(Box<SigningKey>),
+    Seed(&'a SigningKey),
 }
 
 impl fmt::Debug for Secret {
@@ -82,12 +87,13 @@ impl Secret {
                 }
             });
         }
-        let key = match form {
-            KeyForm::Text => text_key(text),
-            KeyForm::Base64 => base64_key(text),
-            KeyForm::Ed25519Seed => seed_key(text),
-        }?;
-        Ok(Self { text: Zeroizing::new(text.to_owned()), form, key })
+        let kept = || Zeroizing::new(Box::from(text));
+        Ok(Self(match form {
+            KeyForm::Text if text.contains('\0') => return refused("must not contain NUL"),
+            KeyForm::Text => Checked::Text(kept()),
+            KeyForm::Base64 => base64_key(text).map(|_| Checked::Base64(kept()))?,
+            KeyForm::Ed25519Seed => seed_key(text).map(|key| Checked::Seed(Box::new((kept(), key))))?,
+        }))
     }
 
     /// Makes a new secret of 32 bytes from the thread's generator, which the operating system seeds; as text they are 64
@@ -97,58 +103,70 @@ impl Secret {
         rand::rng().fill_bytes(&mut *random);
         // Of the final length from the start: growing would leave a copy behind that nobody wipes.
         let mut text = Zeroizing::new(String::with_capacity(TEXT_BYTES_MAX));
-        let key = match form {
-            KeyForm::Text => {
-                push_hex(&mut text, &*random);
-                Key::Bytes(Zeroizing::new(text.as_bytes().to_vec()))
-            }
+        match form {
+            KeyForm::Text => push_hex(&mut text, &*random),
             KeyForm::Base64 => {
                 text.push_str(BASE64_PREFIX);
                 STANDARD.encode_string(*random, &mut text);
-                Key::Bytes(Zeroizing::new(random.to_vec()))
             }
             KeyForm::Ed25519Seed => {
                 text.push_str(SEED_PREFIX);
                 STANDARD.encode_string(*random, &mut text);
-                Key::Seed(Box::new(SigningKey::from_bytes(&random)))
             }
-        };
-        Self { text, form, key }
+        }
+        let kept = Zeroizing::new(Box::from(text.as_str()));
+        Self(match form {
+            KeyForm::Text => Checked::Text(kept),
+            KeyForm::Base64 => Checked::Base64(kept),
+            KeyForm::Ed25519Seed => Checked::Seed(Box::new((kept, SigningKey::from_bytes(&random)))),
+        })
     }
 
     /// The secret as its owner was shown it. For sealing and for the one answer that shows it.
     pub fn expose(&self) -> &str {
-        &self.text
+        match &self.0 {
+            Checked::Text(text) | Checked::Base64(text) => text,
+            Checked::Seed(seed) => &seed.0,
+        }
     }
 
     /// How its key is read.
     pub fn form(&self) -> KeyForm {
-        self.form
+        match self.0 {
+            Checked::Text(_) => KeyForm::Text,
+            Checked::Base64(_) => KeyForm::Base64,
+            Checked::Seed(_) => KeyForm::Ed25519Seed,
+        }
     }
 
     /// What its receivers verify with, if that is not the secret itself.
     pub fn public_key(&self) -> Option<PublicKey> {
-        match &self.key {
-            Key::Bytes(_) => None,
-            Key::Seed(key) => Some(PublicKey::of(key)),
+        match &self.0 {
+            Checked::Text(_) | Checked::Base64(_) => None,
+            Checked::Seed(seed) => Some(PublicKey::of(&seed.1)),
         }
     }
 
     /// What should be said to whoever brought this secret along, if it is easily guessed.
     pub fn weakness(&self) -> Option<&'static str> {
-        let weak = self.form == KeyForm::Text && self.text.len() < STRONG_TEXT_BYTES;
+        let weak = matches!(&self.0, Checked::Text(text) if text.len() < STRONG_TEXT_BYTES);
         weak.then_some("is shorter than 16 bytes, so it might be guessed; rotate to a generated one soon")
     }
 
     /// The first 16 hexadecimal digits of the SHA-256 of the secret's text.
     pub fn fingerprint(&self) -> String {
         let mut text = String::new();
-        push_hex(&mut text, &Sha256::digest(self.text.as_bytes())[..8]);
+        push_hex(&mut text, &Sha256::digest(self.expose().as_bytes())[..8]);
         text
     }
 
-    pub(super) fn key(&self) -> &Key {
-        &self.key
+    /// What signs, read from the text.
+    pub(super) fn key(&self) -> Key<'_> {
+        match &self.0 {
+            Checked::Text(text) => Key::Bytes(Zeroizing::new(text.as_bytes().to_vec())),
+            Checked::Base64(text) => Key::Bytes(base64_key(text).expect("the text was read before")),
+            Checked::Seed(seed) => Key::Seed(&seed.1),
+        }
     }
 }
 
@@ -156,14 +174,7 @@ fn refused<T>(problem: &str) -> Result<T, SecretError> {
     Err(SecretError(problem.to_owned()))
 }
 
-fn text_key(text: &str) -> Result<Key, SecretError> {
-    if text.contains('\0') {
-        return refused("must not contain NUL");
-    }
-    Ok(Key::Bytes(Zeroizing::new(text.as_bytes().to_vec())))
-}
-
-fn base64_key(text: &str) -> Result<Key, SecretError> {
+fn base64_key(text: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     if text.starts_with(SEED_PREFIX) {
         return refused("is an Ed25519 key (`whsk_`); give a secret that starts with `whsec_`");
     }
@@ -171,10 +182,10 @@ fn base64_key(text: &str) -> Result<Key, SecretError> {
     if !KEY_BYTES.contains(&key.len()) {
         return Err(SecretError(format!("must be 24 to 64 bytes when decoded, but is {}", key.len())));
     }
-    Ok(Key::Bytes(key))
+    Ok(key)
 }
 
-fn seed_key(text: &str) -> Result<Key, SecretError> {
+fn seed_key(text: &str) -> Result<SigningKey, SecretError> {
     if text.starts_with(BASE64_PREFIX) {
         return refused("is an HMAC key (`whsec_`); give an Ed25519 key, which starts with `whsk_`");
     }
@@ -192,7 +203,7 @@ fn seed_key(text: &str) -> Result<Key, SecretError> {
             return Err(SecretError(problem));
         }
     };
-    Ok(Key::Seed(Box::new(key)))
+    Ok(key)
 }
 
 pub(super) fn decode_after(text: &str, prefix: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {

@@ -162,7 +162,7 @@ fn push_signature(text: &mut String, definition: &SchemeDefinition, secret: &Sec
     let pieces = signed_pieces(definition, values, body);
     let prefix = &definition.signature_prefix;
     match secret.key() {
-        Key::Bytes(key) => push(text, definition, prefix, &hmac_sha256(key, pieces)),
+        Key::Bytes(key) => push(text, definition, prefix, &hmac_sha256(&key, pieces)),
         Key::Seed(key) => {
             let pieces: Vec<&[u8]> = pieces.collect();
             push(text, definition, prefix, &key.multipart_sign(&pieces).to_bytes());

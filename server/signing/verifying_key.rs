@@ -72,7 +72,7 @@ impl VerifyingKey {
 impl From<&Secret> for VerifyingKey {
     fn from(secret: &Secret) -> Self {
         Self(match secret.key() {
-            Key::Bytes(bytes) => Inner::Secret { form: secret.form(), bytes: bytes.clone() },
+            Key::Bytes(bytes) => Inner::Secret { form: secret.form(), bytes },
             Key::Seed(key) => Inner::Public(Box::new(PublicKey::of(key))),
         })
     }

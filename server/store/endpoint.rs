@@ -4,12 +4,13 @@ mod alike;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 pub(crate) use self::alike::Alike;
 use super::{
     Conn, Error, Result, Tx,
+    packed::fetch_packed,
     policy::policy_text,
     sql::{execute, fetch_all, fetch_optional},
 };
@@ -23,15 +24,19 @@ const DISABLED: i64 = 2;
 const DELETED: i64 = 3;
 const PAUSED: i64 = 4;
 
-/// What is read of an endpoint, before `$tail`.
+/// What is read of an endpoint: the fields of [`Stored`], in their order.
+macro_rules! columns {
+    () => {
+        "key, tenant, display_name, description, url, filter, policy, style, header_names, state, reason, since, \
+         generation, version, created, updated, labels, credentials, held_since, drain_rate, activated, activated_event, \
+         skipped, skipped_event, skipping"
+    };
+}
+
+/// A query of endpoints that ends with `$tail`.
 macro_rules! select {
     ($tail:literal) => {
-        concat!(
-            "SELECT key, tenant, display_name, description, url, filter, policy, style, header_names, state, reason, \
-             since, generation, version, created, updated, labels, held_since, drain_rate, activated, activated_event, \
-             skipped, skipped_event, skipping, credentials FROM endpoint ",
-            $tail
-        )
+        concat!("SELECT ", columns!(), " FROM endpoint ", $tail)
     };
 }
 
@@ -51,7 +56,7 @@ pub(super) const VERSIONS_AT: &str = "SELECT v.endpoint, v.filter, v.state, v.re
      WHERE w.endpoint = v.endpoint AND w.cfg <= $2) AND v.state <> 3 ORDER BY v.tenant, v.endpoint LIMIT $4";
 
 /// A row of what is selected.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 struct Stored {
     key: i64,
     tenant: i64,
@@ -70,8 +75,14 @@ struct Stored {
     created: i64,
     updated: i64,
     labels: String,
-    backlog: BacklogColumns,
     credentials: String,
+    held_since: i64,
+    drain_rate: i64,
+    activated: i64,
+    activated_event: i64,
+    skipped: i64,
+    skipped_event: i64,
+    skipping: i64,
 }
 
 /// The columns `held_since`, `drain_rate`, `activated`, `activated_event`, `skipped`, `skipped_event` and `skipping`.
@@ -103,16 +114,14 @@ where
             created: row.try_get(14)?,
             updated: row.try_get(15)?,
             labels: row.try_get(16)?,
-            backlog: [
-                row.try_get(17)?,
-                row.try_get(18)?,
-                row.try_get(19)?,
-                row.try_get(20)?,
-                row.try_get(21)?,
-                row.try_get(22)?,
-                row.try_get(23)?,
-            ],
-            credentials: row.try_get(24)?,
+            credentials: row.try_get(17)?,
+            held_since: row.try_get(18)?,
+            drain_rate: row.try_get(19)?,
+            activated: row.try_get(20)?,
+            activated_event: row.try_get(21)?,
+            skipped: row.try_get(22)?,
+            skipped_event: row.try_get(23)?,
+            skipping: row.try_get(24)?,
         })
     }
 }
@@ -160,6 +169,11 @@ impl ListedEndpoint {
     /// All of it.
     pub fn read(self) -> Result<Endpoint> {
         read(self.0)
+    }
+
+    /// All of it, sharing what it has alike with others.
+    pub(crate) fn read_alike(self, alike: &mut Alike) -> Result<Endpoint> {
+        read_with(self.0, alike)
     }
 }
 
@@ -299,10 +313,12 @@ pub(crate) async fn count_live(conn: &mut Conn, tenant: TenantKey) -> Result<i64
     Ok(row.map_or(0, |(count,)| count))
 }
 
-/// Endpoints of all tenants after `after`, by key, without tombstones. What they have alike they share.
-pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64, alike: &mut Alike) -> Result<Vec<Endpoint>> {
-    let sql = select!("WHERE key > $1 AND state <> 3 ORDER BY key LIMIT $2");
-    fetch_all!(conn, sql, after, limit)?.into_iter().map(|stored| read_with(stored, alike)).collect()
+/// Endpoints of all tenants after `after`, by key, without tombstones.
+pub(crate) async fn load(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<ListedEndpoint>> {
+    let mut rows: Vec<Stored> =
+        fetch_packed!(conn, columns!(), "endpoint WHERE key > $1 AND state <> 3 ORDER BY key LIMIT $2", after, limit)?;
+    rows.sort_unstable_by_key(|stored| stored.key);
+    Ok(rows.into_iter().map(ListedEndpoint).collect())
 }
 
 /// What routing read of the next `limit` endpoints of a tenant after `after` at configuration version `cfg`, oldest endpoint
@@ -332,11 +348,12 @@ fn read(stored: Stored) -> Result<Endpoint> {
 
 fn read_with(stored: Stored, alike: &mut Alike) -> Result<Endpoint> {
     let corrupt = |what: &str| Error::Corrupt(format!("{what} of endpoint {}", stored.key));
-    let url = url::Url::parse(&stored.url).map_err(|_| corrupt("URL"))?;
+    let url = stored.url.parse().map_err(|_| corrupt("URL"))?;
     let style = alike.style(&stored.style).ok_or_else(|| corrupt("style"))?;
     let header_names = serde_json::from_str(&stored.header_names).map_err(|_| corrupt("header names"))?;
     let credentials = serde_json::from_str(&stored.credentials).map_err(|_| corrupt("credentials' summary"))?;
     let policy = alike.policy(&stored.policy).ok_or_else(|| corrupt("policy"))?;
+    let backlog = alike.backlog(read_backlog(&stored));
     Ok(Endpoint {
         key: EndpointKey(stored.key),
         tenant: TenantKey(stored.tenant),
@@ -352,7 +369,7 @@ fn read_with(stored: Stored, alike: &mut Alike) -> Result<Endpoint> {
             policy,
         },
         status: read_status(stored.state, stored.reason, stored.since)?,
-        backlog: read_backlog(stored.backlog),
+        backlog,
         generation: stored.generation,
         version: stored.version,
         created: Timestamp::from_micros(stored.created),
@@ -375,15 +392,14 @@ fn backlog_columns(backlog: &Backlog) -> BacklogColumns {
     ]
 }
 
-fn read_backlog(columns: BacklogColumns) -> Backlog {
-    let [held_since, drain_rate, activated, activated_event, skipped, skipped_event, skipping] = columns;
+fn read_backlog(stored: &Stored) -> Backlog {
     let activation = |at, event| Activation { at: Timestamp::from_micros(at), last_event: EventKey(event) };
-    let drain = |rate| Drain { rate, activation: activation(activated, activated_event) };
+    let drain = |rate| Drain { rate, activation: activation(stored.activated, stored.activated_event) };
     Backlog {
-        held_since: (held_since != 0).then_some(Timestamp::from_micros(held_since)),
-        drain: DrainRate::from_thousandths(drain_rate).map(drain),
-        skipped: (skipped != 0).then_some(activation(skipped, skipped_event)),
-        skipping: skipping != 0,
+        held_since: (stored.held_since != 0).then_some(Timestamp::from_micros(stored.held_since)),
+        drain: DrainRate::from_thousandths(stored.drain_rate).map(drain),
+        skipped: (stored.skipped != 0).then_some(activation(stored.skipped, stored.skipped_event)),
+        skipping: stored.skipping != 0,
     }
 }
 

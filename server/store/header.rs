@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 
 use super::{
     Conn, Error, Result, Tx,
+    packed::{fetch_packed, read_hex},
     seal::{Keyring, Place, SealedTable},
-    sql::{execute, fetch_all},
+    sql::execute,
 };
 use crate::model::{CustomHeader, EndpointKey, HEADERS_BYTES_MAX, HEADERS_MAX, TenantKey};
 
@@ -50,11 +51,17 @@ pub(crate) async fn load(
     first: EndpointKey,
     last: EndpointKey,
 ) -> Result<HashMap<EndpointKey, Vec<CustomHeader>>> {
-    let sql = "SELECT endpoint, tenant, sealed FROM endpoint_header WHERE endpoint BETWEEN $1 AND $2";
-    let rows: Vec<(i64, i64, Vec<u8>)> = fetch_all!(conn, sql, first.0, last.0)?;
+    let rows: Vec<(i64, i64, String)> = fetch_packed!(
+        conn,
+        sealed "endpoint, tenant",
+        "endpoint_header WHERE endpoint BETWEEN $1 AND $2",
+        first.0,
+        last.0
+    )?;
     rows.into_iter()
         .map(|(endpoint, tenant, sealed)| {
             let key = EndpointKey(endpoint);
+            let sealed = read_hex(&sealed).ok_or_else(|| Error::Corrupt(format!("headers of endpoint {endpoint}")))?;
             let opened =
                 keyring.open(place(TenantKey(tenant), key), &sealed).map_err(|error| Error::Key(error.to_string()))?;
             let headers: Vec<(String, String)> = serde_json::from_slice(&opened)

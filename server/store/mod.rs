@@ -32,6 +32,7 @@ pub(crate) mod log;
 pub(crate) mod meta;
 pub mod migrate;
 pub(crate) mod name;
+mod packed;
 mod policy;
 mod postgres;
 pub(crate) mod replica;
@@ -73,6 +74,7 @@ pub use self::{
     postgres::Postgres,
     request::{AnsweredRequest, RequestKey},
     seal::{KeyFileError, KeyId, Keyring, Place, SealError, SealedTable},
+    secret::SealedSecret,
     sqlite::Sqlite,
     tx::Tx,
     writer::Held,

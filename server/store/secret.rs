@@ -1,11 +1,12 @@
 //! Signing secrets, sealed.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use super::{
     Conn, Error, Result, Tx,
+    packed::{fetch_packed, read_hex},
     seal::{Keyring, Place, SealedTable},
-    sql::{execute, fetch_all},
+    sql::execute,
 };
 use crate::{
     model::{Begin, EndpointKey, Secret, SecretKey, TenantKey, Timestamp},
@@ -76,29 +77,63 @@ pub(crate) async fn delete_all(tx: &mut Tx, endpoint: EndpointKey) -> Result<()>
     Ok(())
 }
 
-/// The secrets of the endpoints whose keys lie in `first..=last`, opened, newest first within an endpoint.
-pub(crate) async fn load(
-    conn: &mut Conn,
-    keyring: &Keyring,
-    first: EndpointKey,
-    last: EndpointKey,
-) -> Result<Vec<(EndpointKey, Secret)>> {
-    let sql = "SELECT key, tenant, endpoint, sealed, created, expires, scheme, form, begins FROM secret \
-               WHERE endpoint BETWEEN $1 AND $2 ORDER BY endpoint, key DESC";
-    type Row = (i64, i64, i64, Vec<u8>, i64, Option<i64>, String, i64, Option<i64>);
-    let rows: Vec<Row> = fetch_all!(conn, sql, first.0, last.0)?;
+/// A secret as it is stored.
+#[derive(Clone, Debug)]
+pub struct SealedSecret {
+    tenant: TenantKey,
+    endpoint: EndpointKey,
+    form: KeyForm,
+    sealed: Vec<u8>,
+    key: SecretKey,
+    scheme: String,
+    begins: Begin,
+    created: Timestamp,
+    expires: Option<Timestamp>,
+}
+
+impl SealedSecret {
+    /// Whose it is.
+    pub fn endpoint(&self) -> EndpointKey {
+        self.endpoint
+    }
+
+    /// The secret opened.
+    pub fn open(self, keyring: &Keyring) -> Result<Secret> {
+        Ok(Secret {
+            key: self.key,
+            scheme: self.scheme.into(),
+            value: Arc::new(open(keyring, self.tenant, self.key, self.form, &self.sealed)?),
+            begins: self.begins,
+            created: self.created,
+            expires: self.expires,
+        })
+    }
+}
+
+/// The secrets of the endpoints whose keys lie in `first..=last`, by endpoint, newest first within each.
+pub(crate) async fn load(conn: &mut Conn, first: EndpointKey, last: EndpointKey) -> Result<Vec<SealedSecret>> {
+    type Row = (i64, i64, i64, i64, Option<i64>, String, i64, Option<i64>, String);
+    let mut rows: Vec<Row> = fetch_packed!(
+        conn,
+        sealed "key, tenant, endpoint, created, expires, scheme, form, begins",
+        "secret WHERE endpoint BETWEEN $1 AND $2",
+        first.0,
+        last.0
+    )?;
+    rows.sort_unstable_by_key(|&(key, _, endpoint, ..)| (endpoint, Reverse(key)));
     rows.into_iter()
-        .map(|(key, tenant, endpoint, sealed, created, expires, scheme, form, begins)| {
-            let form = read_form(form).ok_or_else(|| Error::Corrupt(format!("form of secret {key}")))?;
-            let secret = Secret {
+        .map(|(key, tenant, endpoint, created, expires, scheme, form, begins, sealed)| {
+            Ok(SealedSecret {
+                tenant: TenantKey(tenant),
+                endpoint: EndpointKey(endpoint),
+                form: read_form(form).ok_or_else(|| Error::Corrupt(format!("form of secret {key}")))?,
+                sealed: read_hex(&sealed).ok_or_else(|| Error::Corrupt(format!("secret {key}")))?,
                 key: SecretKey(key),
-                scheme: scheme.into(),
-                value: Arc::new(open(keyring, TenantKey(tenant), SecretKey(key), form, &sealed)?),
+                scheme,
                 begins: read_begins(begins),
                 created: Timestamp::from_micros(created),
                 expires: expires.map(Timestamp::from_micros),
-            };
-            Ok((EndpointKey(endpoint), secret))
+            })
         })
         .collect()
 }

@@ -115,6 +115,6 @@ impl Turn<'_> {
     /// Nothing is left of what was due by the activation, but what is in flight.
     async fn end_drain(&mut self, endpoint: EndpointKey) -> Result<()> {
         let Some(entry) = self.present(endpoint) else { return Ok(()) };
-        self.set_backlog(endpoint, Backlog { drain: None, ..entry.endpoint.backlog }).await
+        self.set_backlog(endpoint, Backlog { drain: None, ..*entry.endpoint.backlog }).await
     }
 }

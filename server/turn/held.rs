@@ -65,7 +65,7 @@ impl Turn<'_> {
         {
             return Ok(Some(self.now));
         }
-        self.set_backlog(endpoint.key, Backlog { skipping: false, ..endpoint.backlog }).await?;
+        self.set_backlog(endpoint.key, Backlog { skipping: false, ..*endpoint.backlog }).await?;
         let earliest = store::lane::earliest_work(self.tx.conn(), endpoint.key).await?;
         Ok(earliest.map(|due| endpoint.looks_at(due)))
     }

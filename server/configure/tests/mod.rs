@@ -25,12 +25,8 @@ impl Fixture {
     }
 
     async fn stored_secrets(&self, key: EndpointKey) -> Vec<Secret> {
-        let keyring = self.shared.keyring.clone();
-        let read = self
-            .shared
-            .db
-            .read(move |conn| Box::pin(async move { store::secret::load(conn, &keyring, key, key).await }));
-        read.await.unwrap().into_iter().map(|(_, secret)| secret).collect()
+        let read = self.shared.db.read(move |conn| Box::pin(store::secret::load(conn, key, key)));
+        read.await.unwrap().into_iter().map(|secret| secret.open(&self.shared.keyring).unwrap()).collect()
     }
 
     async fn versions(&self) -> usize {

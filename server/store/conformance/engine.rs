@@ -182,7 +182,7 @@ async fn lanes(house: &mut House) {
         reads!(house, conn, lane::earliest_work(conn, EndpointKey(endpoint)).await?);
     }
     // A deleted endpoint is not loaded even while it has a lane.
-    reads!(house, conn, endpoint::load(conn, 3, 1, &mut endpoint::Alike::default()).await?);
+    reads!(house, conn, endpoint::load(conn, 3, 1).await?);
 }
 
 /// What one statement writes on Postgres and three do on SQLite: each part alone, and all together.

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    model::{DeliveryPolicy, Style},
+    model::{Backlog, DeliveryPolicy, Style},
     store::policy::read_policy,
 };
 
@@ -16,6 +16,7 @@ const ALIKE_MAX: usize = 1_024;
 pub(crate) struct Alike {
     styles: HashMap<String, Style>,
     policies: HashMap<String, Arc<DeliveryPolicy>>,
+    no_backlog: Arc<Backlog>,
 }
 
 impl Alike {
@@ -27,6 +28,11 @@ impl Alike {
     /// Reads the text of a policy; `None` if it is none.
     pub(super) fn policy(&mut self, text: &str) -> Option<Arc<DeliveryPolicy>> {
         read_once(&mut self.policies, text, |text| read_policy(text).map(Arc::new))
+    }
+
+    /// Shares what becomes of a backlog where there is nothing to tell of it.
+    pub(super) fn backlog(&self, backlog: Backlog) -> Arc<Backlog> {
+        if backlog == *self.no_backlog { self.no_backlog.clone() } else { backlog.into() }
     }
 }
 

@@ -31,6 +31,7 @@ async fn endpoints_that_are_loaded_share_what_they_have_alike() {
         assert!(Arc::ptr_eq(&secret.scheme, &scheme.name));
         assert_eq!(loaded.secrets.capacity(), 1);
     }
+    assert!(Arc::ptr_eq(&loaded[0].endpoint.backlog, &loaded[2].endpoint.backlog));
     let policy = |index: usize| &loaded[index].endpoint.settings.policy;
     assert!(Arc::ptr_eq(policy(0), policy(1)) && !Arc::ptr_eq(policy(0), policy(2)));
     let scheme = |index: usize| &loaded[index].endpoint.settings.style.schemes()[0].name;
