@@ -41,6 +41,7 @@ mod publish_batch;
 mod publish_stream;
 mod published;
 mod quotas;
+mod refusals;
 mod scheme;
 mod scopes;
 mod secrets;
