@@ -15,6 +15,7 @@ mod event_lists;
 mod event_times;
 mod event_types;
 mod events;
+mod isolation;
 mod jwks;
 mod keys;
 mod listening;
