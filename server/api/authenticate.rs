@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     access::{self, Caller},
+    faults::panic_point,
     shared::Shared,
 };
 
@@ -46,6 +47,7 @@ impl<S> Authenticated<S> {
 
     /// Who makes this call, if it may be made.
     fn admit<B>(&self, request: &Request<B>) -> Result<Option<Caller>, Status> {
+        panic_point!("authentication");
         let asks = self.table.asks(request.uri().path());
         if asks == Asks::Nothing {
             return Ok(None);

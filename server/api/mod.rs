@@ -36,6 +36,7 @@ mod listing;
 mod mask;
 mod origin;
 mod page;
+mod panics;
 mod policy;
 mod publish_batch;
 mod publish_stream;
