@@ -15,7 +15,7 @@ use crate::{
     },
     created,
     keys::{empty, pool, refusal, tenant_scopes},
-    support::{Api, OTHER_TENANT},
+    support::{Api, OTHER_TENANT, soon},
 };
 
 /// What a field of a request names.
@@ -272,6 +272,38 @@ async fn another_tenants_ids_are_as_if_they_were_not_there_in_every_field_of_eve
     }
     assert!(tried >= 27, "{tried}");
     assert_eq!(house.api.kept().await, before, "nothing was touched");
+}
+
+#[tokio::test]
+async fn nothing_of_another_tenants_is_in_any_answer_or_stream() {
+    let mut house = House::new().await;
+    let foreign: Vec<String> = house.foreign.values().cloned().collect();
+    let mut answered = 0;
+    // Reading only: what changes something would change what the next is asked for.
+    let reading = |method: &MethodDescriptor| ["Get", "List"].iter().any(|verb| method.name().starts_with(verb));
+    for method in methods(&pool()).into_iter().filter(reading) {
+        let Answer::Message(answer) = house.caller.call(&method, &own_request(&method, &house.own)).await else {
+            continue;
+        };
+        let said = answer.to_string();
+        assert!(foreign.iter().all(|id| !said.contains(id.as_str())), "{}: {said}", method.name());
+        answered += 1;
+    }
+    assert!(answered >= 10, "{answered}");
+
+    // Everything since the beginning, up to what one's own did last.
+    let key = house.api.tenants_key(OTHER_TENANT, &tenant_scopes()).await;
+    let mut client = house.api.calling_with(&key.secret).await;
+    let last = client.create_endpoint(crate::create("")).await.unwrap().into_inner().endpoint.unwrap().id;
+    let start = Some(watch_deliveries_request::Start::FromOldest(true));
+    let request = WatchDeliveriesRequest { start, ..Default::default() };
+    let mut stream = client.watch_deliveries(request).await.unwrap().into_inner();
+    let mut said = String::new();
+    while !said.contains(&last) {
+        said += &format!("{:?}", soon(stream.message()).await.unwrap().unwrap().message);
+    }
+    assert!(said.contains(&house.own[&Names::Delivery]), "{said}");
+    assert!(foreign.iter().all(|id| !said.contains(id.as_str())), "{said}");
 }
 
 #[tokio::test]

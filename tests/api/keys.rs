@@ -153,12 +153,44 @@ async fn every_method_lets_in_who_has_its_scope_and_nobody_else() {
         assert!(by == named || (by.is_empty() && named == ["admin"]), "{name}: {by:?} {named:?}");
     }
     assert!(let_in.iter().all(|(_, methods)| !methods.is_empty()));
+    let of_operators: Vec<&str> =
+        asked.iter().filter(|(_, scope)| scope == "admin").map(|(method, _)| method.as_str()).collect();
+    let expected = [
+        "CreateKey",
+        "CreateTenant",
+        "DeleteTenant",
+        "ListAuditEntries",
+        "ListKeys",
+        "ListTenants",
+        "RevokeKey",
+        "UpdateTenant",
+    ];
+    assert_eq!(of_operators, expected, "no tenant's key can have this scope");
 
     let operator = CreateKeyRequest { operator: true, ..key_request("", &[Scope::DeliveriesRead]) };
     let operator = api.key(operator).await;
     let mut admin = api.administering_with(&operator.secret).await;
     let refused = admin.list_keys(ListKeysRequest::default()).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused)), (Code::PermissionDenied, "SCOPE_MISSING".to_owned()));
+}
+
+#[tokio::test]
+async fn streams_end_when_their_key_expires() {
+    // The server's clock stands still, so that the key is good for as long as it takes to open the stream.
+    let api = Api::start_by(Clock::manual(Timestamp::from_micros(1_700_000_000_000_000))).await;
+    let expire_time = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 300_000_000 });
+    let key = api.key(CreateKeyRequest { expire_time, ..key_request("", &[Scope::DeliveriesRead]) }).await;
+    let mut client = api.calling_with(&key.secret).await;
+    let mut watch = client.watch_deliveries(WatchDeliveriesRequest::default()).await.unwrap().into_inner();
+    let end = async {
+        loop {
+            if let Err(end) = watch.message().await {
+                return end;
+            }
+        }
+    };
+    let end = soon(end).await;
+    assert_eq!((end.code(), reason(&end)), (Code::Unauthenticated, "KEY_INVALID".to_owned()));
 }
 
 #[tokio::test]
