@@ -154,7 +154,9 @@ async fn made_in(api: &Api, tenant: &str, number: u32) -> Things {
     let endpoint = created(api, tenant).await.id;
     let disable =
         DisableEndpointRequest { tenant_id: tenant_id.clone(), endpoint_id: endpoint.clone(), ..Default::default() };
-    let event_id = format!("event-{number}-of-{tenant}");
+    // Of which none is in another's.
+    let of = if tenant.is_empty() { "default" } else { tenant };
+    let event_id = format!("event-{number}-of-{of}");
     let event = Event { id: event_id.clone(), r#type: "a.b".to_owned(), payload: "{}".into(), ..Default::default() };
     client.publish_event(PublishEventRequest { tenant_id: tenant_id.clone(), event: Some(event) }).await.unwrap();
     client.disable_endpoint(disable).await.unwrap();
@@ -166,7 +168,7 @@ async fn made_in(api: &Api, tenant: &str, number: u32) -> Things {
         ..Default::default()
     };
     let secret = client.list_endpoint_secrets(list).await.unwrap().into_inner().secrets[0].id.clone();
-    let name = format!("type.{number}.of.{}", if tenant.is_empty() { "default" } else { tenant });
+    let name = format!("type.{number}.of.{of}");
     let event_type = Some(EventType { name: name.clone(), ..Default::default() });
     client.create_event_type(CreateEventTypeRequest { tenant_id, event_type, ..Default::default() }).await.unwrap();
     [
