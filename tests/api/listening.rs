@@ -30,7 +30,7 @@ const FLOOD_WRITES: usize = 200;
 const FLOOD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Calls that others make meanwhile.
-const CALLS_MEANWHILE: usize = 50;
+const CALLS_MEANWHILE: usize = 20;
 
 /// Connections that begin a call and never end its head.
 const SLOW: usize = 64;
