@@ -5,7 +5,8 @@ is the repository's; lines beginning with `> ` continue it, as does a line after
 that it sets are there for the commands after it, as if all were typed into one shell. The other lines have to appear in the output, in this order, with others between
 them or not; a comma at a line's end does not count. `…` stands for anything; after a prefix, as in `ep_…`, it is
 remembered, and later commands mean the same by `ep_…`. A command that ends in `&` runs on in the background: its lines
-are awaited before the next command is run, those after a line `…` at the end. Every `127.0.0.1:PORT` is replaced by a
+are awaited before the next command is run, those after a line `…` at the end. `kill %1` ends the first of those that run,
+after its last lines; it has to end well. Every `127.0.0.1:PORT` is replaced by a
 free port, the same wherever it stands.
 """
 
@@ -13,6 +14,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import tempfile
@@ -23,9 +25,10 @@ from pathlib import Path
 from serving import TIDINGS, kill_group
 from stage import DEV, ROOT, Failed
 
-DOCUMENTS = ["README.md", "docs/styles.md", "docs/grpcurl.md"]
+DOCUMENTS = ["README.md", "docs/styles.md", "docs/grpcurl.md", "docs/security.md"]
 COMMAND_SECS_MAX = 60
 BACKGROUND_SECS_MAX = 30
+JOB = re.compile(r"kill %(\d+)")
 PLACEHOLDER = re.compile(r"\b([a-z]+_)…")
 ADDRESS = re.compile(r"\b127\.0\.0\.1:(\d+)\b")
 
@@ -151,6 +154,10 @@ class Session:
         text = self.filled_in(command)
         expected = [self.on_free_ports(line) for line in command.expected]
         self.log.write(f"$ {text}\n")
+        job = JOB.fullmatch(text)
+        if job:
+            self.end_job(command.place, int(job[1]))
+            return
         if command.in_background:
             if not expected:
                 raise Failed(f"{command.place}: a command in the background has to show what it prints")
@@ -178,6 +185,19 @@ class Session:
         if found < len(expected):
             raise Failed(f"{command.place}: does not print (in this order): {expected[found]}")
         self.remembered.update(remembered)
+
+
+    def end_job(self, place, number):
+        """Ends what runs in the background under this number, as a shell counts that has no other jobs."""
+        if not 0 < number <= len(self.background):
+            raise Failed(f"{place}: there is no job {number}")
+        process = self.background.pop(number - 1)
+        try:
+            process.wait_for(len(process.expected))
+        finally:
+            process.stop()
+        if process.process.returncode not in (0, -signal.SIGTERM):
+            raise Failed(f"{place}: the job ended with status {process.process.returncode}")
 
 
 class Background:

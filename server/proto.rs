@@ -19,8 +19,14 @@ mod tests {
         let canary = || "canary".to_owned();
         let client = OAuth2ClientCredentials { client_secret: canary(), ..Default::default() };
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?}",
-            Event { id: "shown".to_owned(), payload: canary().into(), ..Default::default() },
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            Event {
+                id: "shown".to_owned(),
+                payload: canary().into(),
+                labels: [("l".to_owned(), canary())].into(),
+                ..Default::default()
+            },
+            EventFilter { labels: [(canary(), "l".to_owned())].into(), ..Default::default() },
             Attempt { response_body: canary().into(), ..Default::default() },
             EndpointHeader { name: "shown".to_owned(), value: Some(canary()) },
             CreateEndpointRequest { secret: Some(canary()), ..Default::default() },

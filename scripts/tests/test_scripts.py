@@ -148,6 +148,16 @@ class ReadmeTest(unittest.TestCase):
         waiting = "$ sh -c 'echo ready; until test -e file; do sleep 0.05; done; echo seen' &\nready\n…\nseen"
         self.assertEqual(self.run_markdown(waiting, "$ touch file"), 2)
 
+    def test_jobs_are_ended_by_number_after_their_last_lines(self):
+        waiting = "$ sh -c 'trap \"echo over; exit 0\" TERM; echo ready; until test -e file; do sleep 0.05; done; echo seen; {}' &"
+        goes_on, fails = "while :; do sleep 0.05; done", "exit 3"
+        lines = "\nready\n…\nseen"
+        self.assertEqual(self.run_markdown(waiting.format(goes_on) + lines, "$ touch file", "$ kill %1"), 3)
+        with self.assertRaisesRegex(Failed, "there is no job 1"):
+            self.run_markdown(waiting.format(goes_on) + lines, "$ touch file", "$ kill %1", "$ kill %1")
+        with self.assertRaisesRegex(Failed, "the job ended with status 3"):
+            self.run_markdown(waiting.format(fails) + lines, "$ touch file; sleep 0.5", "$ kill %1")
+
     def test_what_a_command_sets_in_the_shell_is_there_for_the_next(self):
         blocks = [
             "$ thing=\"a 'b'\"; say() { echo \"$1: $thing\"; }",

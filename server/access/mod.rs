@@ -168,13 +168,6 @@ impl Access {
         self.read().find(id).map(|entry| entry.caller.clone()).filter(|caller| caller.lasts(now))
     }
 
-    /// The public id of the tenant whose key this is; `None` if it is an operator's, or not stored.
-    pub(crate) fn owner(&self, id: ApiKeyId) -> Option<Arc<str>> {
-        let inner = self.read();
-        let (_, owner) = inner.stored.get(&id)?.caller.tenant.as_ref()?;
-        Some(owner.clone())
-    }
-
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -93,6 +93,30 @@ async fn keys_are_there_after_a_start_and_after_another_server_changed_them() {
     assert!(kept_caller.revoked.is_cancelled(), "what was opened before the configuration was read anew ends too");
 }
 
+#[test]
+fn every_byte_of_a_hash_is_compared() {
+    let (held, access) = (new_key(), Access::default());
+    let now = Timestamp::from_micros(0);
+    let key = |hash| ApiKey {
+        key: 1,
+        id: held.id,
+        tenant: None,
+        display_name: String::new(),
+        scopes: scopes(&[Scope::Admin]),
+        hash,
+        created: now,
+        expires: None,
+    };
+    for place in 0..32 {
+        let mut hash = held.hash();
+        hash[place] ^= 1;
+        access.apply(&key(hash), None);
+        assert_eq!(access.holder(&held.text(), now).unwrap_err(), Invalid, "{place}");
+    }
+    access.apply(&key(held.hash()), None);
+    assert!(access.holder(&held.text(), now).is_ok());
+}
+
 #[tokio::test]
 async fn token_looks_at_one_tenant_until_it_or_its_makers_key_ends() {
     let house = Fixture::new().await;
@@ -111,7 +135,11 @@ async fn token_looks_at_one_tenant_until_it_or_its_makers_key_ends() {
     }
     house.shared.clock.advance(HOUR);
     assert_eq!(house.caller(&token).unwrap_err(), Invalid);
-    assert!(house.caller(&long).is_ok());
+    assert_eq!(
+        house.caller(&long).unwrap().expires,
+        house.caller(&maker.text()).unwrap().expires,
+        "streams end with it"
+    );
     house.shared.clock.advance(HOUR);
     assert_eq!(house.caller(&long).unwrap_err(), Invalid, "its maker's key has expired");
 

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     access::{self, Caller},
+    faults::panic_point,
     shared::Shared,
 };
 
@@ -46,6 +47,7 @@ impl<S> Authenticated<S> {
 
     /// Who makes this call, if it may be made.
     fn admit<B>(&self, request: &Request<B>) -> Result<Option<Caller>, Status> {
+        panic_point!("authentication");
         let asks = self.table.asks(request.uri().path());
         if asks == Asks::Nothing {
             return Ok(None);
@@ -135,9 +137,30 @@ impl HttpBody for Admitted {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use http::HeaderValue;
 
     use super::*;
+    use crate::fixture::Fixture;
+
+    #[tokio::test]
+    async fn key_goes_no_further_and_its_holder_does() {
+        let (fixture, held) = (Fixture::new().await, access::new_key());
+        fixture.shared.access.give(&held);
+        let behind = tower::service_fn(|request: Request<()>| async move {
+            assert!(
+                !request.headers().contains_key(header::AUTHORIZATION),
+                "whoever prints the request prints the key"
+            );
+            let caller = request.extensions().get::<Caller>().expect("who calls goes on with the request");
+            Ok::<_, Infallible>(Response::builder().header("key", caller.key.to_string()).body(Body::empty()).unwrap())
+        });
+        let shown = format!("Bearer {}", *held.text());
+        let request = Request::get("/x").header(header::AUTHORIZATION, shown).body(()).unwrap();
+        let answer = Authenticated::new(fixture.shared.clone(), behind).call(request).await.unwrap();
+        assert_eq!(answer.headers()["key"], held.id.to_string());
+    }
 
     fn headers(values: &[&str]) -> HeaderMap {
         let values = values.iter().map(|value| (header::AUTHORIZATION, HeaderValue::from_str(value).unwrap()));

@@ -16,6 +16,7 @@ use super::{
     violation::Violations,
 };
 use crate::{
+    faults::panic_point,
     proto::{PublishEventStreamRequest, PublishEventStreamResponse, publish_event_stream_response::Result as Shown},
     publish::{self, Acknowledgement, Outcome, Reader, Request},
 };
@@ -46,6 +47,7 @@ impl Reader<PublishEventStreamRequest> for RequestReader {
     type End = Status;
 
     async fn read(&mut self, request: PublishEventStreamRequest) -> Request<Error, Status> {
+        panic_point!("stream_request");
         let PublishEventStreamRequest { tenant_id, event } = request;
         let tenant = match &self.tenant {
             Some(tenant) => tenant,

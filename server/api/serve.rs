@@ -10,7 +10,7 @@ use tower::ServiceBuilder;
 
 use super::{
     WebhookApi, authenticate::Authenticated, deadline::Deadlines, explain::Explained, grpc_only::GrpcOnly,
-    jwks::KeySets, origin::NoPages, sizes::BySize,
+    jwks::KeySets, origin::NoPages, panics::Panics, refusals::Refusals, sizes::BySize,
 };
 use crate::{
     listen,
@@ -63,6 +63,8 @@ pub(crate) fn serve(
     let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
     let (shared, keys) = (api.shared.clone(), api.shared.clone());
     let layers = ServiceBuilder::new()
+        .layer_fn(Panics::new)
+        .layer_fn(Refusals::new)
         .layer_fn(Explained::new)
         .layer_fn(NoPages::new)
         // Public: receivers have no key.

@@ -1,17 +1,11 @@
 //! The generated trait, implemented by handing every call to the file of its resource.
 
-use std::{future::Future, panic::AssertUnwindSafe};
+use std::future::Future;
 
-use futures_util::FutureExt as _;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    WebhookApi,
-    error::{Error, panicked},
-    publish_stream::AcknowledgementStream,
-    watch::WatchStream,
-};
+use super::{WebhookApi, error::Error, publish_stream::AcknowledgementStream, watch::WatchStream};
 use crate::{
     faults::panic_point,
     proto::{webhook_service_server::WebhookService, *},
@@ -23,7 +17,7 @@ const COMPRESSED_BYTES_MIN: usize = 1_024;
 
 /// Answers a call with a message.
 pub(super) async fn answer<T: Message>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
-    let mut response = Response::new(guard(call).await?);
+    let mut response = Response::new(handle(call).await?);
     if response.get_ref().encoded_len() < COMPRESSED_BYTES_MIN {
         response.disable_compression();
     }
@@ -32,16 +26,13 @@ pub(super) async fn answer<T: Message>(call: impl Future<Output = Result<T, Erro
 
 /// Answers a call with a stream.
 async fn open<T>(call: impl Future<Output = Result<T, Error>>) -> Result<Response<T>, Status> {
-    guard(call).await.map(Response::new)
+    handle(call).await.map(Response::new)
 }
 
-/// A panic in a handler costs its caller an INTERNAL, and nobody else anything.
-async fn guard<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
-    let call = async {
-        panic_point!("handler");
-        call.await
-    };
-    AssertUnwindSafe(call).catch_unwind().await.map_err(|_| panicked())?.map_err(Status::from)
+/// Runs a handler. `super::panics` sees to it if that panics.
+async fn handle<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
+    panic_point!("handler");
+    Ok(call.await?)
 }
 
 #[tonic::async_trait]

@@ -82,11 +82,12 @@ impl Configurator {
         let (call, shared) = (call.into(), self.shared.clone());
         let unit = call.write(&self.shared, move |tx, answer| {
             Box::pin(async move {
-                if !store::api_key::delete(tx, id).await? {
-                    return Err(Error::NoSuchKey);
-                }
+                let owner = match store::api_key::delete(tx, id).await?.ok_or(Error::NoSuchKey)? {
+                    Some(tenant) => store::tenant::get(tx.conn(), tenant).await?.map(|tenant| tenant.id),
+                    None => None,
+                };
                 let version = store::meta::raise_cfg(tx).await?;
-                let answer = answer.with(tx, ()).await?;
+                let answer = answer.concerning(owner.unwrap_or_default()).with(tx, ()).await?;
                 tx.commit().await?;
                 shared.routes.advance(version);
                 shared.access.revoke(id);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{DeliveryKey, Timestamp, envelope::BodyNote};
+use super::{DeliveryKey, Timestamp, debug_unshown, envelope::BodyNote};
 
 /// Why an attempt failed, or a delivery ended without one. The numbers are those of the protocol and of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ impl FailureKind {
 }
 
 /// What came of one exchange with an endpoint. Failure is data here, never an `Err`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Outcome {
     /// Why it failed; `None` if the endpoint answered 2xx.
     pub failure: Option<FailureKind>,
@@ -101,6 +101,10 @@ pub struct Outcome {
     /// Where the body that was sent differs from what the endpoint's style promises.
     pub body_note: Option<BodyNote>,
 }
+
+debug_unshown!(
+    Outcome { failure, detail, http_status, retry_after, latency, response_truncated, body_note } but { response }
+);
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +128,7 @@ impl AttemptResult {
 }
 
 /// An attempt as it is kept and shown.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Attempt {
     /// The delivery.
     pub delivery: DeliveryKey,
@@ -149,3 +153,9 @@ pub struct Attempt {
     /// Where the body that was sent differs from what the endpoint's style promises.
     pub body_note: Option<BodyNote>,
 }
+
+debug_unshown!(
+    Attempt {
+        delivery, number, result, failure, http_status, latency, ended, response_truncated, detail, body_note
+    } but { response }
+);

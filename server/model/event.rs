@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{EndpointKey, EventKey, TenantKey, Timestamp, TypeFilter};
+use super::{EndpointKey, EventKey, TenantKey, Timestamp, TypeFilter, debug_unshown};
 
 /// An event as its publisher handed it over, checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NewEvent {
     /// Whose it is.
     pub tenant: TenantKey,
@@ -29,6 +29,8 @@ pub struct NewEvent {
     pub labels: BTreeMap<String, String>,
 }
 
+debug_unshown!(NewEvent { tenant, id, event_type, content_type, time, deliver_at, expires } but { payload, labels });
+
 impl NewEvent {
     /// What it takes of memory as far as its publisher decides it: payload and labels.
     pub fn bytes(&self) -> usize {
@@ -41,7 +43,7 @@ impl NewEvent {
 pub const DEFAULT_CONTENT_TYPE: &str = "application/json";
 
 /// What a delivery needs of its event; shared by all deliveries of one event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct EventContent {
     /// Its row.
     pub key: EventKey,
@@ -65,6 +67,10 @@ pub struct EventContent {
     pub expires: Option<Timestamp>,
 }
 
+debug_unshown!(
+    EventContent { key, tenant, id, event_type, content_type, time, created, ping_of, expires } but { payload }
+);
+
 impl EventContent {
     /// Whether no attempt may begin at `now` any more.
     pub fn has_expired(&self, now: Timestamp) -> bool {
@@ -84,7 +90,7 @@ pub struct EventTimes {
 }
 
 /// Which events a list holds; conditions are combined with AND, an empty one selects all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct EventFilter {
     /// Of a type that one of these patterns matches.
     pub event_types: TypeFilter,
@@ -95,6 +101,8 @@ pub struct EventFilter {
     /// Published before.
     pub end: Option<Timestamp>,
 }
+
+debug_unshown!(EventFilter { event_types, start, end } but { labels });
 
 impl EventFilter {
     /// Whether it selects an event.
@@ -108,7 +116,7 @@ impl EventFilter {
 }
 
 /// An event as it is kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Event {
     /// What deliveries need of it; in lists without the payload.
     pub content: EventContent,
@@ -121,3 +129,5 @@ pub struct Event {
     /// The configuration version it was routed under.
     pub cfg: i64,
 }
+
+debug_unshown!(Event { content, payload_bytes, times, cfg } but { labels });

@@ -29,9 +29,9 @@ mod style;
 mod tenant;
 mod time;
 mod transition;
+mod unshown;
 mod url;
 
-pub(crate) use self::event_type::operation;
 pub use self::{
     address::{AddressPolicy, Cidr},
     api_key::{API_KEY_PREFIX, ApiKey, ApiKeyId, HeldKey},
@@ -68,4 +68,8 @@ pub use self::{
     time::{Clock, Timestamp},
     transition::{LogBody, LogEntry, LogEvent, TransitionKind},
     url::{UrlError, UrlPolicy},
+};
+pub(crate) use self::{
+    event_type::operation,
+    unshown::{Size, Unshown, debug_unshown},
 };

@@ -105,15 +105,18 @@ impl<T, R> Answer<T, R> {
         Ok(answer)
     }
 
-    /// Whether something is written with the answer: for a repeat, or in the audit log.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.call.request.is_some() || self.call.audit.is_some()
+    /// The call concerns the tenant with this public id, as the change has found out; with an empty one none.
+    pub(crate) fn concerning(mut self, tenant: String) -> Self {
+        if let Some((change, _)) = &mut self.call.audit {
+            change.tenant = tenant;
+        }
+        self
     }
 
-    /// Makes the answer of a call that found nothing to change. Ends the transaction: with a commit if
-    /// something is kept of it.
+    /// Makes the answer of a call that found nothing to change. Ends the transaction: with a commit if something is kept of it,
+    /// for a repeat or in the audit log.
     pub(crate) async fn unchanged(self, tx: &mut Tx, given: T) -> store::Result<R> {
-        let kept = self.is_kept();
+        let kept = self.call.request.is_some() || self.call.audit.is_some();
         let answer = self.with(tx, given).await?;
         if kept {
             tx.commit().await?;

@@ -9,10 +9,10 @@ use super::{
     secret::{Key, Secret},
     values::{Values, signed_pieces},
 };
-use crate::model::{Timestamp, operation};
+use crate::model::{Timestamp, debug_unshown, operation};
 
 /// A message to be signed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Message<'a> {
     /// Its id, the same on every attempt: letters, digits, `_` and `-`.
     pub id: &'a str,
@@ -25,6 +25,8 @@ pub struct Message<'a> {
     /// The body that is signed, which is not always the one that is sent.
     pub body: &'a [u8],
 }
+
+debug_unshown!(Message<'a> { id, timestamp, event_type, url } but { body });
 
 /// A scheme, and the secrets that sign by it.
 #[derive(Clone, Copy, Debug)]

@@ -27,9 +27,11 @@ pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey) -> Result<()> {
     Ok(())
 }
 
-/// Erases a key. Returns whether it was there.
-pub(crate) async fn delete(tx: &mut Tx, id: ApiKeyId) -> Result<bool> {
-    Ok(execute!(&mut tx.conn, "DELETE FROM api_key WHERE id = $1", id.text())? > 0)
+/// Erases a key. Returns whose it was, the tenant's or operators' (`Some(None)`); `None` if it was not there.
+pub(crate) async fn delete(tx: &mut Tx, id: ApiKeyId) -> Result<Option<Option<TenantKey>>> {
+    let sql = "DELETE FROM api_key WHERE id = $1 RETURNING tenant";
+    let row: Option<(Option<i64>,)> = fetch_optional!(&mut tx.conn, sql, id.text())?;
+    Ok(row.map(|(tenant,)| tenant.map(TenantKey)))
 }
 
 /// Erases all keys of a tenant.

@@ -6,14 +6,15 @@ mod configuration;
 mod engine;
 mod event_times;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use super::{Conn, Error, Result, Tx};
+pub(super) use self::engine::an_event;
+use super::{Conn, Error, Result, Tx, delivery::DeliveryRow};
 use crate::{
     fixture::TestDatabase,
-    model::{Clock, Incarnation, TenantKey, Timestamp},
+    model::{Attempt, Clock, Event, EventContent, Incarnation, TenantKey, Timestamp},
     shared::Shared,
 };
 
@@ -55,6 +56,54 @@ const TEXTS: [&str; 6] = ["", "a", "A", "ä ß İ", "'; --", "\u{1F600}\u{FFFF}\
 
 fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
+}
+
+/// A value, with what Debug shows the size of alone: what publishers and receivers sent is compared too.
+trait Whole: Debug {
+    /// What Debug does not show.
+    fn unshown(&self) -> String;
+
+    fn whole(&self) -> String {
+        format!("{self:?}").replace(UNSHOWN, " bytes, below>") + &self.unshown()
+    }
+}
+
+/// How Debug ends what it does not show.
+const UNSHOWN: &str = " bytes>";
+
+impl Whole for EventContent {
+    fn unshown(&self) -> String {
+        format!("{:?}", self.payload)
+    }
+}
+
+impl Whole for Arc<EventContent> {
+    fn unshown(&self) -> String {
+        (**self).unshown()
+    }
+}
+
+impl Whole for Event {
+    fn unshown(&self) -> String {
+        format!("{:?} {:?}", self.content.payload, self.labels)
+    }
+}
+
+impl Whole for DeliveryRow {
+    fn unshown(&self) -> String {
+        format!("{:?}", self.response)
+    }
+}
+
+impl Whole for Attempt {
+    fn unshown(&self) -> String {
+        format!("{:?}", self.response)
+    }
+}
+
+/// All of each value.
+fn whole<T: Whole>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.whole()).collect()
 }
 
 /// In an order of ours, where a function promises none.
@@ -116,7 +165,11 @@ impl House {
 
     fn note<T: Debug>(&mut self, label: &str, answer: Result<T>) {
         let answer = match answer {
-            Ok(answer) => format!("{answer:?}"),
+            Ok(answer) => {
+                let answer = format!("{answer:?}");
+                assert!(!answer.contains(UNSHOWN), "{label}: not all of it is compared; see `whole`");
+                answer
+            }
             // Of the causes each database has its own.
             Err(Error::Data(_)) => "refused".to_owned(),
             Err(error) => panic!("{label}: {error:?}"),

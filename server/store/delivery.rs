@@ -8,11 +8,11 @@ use super::{
 };
 use crate::model::{
     Delivery, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, ShownState, Standing, TenantKey,
-    Timestamp,
+    Timestamp, debug_unshown,
 };
 
 /// A delivery as it is stored, with what is shown of its event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct DeliveryRow {
     /// Its row.
     pub key: DeliveryKey,
@@ -45,6 +45,12 @@ pub struct DeliveryRow {
     /// A small answer to the successful attempt.
     pub response: Vec<u8>,
 }
+
+debug_unshown!(
+    DeliveryRow {
+        key, tenant, event_id, event_type, state, attempt, base, cancel, ready_at, created, updated, status, latency, kind
+    } but { response }
+);
 
 /// A place in the order of deliveries: newest event first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -111,6 +111,15 @@ pub(crate) async fn raise_cfg(tx: &mut Tx) -> Result<i64> {
     Ok(cfg)
 }
 
+/// Takes back what [`raise_cfg`] did in this transaction, which changed nothing after all. Nobody saw it: the row is locked.
+pub(crate) async fn lower_cfg(tx: &mut Tx) -> Result<()> {
+    execute!(&mut tx.conn, "UPDATE gate SET cfg = cfg - 1 WHERE one = 1")?;
+    if let Some(pass) = &mut tx.pass {
+        pass.lowered();
+    }
+    Ok(())
+}
+
 /// The configuration version.
 pub(crate) async fn cfg(conn: &mut Conn) -> Result<i64> {
     let row: Option<(i64,)> = fetch_optional!(conn, "SELECT cfg FROM gate WHERE one = 1")?;

@@ -5,8 +5,11 @@ use std::{collections::HashSet, time::Duration};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::task::JoinSet;
 
-use super::{Conn, Db, Error, Kind, Result, Tx, meta, sql::execute, sql::fetch_all};
-use crate::fixture::{TestDatabase, twins};
+use super::{Conn, Db, Error, Kind, Result, Tx, delivery::DeliveryRow, meta, sql::execute, sql::fetch_all};
+use crate::{
+    fixture::{TestDatabase, twins},
+    model::{DeliveryKey, DeliveryState, EndpointKey, EventKey, TenantKey, Timestamp},
+};
 
 const SEED: u64 = 0x71d1;
 const CALLERS: u64 = 8;
@@ -154,3 +157,32 @@ twins!(
     ],
     only[every_connection_is_durable_and_readers_only_read]
 );
+
+#[test]
+fn debug_tells_sizes_of_what_publishers_and_receivers_sent_and_nothing_else_of_it() {
+    let mut event = super::conformance::an_event(1, "shown");
+    (event.payload, event.labels) = ("canary".into(), b"canary".to_vec());
+    let delivery = DeliveryRow {
+        key: DeliveryKey { event: EventKey(1), endpoint: EndpointKey(1) },
+        tenant: TenantKey::DEFAULT,
+        event_id: "shown".into(),
+        event_type: "a.b".into(),
+        state: DeliveryState::Delivered,
+        attempt: 1,
+        base: 0,
+        cancel: false,
+        ready_at: None,
+        created: Timestamp::from_micros(0),
+        updated: Timestamp::from_micros(0),
+        status: 200,
+        latency: Duration::ZERO,
+        kind: None,
+        response: b"canary".to_vec(),
+    };
+    let listed = format!("{:?}", b"canary");
+    for (shown, sizes) in [(format!("{event:?}"), 2), (format!("{delivery:?}"), 1)] {
+        assert!(shown.contains("shown") && !shown.contains("canary"), "{shown}");
+        assert!(!shown.contains(listed.trim_matches(['[', ']'])), "{shown}");
+        assert_eq!(shown.matches("<6 bytes>").count(), sizes, "{shown}");
+    }
+}

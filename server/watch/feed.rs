@@ -20,7 +20,7 @@ use super::{
     table::{Place, Table},
     token::Tokens,
 };
-use crate::{model::Timestamp, store::LogRow};
+use crate::{faults::panic_point, model::Timestamp, store::LogRow};
 
 /// How many messages wait for their reader.
 pub(crate) const MESSAGES_MAX: usize = 32;
@@ -64,6 +64,7 @@ impl Feed {
     }
 
     async fn send_on(&mut self) -> WatchError {
+        panic_point!("watching");
         // The first message is a heartbeat: it says from where on everything will be sent.
         self.heartbeat_at = Instant::now();
         loop {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 use tidings::{
     client::{Bearer, KeyedChannel},
     model::{Clock, Scope, Timestamp},
@@ -19,12 +19,11 @@ use crate::{
         call::{Answer, Caller},
         methods,
     },
-    created,
     support::{Api, OTHER_TENANT, key::ADMIN_KEY, plain_channel, soon},
 };
 
 /// What a tenant's key may have.
-fn tenant_scopes() -> Vec<Scope> {
+pub(crate) fn tenant_scopes() -> Vec<Scope> {
     Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect()
 }
 
@@ -41,7 +40,7 @@ impl Api {
         self.admin.clone().create_key(request).await.unwrap().into_inner()
     }
 
-    async fn tenants_key(&self, tenant: &str, scopes: &[Scope]) -> CreateKeyResponse {
+    pub(crate) async fn tenants_key(&self, tenant: &str, scopes: &[Scope]) -> CreateKeyResponse {
         self.key(key_request(tenant, scopes)).await
     }
 
@@ -54,7 +53,7 @@ impl Api {
         Bearer::new(key).unwrap().over(plain_channel(self.address()).await)
     }
 
-    async fn calling_with(&self, key: &str) -> WebhookServiceClient<KeyedChannel> {
+    pub(crate) async fn calling_with(&self, key: &str) -> WebhookServiceClient<KeyedChannel> {
         WebhookServiceClient::new(self.over(key).await)
     }
 
@@ -63,15 +62,15 @@ impl Api {
     }
 }
 
-fn pool() -> DescriptorPool {
+pub(crate) fn pool() -> DescriptorPool {
     DescriptorPool::decode(DESCRIPTORS).unwrap()
 }
 
-fn empty(method: &MethodDescriptor) -> DynamicMessage {
+pub(crate) fn empty(method: &MethodDescriptor) -> DynamicMessage {
     DynamicMessage::new(method.input())
 }
 
-fn refusal(answer: Answer) -> Status {
+pub(crate) fn refusal(answer: Answer) -> Status {
     match answer {
         Answer::Refused(status) => status,
         answered => panic!("{answered:?}"),
@@ -154,6 +153,19 @@ async fn every_method_lets_in_who_has_its_scope_and_nobody_else() {
         assert!(by == named || (by.is_empty() && named == ["admin"]), "{name}: {by:?} {named:?}");
     }
     assert!(let_in.iter().all(|(_, methods)| !methods.is_empty()));
+    let of_operators: Vec<&str> =
+        asked.iter().filter(|(_, scope)| scope == "admin").map(|(method, _)| method.as_str()).collect();
+    let expected = [
+        "CreateKey",
+        "CreateTenant",
+        "DeleteTenant",
+        "ListAuditEntries",
+        "ListKeys",
+        "ListTenants",
+        "RevokeKey",
+        "UpdateTenant",
+    ];
+    assert_eq!(of_operators, expected, "no tenant's key can have this scope");
 
     let operator = CreateKeyRequest { operator: true, ..key_request("", &[Scope::DeliveriesRead]) };
     let operator = api.key(operator).await;
@@ -162,157 +174,23 @@ async fn every_method_lets_in_who_has_its_scope_and_nobody_else() {
     assert_eq!((refused.code(), reason(&refused)), (Code::PermissionDenied, "SCOPE_MISSING".to_owned()));
 }
 
-/// What stands in the place of ids of one kind: an own one, another tenant's, and one that never was.
-struct Ids {
-    fields: &'static [&'static str],
-    own: String,
-    foreign: String,
-    nowhere: String,
-}
-
-/// Sets every field of this name in a request, also in the messages and lists that it holds; whether there is one.
-fn set(message: &mut DynamicMessage, path: &str, value: &str) -> bool {
-    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    let Some(field) = message.descriptor().get_field_by_name(name) else { return false };
-    match rest {
-        Some(rest) => {
-            if field.kind().as_message().is_none() || field.is_list() {
-                return false;
-            }
-            let inner = message.get_field_mut(&field).as_message_mut().unwrap();
-            set(inner, rest, value)
-        }
-        None => {
-            let value = prost_reflect::Value::String(value.to_owned());
-            let value = if field.is_list() { prost_reflect::Value::List(vec![value]) } else { value };
-            message.set_field(&field, value);
-            true
-        }
-    }
-}
-
 #[tokio::test]
-async fn another_tenants_ids_are_as_if_they_were_not_there_in_every_field_of_every_method() {
-    let api = Api::start().await;
-    let (own, foreign) = (made_in(&api, OTHER_TENANT).await, made_in(&api, "").await);
-    let codec = &api.shared().ids;
-    let (endpoint, event) = (tidings::model::EndpointKey(9_999), tidings::model::EventKey(9_999));
-    let nowhere = [
-        codec.endpoint(endpoint),
-        "no-such-event".to_owned(),
-        codec.delivery(tidings::model::DeliveryKey { event, endpoint }),
-        codec.secret(tidings::model::SecretKey(9_999)),
-        "no.such.type".to_owned(),
-    ];
-    let fields: [&[&str]; 5] = [
-        &["endpoint_id", "endpoint.id", "filter.endpoint_ids"],
-        &["event_id"],
-        &["delivery_id"],
-        &["secret_id"],
-        &["name", "event_type.name"],
-    ];
-    let ids: Vec<Ids> = (0..5)
-        .map(|kind| Ids {
-            fields: fields[kind],
-            own: own[kind].clone(),
-            foreign: foreign[kind].clone(),
-            nowhere: nowhere[kind].clone(),
-        })
-        .collect();
-    let key = api.tenants_key(OTHER_TENANT, &tenant_scopes()).await;
-    let mut caller = Caller::with(&key.secret, api.address()).await;
-    let before = api.kept().await;
-    let mut tried = Vec::new();
-    for method in methods(&pool()) {
-        // What adds to a catalogue adds to one's own, whatever others have.
-        if ["CreateEventType", "ImportEventTypes", "CreateEndpoint"].contains(&method.name()) {
-            continue;
-        }
-        for kind in &ids {
-            for field in kind.fields {
-                let mut request = empty(&method);
-                for other in &ids {
-                    for field in other.fields {
-                        set(&mut request, field, &other.own);
-                    }
-                }
-                set(&mut request, "update_mask.paths", "description");
-                let mut gone = request.clone();
-                if !set(&mut request, field, &kind.foreign) {
-                    continue;
-                }
-                set(&mut gone, field, &kind.nowhere);
-                let foreign = refusal(caller.call(&method, &request).await);
-                let nobody = refusal(caller.call(&method, &gone).await);
-                let case = format!("{}.{field}", method.name());
-                assert_eq!(foreign.code(), Code::NotFound, "{case}: {foreign:?}");
-                assert_eq!(foreign.message(), nobody.message(), "{case}");
-                assert_eq!(foreign.details(), nobody.details(), "{case}");
-                tried.push(case);
-            }
-        }
-    }
-    assert!(tried.len() >= 25, "{tried:?}");
-    assert_eq!(api.kept().await, before, "nothing was touched");
-}
-
-/// An endpoint, an event, its delivery, a secret and an event type of a tenant's.
-async fn made_in(api: &Api, tenant: &str) -> [String; 5] {
-    let (mut client, tenant_id) = (api.client.clone(), tenant.to_owned());
-    let endpoint = created(api, tenant).await.id;
-    let disable =
-        DisableEndpointRequest { tenant_id: tenant_id.clone(), endpoint_id: endpoint.clone(), ..Default::default() };
-    let event_id = format!("event-of-{tenant}");
-    let event = Event { id: event_id.clone(), r#type: "a.b".to_owned(), payload: "{}".into(), ..Default::default() };
-    client.publish_event(PublishEventRequest { tenant_id: tenant_id.clone(), event: Some(event) }).await.unwrap();
-    client.disable_endpoint(disable).await.unwrap();
-    let list = ListDeliveriesRequest { tenant_id: tenant_id.clone(), ..Default::default() };
-    let delivery = client.list_deliveries(list).await.unwrap().into_inner().deliveries[0].id.clone();
-    let list = ListEndpointSecretsRequest {
-        tenant_id: tenant_id.clone(),
-        endpoint_id: endpoint.clone(),
-        ..Default::default()
-    };
-    let secret = client.list_endpoint_secrets(list).await.unwrap().into_inner().secrets[0].id.clone();
-    let name = format!("type.of.{}", if tenant.is_empty() { "default" } else { tenant });
-    let event_type = Some(EventType { name: name.clone(), ..Default::default() });
-    client.create_event_type(CreateEventTypeRequest { tenant_id, event_type, ..Default::default() }).await.unwrap();
-    [endpoint, event_id, delivery, secret, name]
-}
-
-#[tokio::test]
-async fn tenants_key_acts_for_its_tenant_alone() {
-    let api = Api::start().await;
-    let key = api.tenants_key(OTHER_TENANT, &tenant_scopes()).await;
-    let mut caller = Caller::with(&key.secret, api.address()).await;
-    let mut tried = 0;
-    for method in methods(&pool()) {
-        let (mut there, mut nowhere) = (empty(&method), empty(&method));
-        if !set(&mut there, "tenant_id", "default") && !set(&mut there, "tenant.id", "default") {
-            continue;
-        }
-        set(&mut nowhere, "tenant_id", "nobody");
-        set(&mut nowhere, "tenant.id", "nobody");
-        let (there, nowhere) = (caller.call(&method, &there).await, caller.call(&method, &nowhere).await);
-        let (there, nowhere) = (refusal(there), refusal(nowhere));
-        // Those that are for operators are refused before anybody looks at the tenant.
-        let expected = if there.code() == Code::PermissionDenied { Code::PermissionDenied } else { Code::NotFound };
-        assert_eq!(there.code(), expected, "{}: {there:?}", method.name());
-        assert_eq!((there.message(), there.details()), (nowhere.message(), nowhere.details()), "{}", method.name());
-        tried += 1;
-    }
-    assert!(tried > 30, "{tried}");
+async fn streams_end_when_their_key_expires() {
+    // The server's clock stands still, so that the key is good for as long as it takes to open the stream.
+    let api = Api::start_by(Clock::manual(Timestamp::from_micros(1_700_000_000_000_000))).await;
+    let expire_time = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 300_000_000 });
+    let key = api.key(CreateKeyRequest { expire_time, ..key_request("", &[Scope::DeliveriesRead]) }).await;
     let mut client = api.calling_with(&key.secret).await;
-    let mut ids = BTreeSet::new();
-    for tenant in ["", OTHER_TENANT] {
-        let endpoint = client.create_endpoint(crate::create(tenant)).await.unwrap().into_inner().endpoint.unwrap();
-        assert_eq!(endpoint.tenant_id, OTHER_TENANT);
-        ids.insert(endpoint.id);
-    }
-    let listed = client.list_endpoints(ListEndpointsRequest::default()).await.unwrap().into_inner().endpoints;
-    assert_eq!(listed.into_iter().map(|endpoint| endpoint.id).collect::<BTreeSet<_>>(), ids);
-    let of_default = api.client.clone().list_endpoints(ListEndpointsRequest::default()).await.unwrap().into_inner();
-    assert!(of_default.endpoints.is_empty());
+    let mut watch = client.watch_deliveries(WatchDeliveriesRequest::default()).await.unwrap().into_inner();
+    let end = async {
+        loop {
+            if let Err(end) = watch.message().await {
+                return end;
+            }
+        }
+    };
+    let end = soon(end).await;
+    assert_eq!((end.code(), reason(&end)), (Code::Unauthenticated, "KEY_INVALID".to_owned()));
 }
 
 #[tokio::test]

@@ -21,9 +21,24 @@ const CALL_EVERY: usize = 1_000;
 /// More continuations of one header block than there can be metadata.
 const CONTINUATIONS: usize = 2_000;
 
+/// Frames that ask for an answer each: so many in one write, and so many writes, by whoever reads no answer. It is far more than
+/// what the server's side of a connection takes in without sending.
+const FLOOD_FRAMES: usize = 10_000;
+const FLOOD_WRITES: usize = 200;
+
+/// How long a write of these waits for a server that does not read on.
+const FLOOD_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Calls that others make meanwhile.
+const CALLS_MEANWHILE: usize = 20;
+
+/// Connections that begin a call and never end its head.
+const SLOW: usize = 64;
+
 /// Kinds of frames (RFC 9113, section 6).
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const CONTINUATION: u8 = 9;
 
 /// A frame of this kind on this stream, with no flags (RFC 9113, section 4.1).
@@ -100,17 +115,84 @@ async fn calls_that_are_reset_as_soon_as_they_are_made_leave_others_served() {
 #[tokio::test]
 async fn header_block_without_an_end_ends_its_connection_alone() {
     let api = Api::start().await;
-    let mut connection = TcpStream::connect(api.address()).await.unwrap();
-    connection.write_all(PREFACE).await.unwrap();
-    connection.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+    let mut connection = greeted(&api).await;
     // A literal header field that is not indexed, `a: b` (RFC 7541, section 6.2.2), again and again.
     let fields = [0, 1, b'a', 1, b'b'].repeat(1_000);
     connection.write_all(&frame(HEADERS, 1, &fields)).await.unwrap();
-    for _ in 0..CONTINUATIONS {
+    for written in 0..CONTINUATIONS {
+        if written % 100 == 0 {
+            assert_serves(&api).await;
+        }
         if connection.write_all(&frame(CONTINUATION, 1, &fields)).await.is_err() {
             break;
         }
     }
     read_to_the_end(connection).await;
+    assert_serves(&api).await;
+}
+
+/// A connection of HTTP/2 that has said so.
+async fn greeted(api: &Api) -> TcpStream {
+    let mut connection = TcpStream::connect(api.address()).await.unwrap();
+    connection.write_all(PREFACE).await.unwrap();
+    connection.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+    connection
+}
+
+/// Writes frames that are to be answered and reads no answer, while calls are made on another connection.
+async fn others_are_served_during_a_flood(kind: u8, payload: &[u8]) {
+    let api = Api::start().await;
+    let mut connection = greeted(&api).await;
+    let frames = frame(kind, 0, payload).repeat(FLOOD_FRAMES);
+    let flood = async {
+        let mut whole = 0;
+        for _ in 0..FLOOD_WRITES {
+            // It may end the connection, or read no more of it: what it would answer has to wait for its reader.
+            match tokio::time::timeout(FLOOD_PATIENCE, connection.write_all(&frames)).await {
+                Ok(Ok(())) => whole += 1,
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        whole
+    };
+    let calls = async {
+        for _ in 0..CALLS_MEANWHILE {
+            assert_serves(&api).await;
+        }
+    };
+    let (whole, ()) = tokio::join!(flood, calls);
+    assert!(whole < FLOOD_WRITES, "it took all of it, and holds an answer for each");
+    assert_serves(&api).await;
+}
+
+#[tokio::test]
+async fn flood_of_pings_leaves_others_served_and_is_not_taken_without_end() {
+    others_are_served_during_a_flood(PING, &[0; 8]).await;
+}
+
+#[tokio::test]
+async fn flood_of_settings_leaves_others_served_and_is_not_taken_without_end() {
+    others_are_served_during_a_flood(SETTINGS, &[]).await;
+}
+
+#[tokio::test]
+async fn heads_that_never_end_leave_others_served_and_hold_only_their_connections() {
+    let api = Api::start().await;
+    let mut slow = Vec::new();
+    for _ in 0..SLOW {
+        let mut connection = greeted(&api).await;
+        // `:method: POST`, indexed (RFC 7541, appendix A), and no end of the head.
+        connection.write_all(&frame(HEADERS, 1, &[0x83])).await.unwrap();
+        slow.push(connection);
+    }
+    for _ in 0..CALLS_MEANWHILE {
+        assert_serves(&api).await;
+    }
+    // Until the head ends there may be no other frame (RFC 9113, section 6.10), the answer to a ping included: so whoever
+    // goes on like this is cut off at the first ping of the server's at the latest.
+    for mut connection in slow {
+        connection.write_all(&frame(PING, 0, &[0; 8])).await.unwrap();
+        read_to_the_end(connection).await;
+    }
     assert_serves(&api).await;
 }

@@ -17,6 +17,7 @@ mod event_times;
 mod event_types;
 mod events;
 mod headers;
+mod isolation;
 mod jwks;
 mod keys;
 mod listening;

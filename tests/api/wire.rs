@@ -183,6 +183,29 @@ async fn too_long_a_message_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn key_is_looked_at_before_anything_of_the_message_is_read() {
+    let api = Api::start().await;
+    let wire = Wire::open(&api).await;
+    let longest = [&[0][..], &u32::MAX.to_be_bytes()].concat();
+    let bodies: [(&str, &[u8], bool); 4] = [
+        ("nothing yet", b"", false),
+        ("the head of a message", b"\0\0", false),
+        ("too long a message", &longest, false),
+        ("a broken one", b"\x07broken", true),
+    ];
+    for (case, body, whole) in bodies {
+        for (authorization, reason) in [(None, "KEY_MISSING"), (Some("Bearer tdk_unknown"), "KEY_INVALID")] {
+            let mut request = wire.call(GET_ENDPOINT);
+            let headers = request.headers_mut().unwrap();
+            headers.remove("authorization");
+            headers.extend(authorization.map(|it| (http::header::AUTHORIZATION, it.parse().unwrap())));
+            let answer = soon(wire.send(request, body, whole)).await;
+            answer.assert_refused(case, Code::Unauthenticated, reason);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_grpc_is_told_so_by_http() {
     let api = Api::start().await;
     let (wire, id) = (Wire::open(&api).await, created(&api, "").await.id);

@@ -175,3 +175,22 @@ async fn server_listens_anywhere_once_it_is_told_that_keys_may_be_read_on_their_
     client.list_endpoints(ListEndpointsRequest::default()).await.unwrap();
     assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
 }
+
+#[tokio::test]
+async fn refused_calls_are_told_in_the_log_together_and_without_what_they_bore() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = std::fs::File::create(directory.path().join("server.log")).unwrap();
+    let mut serve = tidings(directory.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    let mut serving = Running::of(serve.stderr(Stdio::from(log)));
+    let address = serving.line("listening on ").await.replace("listening on ", "http://");
+    let mut stranger = client_with("tdk_canary", address);
+    for _ in 0..3 {
+        let refused = stranger.list_endpoints(ListEndpointsRequest::default()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+    }
+    assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+    let log = std::fs::read_to_string(directory.path().join("server.log")).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("calls were refused")).collect();
+    assert_eq!(told.len(), 1, "the first at once, and the others together some seconds later: {log}");
+    assert!(told[0].contains("WARN") && told[0].contains("127.0.0.1:") && !log.contains("canary"), "{log}");
+}

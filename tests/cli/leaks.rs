@@ -1,10 +1,11 @@
 //! Recognisable secrets of every kind, through the real binary at its most talkative: none may be in its log, in what calls
-//! are answered, or plain in a file. Payloads are plain in the database by design, so there they are not looked for.
+//! are answered, or plain in a file or a table. Payloads are plain in the database by design, so there they are not looked for.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{fmt::Write as _, path::Path, process::Stdio, time::Duration};
 
 use http::StatusCode;
 use prost_types::FieldMask;
+use sqlx::{Connection as _, PgConnection};
 use tidings::{
     client::{Bearer, KeyedChannel},
     proto::{admin_service_client::AdminServiceClient, endpoint_http_credentials::Kind, *},
@@ -16,6 +17,7 @@ use tonic::{Code, Status, transport::Channel};
 
 use super::{
     key::ADMIN_KEY,
+    postgres::PostgresDatabase,
     process::{Running, client, client_with, tidings},
 };
 
@@ -29,20 +31,32 @@ const CLIENT_SECRET: &str = "canary-client-secret";
 const PAYLOAD: &str = "canary-payload";
 const ANSWER: &str = "canary-answer";
 
+/// The key that seals a Postgres database's secrets.
+const SEALING_KEY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktc2VhbGluZy1rZXk=";
+
 /// What must not be found, and what it is.
 struct Planted(Vec<(&'static str, String)>);
 
 impl Planted {
-    /// In its own words, in base64 inside a text, and as bytes that Debug lists.
+    /// In its own words, in base64 inside a text, as bytes that Debug lists, and in hexadecimal, as SQL has bytes.
     fn assert_absent(&self, place: &str, content: &[u8]) {
         for (kind, secret) in &self.0 {
             let listed = format!("{:?}", secret.as_bytes());
-            for form in [secret.as_bytes(), listed.trim_matches(['[', ']']).as_bytes()] {
+            let (lower, upper) = (hex(secret), hex(secret).to_uppercase());
+            for form in [secret.as_str(), listed.trim_matches(['[', ']']), &lower, &upper] {
+                let form = form.as_bytes();
                 let found = content.windows(form.len()).any(|window| window == form);
                 assert!(!found, "{place} holds the {kind}");
             }
         }
     }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 fn refused<T: std::fmt::Debug>(planted: &Planted, call: Result<T, Status>, code: Code) {
@@ -115,8 +129,28 @@ fn assert_files_hold_nothing(directory: &Path, planted: &Planted) -> usize {
     read
 }
 
+/// All rows of all tables, bytes in hexadecimal.
+async fn dumped(database: &PostgresDatabase) -> String {
+    let mut conn = PgConnection::connect(database.url().as_str()).await.unwrap();
+    sqlx::query("SET xmlbinary = hex").execute(&mut conn).await.unwrap();
+    let sql = "SELECT string_agg(query_to_xml(format('SELECT * FROM %I', tablename), true, false, '')::text, '') \
+               FROM pg_tables WHERE schemaname = 'public'";
+    let (rows,): (String,) = sqlx::query_as(sql).fetch_one(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    rows
+}
+
 #[tokio::test]
 async fn secrets_are_in_no_log_no_status_and_no_plain_file() {
+    nothing_leaks(None).await;
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_log_no_status_and_no_plain_table_of_postgres() {
+    nothing_leaks(Some(&PostgresDatabase::create().await)).await;
+}
+
+async fn nothing_leaks(postgres: Option<&PostgresDatabase>) {
     let directory = tempfile::tempdir().unwrap();
     let (server, own) =
         (Certificate::self_signed(["127.0.0.1"]).unwrap(), Certificate::self_signed(["sender.example"]).unwrap());
@@ -125,6 +159,9 @@ async fn secrets_are_in_no_log_no_status_and_no_plain_file() {
     let port_text = port.to_string();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--ca-file", "roots.pem", "--allow-cidr", "127.0.0.0/8"];
     let mut command = tidings(directory.path(), &[&serve[..], &["--allow-port", &port_text]].concat());
+    if let Some(database) = postgres {
+        command.args(["--database", database.url().as_str()]).env("TIDINGS_KEY", SEALING_KEY);
+    }
     let log = std::fs::File::create(directory.path().join("server.log")).unwrap();
     let mut serving = Running::of(command.env("TIDINGS_LOG", "trace").stderr(Stdio::from(log)));
     let address = serving.line("listening on ").await.replace("listening on ", "http://");
@@ -134,7 +171,10 @@ async fn secrets_are_in_no_log_no_status_and_no_plain_file() {
     let create = CreateKeyRequest { operator: true, scopes: vec!["admin".to_owned()], ..Default::default() };
     let key = admin.create_key(create).await.unwrap().into_inner().secret;
     let token = admin.create_dashboard_token(CreateDashboardTokenRequest::default()).await.unwrap().into_inner().token;
-    let file = std::fs::read_to_string(directory.path().join("tidings.db.key")).unwrap();
+    let sealing_key = match postgres {
+        Some(_) => SEALING_KEY.to_owned(),
+        None => std::fs::read_to_string(directory.path().join("tidings.db.key")).unwrap(),
+    };
     let mut planted = vec![
         ("endpoint's secret", SECRET.trim_start_matches("whsec_").to_owned()),
         ("endpoint's secret, decoded", "canary-canary-canary-secret-1".to_owned()),
@@ -148,6 +188,11 @@ async fn secrets_are_in_no_log_no_status_and_no_plain_file() {
         ("API key", key[31..].to_owned()),
         ("dashboard token", token[4..].to_owned()),
     ];
+    if let Some(database) = postgres {
+        let url = database.url();
+        planted.push(("database's password", url.password().expect("the tests' cluster asks for one").to_owned()));
+        planted.push(("sealing key", sealing_key.clone()));
+    }
 
     let url = format!("https://127.0.0.1:{port}/canary-path");
     let basic = Kind::Basic(BasicCredentials { username: "user".to_owned(), password: PASSWORD.to_owned() });
@@ -168,8 +213,9 @@ async fn secrets_are_in_no_log_no_status_and_no_plain_file() {
     client_with(&token, address.clone()).list_endpoints(ListEndpointsRequest::default()).await.unwrap();
 
     // Calls that are wrong with a secret in them.
-    let everywhere =
-        Planted([&planted[..], &[("payload", PAYLOAD.to_owned()), ("key file", file.trim_end().to_owned())]].concat());
+    let everywhere = Planted(
+        [&planted[..], &[("payload", PAYLOAD.to_owned()), ("sealing key", sealing_key.trim_end().to_owned())]].concat(),
+    );
     refused(&everywhere, calls.publish_event(event("refused", "application/json")).await, Code::InvalidArgument);
     refused(&everywhere, calls.publish_event(event("kept", "text/html")).await, Code::AlreadyExists);
     let broken = |kind| endpoint(&url, kind, None);
@@ -207,15 +253,24 @@ async fn secrets_are_in_no_log_no_status_and_no_plain_file() {
     // While the server runs, and what it leaves: the log and the write-ahead log are among the files.
     let planted = Planted(planted);
     let running = assert_files_hold_nothing(directory.path(), &planted);
-    assert!(directory.path().join("tidings.db-wal").exists() && running >= 4, "{running} files");
+    match postgres {
+        None => assert!(directory.path().join("tidings.db-wal").exists() && running >= 4, "{running} files"),
+        Some(database) => {
+            let rows = dumped(database).await;
+            planted.assert_absent("the database", rows.as_bytes());
+            assert!(rows.contains(&hex(PAYLOAD).to_uppercase()), "a payload is found where it stands");
+        }
+    }
     assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
     stop.cancel();
     assert_files_hold_nothing(directory.path(), &planted);
     let log = std::fs::read(directory.path().join("server.log")).unwrap();
     everywhere.assert_absent("the log", &log);
     Planted(vec![("answer", ANSWER.to_owned())]).assert_absent("the log", &log);
-    let database = std::fs::read(directory.path().join("tidings.db")).unwrap();
     let log = String::from_utf8_lossy(&log);
     assert!(log.contains("TRACE") && log.lines().count() > 100, "it was traced");
-    assert!(String::from_utf8_lossy(&database).contains(PAYLOAD), "a payload is found where it stands");
+    if postgres.is_none() {
+        let database = std::fs::read(directory.path().join("tidings.db")).unwrap();
+        assert!(String::from_utf8_lossy(&database).contains(PAYLOAD), "a payload is found where it stands");
+    }
 }

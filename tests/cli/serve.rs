@@ -19,7 +19,7 @@ use tonic_types::StatusExt as _;
 
 use super::{
     key::ADMIN_KEY,
-    process::{Running, client, refusal},
+    process::{Running, client, refusal, tidings},
 };
 
 /// Open calls are given five seconds; nothing is in flight here.
@@ -166,4 +166,37 @@ async fn server_that_has_run_out_of_files_serves_again_once_there_are_some() {
     let mut client = client(format!("http://{address}"));
     client.list_endpoints(ListEndpointsRequest::default()).await.unwrap();
     assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+}
+
+/// A listener that nobody is to connect to.
+fn untouched() -> std::net::TcpListener {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+#[tokio::test]
+async fn proxies_of_the_environment_are_passed_by() {
+    let directory = tempfile::tempdir().unwrap();
+    let (listener, stop, proxy) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new(), untouched());
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(Receiver::new(listener).run(|_| async { Answer::from(StatusCode::NO_CONTENT) }, stop.clone()));
+    let allowed = ["--allow-http", "--allow-cidr", "127.0.0.0/8", "--allow-port", "1-65535"];
+    let mut command = tidings(directory.path(), &[&SERVE[..], &allowed].concat());
+    for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(variable, format!("http://{}", proxy.local_addr().unwrap()));
+    }
+    let mut serving = Running::of(&mut command);
+    let mut calls = client(serving.line("listening on ").await.replace("listening on ", "http://"));
+    let endpoint = Some(Endpoint { url, ..Default::default() });
+    let made = calls.create_endpoint(CreateEndpointRequest { endpoint, ..Default::default() }).await.unwrap();
+    let endpoint_id = made.into_inner().endpoint.unwrap().id;
+    let ping =
+        calls.ping_endpoint(PingEndpointRequest { endpoint_id, ..Default::default() }).await.unwrap().into_inner();
+    let attempt = ping.attempt.unwrap();
+    assert_eq!((attempt.outcome(), attempt.http_status), (AttemptOutcome::Succeeded, 204));
+    assert_eq!(proxy.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody asked the proxy");
+    assert_eq!(serving.stop("TERM", STOP_DEADLINE).await, Some(0));
+    stop.cancel();
 }

@@ -9,9 +9,9 @@ use tonic_types::StatusExt as _;
 use super::statuses::{details, internal, status};
 use crate::{model::Scope, proto::ErrorReason};
 
-/// A status for a handler that panicked. The panic itself is in the log already.
+/// A status for a call that met a panic, in a layer or in its handler. The panic itself is in the log already.
 pub(in crate::api) fn panicked() -> Status {
-    internal(&"a handler panicked")
+    internal(&"a call met a panic")
 }
 
 /// A status for a call that bears no key, or not as it should.

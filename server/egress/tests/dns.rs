@@ -1,14 +1,17 @@
 //! Names that lead astray, by a name server of the tests' own: it rebinds, mixes families, and points to itself by CNAMEs.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Mutex,
 };
 
 use tokio::net::UdpSocket;
 
-use super::{forms::Ear, *};
+use super::{
+    forms::{ELSEWHERE, Ear, LOOPBACK},
+    *,
+};
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
@@ -20,7 +23,7 @@ type Reply = Vec<Record>;
 #[derive(Clone)]
 enum Record {
     Address(IpAddr),
-    Alias(&'static str),
+    Alias(String),
 }
 
 fn v4(address: [u8; 4]) -> Record {
@@ -31,11 +34,15 @@ fn v6(text: &str) -> Record {
     Record::Address(text.parse::<Ipv6Addr>().unwrap().into())
 }
 
+fn alias(name: &str) -> Record {
+    Record::Alias(name.to_owned())
+}
+
 /// A name server (RFC 1035) over UDP. Each question for a name takes that name's next reply; the last stays.
-async fn name_server(zone: Vec<(&'static str, Vec<Reply>)>) -> SocketAddr {
+async fn name_server(zone: Vec<(impl Into<String>, Vec<Reply>)>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let mut zone: HashMap<String, Vec<Reply>> = zone.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+    let mut zone: HashMap<String, Vec<Reply>> = zone.into_iter().map(|(name, it)| (name.into(), it)).collect();
     // Each type of question has its own turn, as both are asked of each lookup.
     let mut turns: HashMap<(String, u16), usize> = HashMap::new();
     tokio::spawn(async move {
@@ -182,10 +189,10 @@ async fn names_with_any_forbidden_address_get_no_byte_through() {
         ("unique-local.example", vec![vec![v6("fd00:ec2::254")]]),
         ("both-families.example", vec![vec![public(), v6("::1")]]),
         ("both-families-mapped.example", vec![vec![public(), v6("::ffff:127.0.0.1")]]),
-        ("alias.example", vec![vec![Record::Alias("loopback.example")]]),
-        ("alias-of-alias.example", vec![vec![Record::Alias("alias.example")]]),
-        ("alias-to-both.example", vec![vec![Record::Alias("both-families.example")]]),
-        ("alias-and-address.example", vec![vec![public(), Record::Alias("loopback6.example")]]),
+        ("alias.example", vec![vec![alias("loopback.example")]]),
+        ("alias-of-alias.example", vec![vec![alias("alias.example")]]),
+        ("alias-to-both.example", vec![vec![alias("both-families.example")]]),
+        ("alias-and-address.example", vec![vec![public(), alias("loopback6.example")]]),
     ];
     let names: Vec<&str> = zone.iter().map(|(name, _)| *name).collect();
     assert_eq!(names.len(), 21);
@@ -198,6 +205,41 @@ async fn names_with_any_forbidden_address_get_no_byte_through() {
         let outcome = egress.post(request(&format!("http://{name}:{}/", ear.port), PATIENT)).await;
         assert_eq!(outcome.failure, Some(FailureKind::BlockedAddress), "{name}: {}", outcome.detail);
         assert!(outcome.detail.contains("resolves to an address"), "{name}: {}", outcome.detail);
+    }
+    assert_eq!(ear.bytes(), 0);
+}
+
+/// Each address of the forms alone, before and behind a public one, and by an alias.
+#[tokio::test]
+async fn every_forbidden_address_is_refused_wherever_it_stands_in_an_answer() {
+    let address = |host: &&str| match Url::parse(&format!("http://{host}/")).ok()?.host()? {
+        url::Host::Ipv4(address) => Some(IpAddr::from(address)),
+        url::Host::Ipv6(address) => Some(IpAddr::from(address)),
+        url::Host::Domain(_) => None,
+    };
+    let addresses: BTreeSet<IpAddr> = [LOOPBACK, ELSEWHERE].concat().iter().filter_map(address).collect();
+    assert!(addresses.len() >= 40, "{} addresses, in four places each", addresses.len());
+    let (mut zone, mut names) = (Vec::new(), Vec::new());
+    for (number, address) in addresses.into_iter().enumerate() {
+        let (forbidden, name) = (Record::Address(address), |place: &str| format!("{place}-{number}.example"));
+        for (place, reply) in [
+            ("alone", vec![forbidden.clone()]),
+            ("before", vec![forbidden.clone(), v4(PUBLIC)]),
+            ("behind", vec![v4(PUBLIC), forbidden]),
+            ("alias", vec![alias(&name("alone"))]),
+        ] {
+            names.push((name(place), address));
+            zone.push((name(place), vec![reply]));
+        }
+    }
+    let ear = Ear::new();
+    let resolver = GuardedResolver::new(Stub(name_server(zone).await), public_only());
+    let config = EgressConfig { addresses: public_only(), ..development(ear.port) };
+    let egress = Egress::with_resolver(config, resolver).unwrap();
+    for (name, address) in names {
+        let outcome = egress.post(request(&format!("http://{name}:{}/", ear.port), PATIENT)).await;
+        assert_eq!(outcome.failure, Some(FailureKind::BlockedAddress), "{name}, {address}: {}", outcome.detail);
+        assert!(outcome.detail.contains("resolves to an address"), "{name}, {address}: {}", outcome.detail);
     }
     assert_eq!(ear.bytes(), 0);
 }
@@ -230,7 +272,7 @@ async fn two_listeners() -> (u16, Arc<Mutex<Vec<&'static str>>>) {
 async fn name_that_is_rebound_after_its_first_answer_reaches_nothing_more() {
     let (port, heard) = two_listeners().await;
     let rebinding = vec![vec![v4(PUBLIC)], vec![v4([127, 0, 0, 1])]];
-    let aliased = vec![vec![Record::Alias("rebinding.example")]];
+    let aliased = vec![vec![alias("rebinding.example")]];
     let server = name_server(vec![("rebinding.example", rebinding), ("alias.example", aliased)]).await;
     let config = EgressConfig { addresses: public_only(), ..development(port) };
     let egress = Egress::with_resolver(config, GuardedResolver::new(Stub(server), public_only())).unwrap();

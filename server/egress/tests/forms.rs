@@ -10,7 +10,7 @@ use super::*;
 use crate::model::{UrlError, UrlPolicy};
 
 /// This machine, in every form that some resolver or parser takes.
-const LOOPBACK: &[&str] = &[
+pub(super) const LOOPBACK: &[&str] = &[
     "127.0.0.1",
     "127.0.0.1.",
     "127.1",
@@ -62,7 +62,7 @@ const LOOPBACK: &[&str] = &[
 ];
 
 /// Other machines that nobody outside should reach through the server.
-const ELSEWHERE: &[&str] = &[
+pub(super) const ELSEWHERE: &[&str] = &[
     "10.0.0.1",
     "172.16.0.1",
     "192.168.0.1",

@@ -1,5 +1,7 @@
 //! TLS: who is trusted, and what failing handshakes look like.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
@@ -168,4 +170,30 @@ async fn body_of_known_length_that_breaks_off_is_a_lost_connection() {
         "{}",
         outcome.detail
     );
+}
+
+#[tokio::test]
+async fn request_that_is_refused_unread_is_not_repeated_within_the_attempt() {
+    let certificate = certificate();
+    let mut config = certificate.server_config().unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let (acceptor, asked) = (TlsAcceptor::from(Arc::new(config)), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&asked);
+    let address = serve(move |stream| {
+        let (acceptor, counter) = (acceptor.clone(), Arc::clone(&counter));
+        async move {
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_request, mut answer))) = connection.accept().await {
+                counter.fetch_add(1, Ordering::SeqCst);
+                // Which says that nothing was done, so a client may repeat the request (RFC 9113, section 8.7).
+                answer.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+        }
+    })
+    .await;
+    let egress = Egress::new(secure(address.port(), &[&certificate])).unwrap();
+    let outcome = egress.post(request(&format!("https://{address}/"), PATIENT)).await;
+    assert!(outcome.failure.is_some() && outcome.http_status.is_none(), "{}", outcome.detail);
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "an attempt is one request");
 }

@@ -11,12 +11,12 @@ use super::{
     form, json,
     stable_json::stable,
 };
-use crate::model::is_json_media_type;
+use crate::model::{debug_unshown, is_json_media_type};
 
 const JSON: &str = "application/json";
 
 /// A body as it is signed and as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Body {
     /// What BODY stands for in a signature scheme.
     pub signed: Bytes,
@@ -53,6 +53,8 @@ pub enum BodyError {
     #[error("the endpoint's envelope or body form needs a JSON payload; the event's is not valid JSON")]
     InvalidJson,
 }
+
+debug_unshown!(Body { content_type, headers, note } but { signed, sent });
 
 impl Body {
     /// The bytes that are sent.

@@ -26,7 +26,7 @@ pub use self::{
     form::{FormError, signed_part},
 };
 pub(crate) use self::{form::encode as encode_form, stable_json::stable};
-use super::Timestamp;
+use super::{Timestamp, debug_unshown};
 
 /// How the payload stands in the body. Stored as JSON: the names that serde gives stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub enum BodyForm {
 }
 
 /// What an envelope reads of an event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Enveloped<'a> {
     /// Its public id.
     pub id: &'a str,
@@ -120,6 +120,8 @@ pub struct Enveloped<'a> {
     /// Its payload.
     pub payload: &'a Bytes,
 }
+
+debug_unshown!(Enveloped<'a> { id, event_type, time, content_type } but { payload });
 
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ async fn counters(house: &mut House) {
     reads!(house, conn, meta::cfg(conn).await?);
     writes!(house, tx, meta::raise_cfg(tx).await?);
     reads!(house, conn, meta::cfg(conn).await?);
+    writes!(house, tx, (meta::raise_cfg(tx).await?, meta::lower_cfg(tx).await?, meta::cfg(tx.conn()).await?));
+    reads!(house, conn, meta::cfg(conn).await?);
     reads!(house, conn, tenant::all(conn).await?);
     for (key, check) in [(TENANT, SchemaCheck::Reject), (OTHER, SchemaCheck::Warn), (TENANT, SchemaCheck::Off)] {
         writes!(house, tx, {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, writes};
+use super::{House, OTHER, TENANT, TEXTS, at, reads, sorted, whole, writes};
 use crate::{
     model::{
         Attempt, AttemptResult, DeliveryKey, DeliveryState, EndpointKey, EventKey, FailureKind, Incarnation, LogBody,
@@ -30,7 +30,7 @@ pub(super) fn key(event: i64, endpoint: i64) -> DeliveryKey {
     DeliveryKey { event: EventKey(event), endpoint: EndpointKey(endpoint) }
 }
 
-pub(super) fn an_event(number: i64, id: &str) -> EventInsert {
+pub(in crate::store) fn an_event(number: i64, id: &str) -> EventInsert {
     EventInsert {
         key: EventKey(number),
         tenant: TENANT,
@@ -68,12 +68,12 @@ async fn events(house: &mut House) {
     writes!(house, tx, hot::insert_chosen_events(tx, &[]).await?);
     for id in ["own-1", "own-31", "OWN-1", ""] {
         reads!(house, conn, event::find_published(conn, TENANT, id).await?);
-        reads!(house, conn, event::get(conn, TENANT, id).await?);
-        reads!(house, conn, event::get(conn, OTHER, id).await?);
+        reads!(house, conn, whole(event::get(conn, TENANT, id).await?));
+        reads!(house, conn, whole(event::get(conn, OTHER, id).await?));
     }
     let keys: Vec<_> = (0..300).map(EventKey).collect();
     let (all, none) = (keys.clone(), Vec::new());
-    writes!(house, tx, sorted(event::contents(tx, &all).await?));
+    writes!(house, tx, sorted(whole(event::contents(tx, &all).await?)));
     writes!(house, tx, sorted(event::headings(tx, &keys).await?));
     writes!(house, tx, (event::contents(tx, &none).await?, event::headings(tx, &none).await?));
 }
@@ -93,22 +93,22 @@ async fn deliveries(house: &mut House) {
     let repeated = [DeliveryInsert { key: key(1, 1), handed_over: true, due: None }];
     writes!(house, tx, hot::insert_deliveries(tx, owner, at(100), &repeated).await?);
     for tenant in [TENANT, OTHER] {
-        reads!(house, conn, delivery::get(conn, tenant, key(1, 1)).await?);
+        reads!(house, conn, whole(delivery::get(conn, tenant, key(1, 1)).await?));
     }
-    reads!(house, conn, delivery::page(conn, Position::START, EventKey(0), 7).await?);
+    reads!(house, conn, whole(delivery::page(conn, Position::START, EventKey(0), 7).await?));
     for oldest in [0, 9, 11, 12] {
-        reads!(house, conn, delivery::page(conn, Position(key(11, 2)), EventKey(oldest), 100).await?);
+        reads!(house, conn, whole(delivery::page(conn, Position(key(11, 2)), EventKey(oldest), 100).await?));
     }
     for after in [Position::START, Position(key(20, 1)), Position(key(20, 2)), Position(key(20, 3))] {
-        reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(2), after, EventKey(17), 5).await?);
-        reads!(house, conn, delivery::page_of_event(conn, EventKey(20), after, 2).await?);
-        reads!(house, conn, delivery::page_of_event(conn, EventKey(19), after, 100).await?);
+        reads!(house, conn, whole(delivery::page_of_endpoint(conn, EndpointKey(2), after, EventKey(17), 5).await?));
+        reads!(house, conn, whole(delivery::page_of_event(conn, EventKey(20), after, 2).await?));
+        reads!(house, conn, whole(delivery::page_of_event(conn, EventKey(19), after, 100).await?));
     }
     for state in [key(1, 1), key(11, 1)] {
         writes!(house, tx, delivery::cancel(tx, state, at(200)).await?);
-        reads!(house, conn, delivery::get(conn, TENANT, state).await?);
+        reads!(house, conn, whole(delivery::get(conn, TENANT, state).await?));
         writes!(house, tx, delivery::make_due(tx, state, at(310), at(300)).await?);
-        reads!(house, conn, delivery::get(conn, TENANT, state).await?);
+        reads!(house, conn, whole(delivery::get(conn, TENANT, state).await?));
     }
     writes!(house, tx, delivery::make_held_due(tx, EndpointKey(1), at(200), 1).await?);
     writes!(house, tx, delivery::make_held_due(tx, EndpointKey(1), at(50), 3).await?);
@@ -219,10 +219,10 @@ async fn rows(house: &mut House) {
     });
     writes!(house, tx, hot::write(tx, owner, at(304), hot::Rows::default()).await?);
     for (event, endpoint) in [(70, 2), (72, 2), (73, 1), (75, 1)] {
-        reads!(house, conn, delivery::get(conn, TENANT, key(event, endpoint)).await?);
+        reads!(house, conn, whole(delivery::get(conn, TENANT, key(event, endpoint)).await?));
     }
     let keys: Vec<_> = (70..76).map(EventKey).collect();
-    writes!(house, tx, sorted(event::contents(tx, &keys).await?));
+    writes!(house, tx, sorted(whole(event::contents(tx, &keys).await?)));
 }
 
 async fn settling(house: &mut House) {
@@ -250,7 +250,7 @@ async fn settling(house: &mut House) {
     writes!(house, tx, sorted(hot::settle_others(tx, owner, at(600), &others).await?));
     writes!(house, tx, sorted(hot::settle_others(tx, crate::model::Incarnation(9), at(600), &others).await?));
     writes!(house, tx, hot::settle_others(tx, owner, at(600), &[]).await?);
-    reads!(house, conn, delivery::page(conn, Position::START, EventKey(0), 1_000).await?);
+    reads!(house, conn, whole(delivery::page(conn, Position::START, EventKey(0), 1_000).await?));
 }
 
 async fn attempts(house: &mut House) {
@@ -279,8 +279,8 @@ async fn attempts(house: &mut House) {
     for number in [3, 4] {
         writes!(house, tx, attempt::delete_begun(tx, key(1, 1), number).await?);
     }
-    reads!(house, conn, attempt::list(conn, key(1, 1), 0, 100).await?);
-    reads!(house, conn, attempt::list(conn, key(1, 1), 1, 1).await?);
+    reads!(house, conn, whole(attempt::list(conn, key(1, 1), 0, 100).await?));
+    reads!(house, conn, whole(attempt::list(conn, key(1, 1), 1, 1).await?));
 }
 
 async fn ends(house: &mut House) {
@@ -297,7 +297,11 @@ async fn ends(house: &mut House) {
     writes!(house, tx, sorted(hot::end_pending(tx, all, &some, at(700), 3).await?));
     writes!(house, tx, sorted(hot::end_pending(tx, all, &cancelled, at(700), 1_000).await?));
     writes!(house, tx, hot::end_pending(tx, all, &cancelled, at(700), 1_000).await?);
-    reads!(house, conn, delivery::page_of_endpoint(conn, EndpointKey(1), Position::START, EventKey(0), 1_000).await?);
+    reads!(
+        house,
+        conn,
+        whole(delivery::page_of_endpoint(conn, EndpointKey(1), Position::START, EventKey(0), 1_000).await?)
+    );
 }
 
 async fn logs(house: &mut House) {

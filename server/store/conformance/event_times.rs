@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     House, OTHER, TENANT, at,
     engine::{an_event, key},
-    reads, sorted, writes,
+    reads, sorted, whole, writes,
 };
 use crate::{
     model::{Attempt, AttemptResult, DeliveryState, EndpointKey, EventKey, EventTimes, FailureKind},
@@ -45,15 +45,15 @@ async fn times(house: &mut House) {
         reads!(house, conn, event_time::get(conn, EventKey(event)).await?);
     }
     for id in ["timed-101", "timed-102", "timed-103", "timed-104"] {
-        reads!(house, conn, event::get(conn, TENANT, id).await?);
+        reads!(house, conn, whole(event::get(conn, TENANT, id).await?));
         reads!(house, conn, event::find(conn, TENANT, id).await?);
         reads!(house, conn, event::find(conn, OTHER, id).await?);
     }
-    writes!(house, tx, sorted(event::contents(tx, &[EventKey(101), EventKey(102), EventKey(104)]).await?));
+    writes!(house, tx, sorted(whole(event::contents(tx, &[EventKey(101), EventKey(102), EventKey(104)]).await?)));
     // What is held is made due, but for what is not to be delivered yet.
     writes!(house, tx, delivery::make_held_due(tx, EndpointKey(4), at(60), 1_000).await?);
-    reads!(house, conn, delivery::get(conn, TENANT, key(101, 4)).await?);
-    reads!(house, conn, delivery::get(conn, TENANT, key(102, 4)).await?);
+    reads!(house, conn, whole(delivery::get(conn, TENANT, key(101, 4)).await?));
+    reads!(house, conn, whole(delivery::get(conn, TENANT, key(102, 4)).await?));
 }
 
 async fn ends(house: &mut House) {
@@ -82,7 +82,7 @@ async fn ends(house: &mut House) {
     };
     writes!(house, tx, attempt::upsert(tx, &[answered]).await?);
     writes!(house, tx, event_delivery::erase_answers(tx, range(105)).await?);
-    reads!(house, conn, attempt::list(conn, key(105, 2), 0, 9).await?);
+    reads!(house, conn, whole(attempt::list(conn, key(105, 2), 0, 9).await?));
     // Answered after it was erased, and before.
     let shown = Some((200, Duration::from_micros(9), None));
     let to = |endpoint, to| {
@@ -99,7 +99,7 @@ async fn ends(house: &mut House) {
     let delivered = [(delivered, "not kept".into())];
     writes!(house, tx, sorted(hot::settle_delivered(tx, owner, at(500), &delivered).await?));
     for (event, endpoint) in [(105, 1), (105, 2), (105, 3), (105, 4), (106, 1)] {
-        reads!(house, conn, delivery::get(conn, TENANT, key(event, endpoint)).await?);
+        reads!(house, conn, whole(delivery::get(conn, TENANT, key(event, endpoint)).await?));
     }
 }
 
@@ -111,7 +111,7 @@ async fn overdue(house: &mut House) {
     }
     writes!(house, tx, hot::end_overdue(tx, at(999), &[]).await?);
     for event in 101..=104 {
-        reads!(house, conn, delivery::get(conn, TENANT, key(event, 3)).await?);
+        reads!(house, conn, whole(delivery::get(conn, TENANT, key(event, 3)).await?));
     }
 }
 
@@ -133,7 +133,7 @@ async fn eras(house: &mut House) {
         reads!(house, conn, event::newest_below(conn, EventKey(below)).await?);
     }
     for (low, high, limit) in [(0, i64::MAX, 3), (0, 50, 100), (10, 10, 5)] {
-        reads!(house, conn, event::page(conn, TENANT, EventKey(low), EventKey(high), limit).await?);
+        reads!(house, conn, whole(event::page(conn, TENANT, EventKey(low), EventKey(high), limit).await?));
     }
-    reads!(house, conn, event::page(conn, OTHER, EventKey(0), EventKey(i64::MAX), 3).await?);
+    reads!(house, conn, whole(event::page(conn, OTHER, EventKey(0), EventKey(i64::MAX), 3).await?));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    model::{DeliveryKey, DeliveryState, EndpointKey, EventKey, Incarnation, TenantKey, Timestamp},
+    model::{DeliveryKey, DeliveryState, EndpointKey, EventKey, Incarnation, TenantKey, Timestamp, debug_unshown},
     store::{
         Conn, Result, Tx,
         sql::{MultiRow, column, pieces},
@@ -99,7 +99,7 @@ macro_rules! bind_deliveries {
 pub(super) use {bind_deliveries, bind_events};
 
 /// An event to write.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EventInsert {
     /// Its row.
     pub key: EventKey,
@@ -128,6 +128,12 @@ pub struct EventInsert {
     /// The body.
     pub payload: Bytes,
 }
+
+debug_unshown!(
+    EventInsert {
+        key, tenant, id, event_type, time, created, cfg, content_type, ping_of, fanout, fingerprint
+    } but { labels, payload }
+);
 
 /// A delivery to write with its event.
 #[derive(Clone, Copy, Debug)]

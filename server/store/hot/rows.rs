@@ -35,7 +35,7 @@ static WRITE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What nearly every turn writes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Rows<'a> {
     /// Events whose ids the server made.
     pub(crate) events: &'a [EventInsert],

@@ -108,6 +108,11 @@ impl Pass {
         }
     }
 
+    /// The version is as it was before this transaction raised it last.
+    pub(crate) fn lowered(&mut self) {
+        self.raised -= 1;
+    }
+
     /// Runs the statements `before`, which take no binds and return no rows, and commits without a row in the log.
     pub(crate) async fn commit(&mut self, conn: &mut PgConnection, before: &str) -> Result<()> {
         self.pass(conn, before, None).await.map(drop)
