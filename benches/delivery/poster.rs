@@ -17,7 +17,7 @@ pub(crate) enum Poster {
     /// The server's, with its guards and bounds.
     Guarded(Egress),
     /// A pool of connections, as hyper-util has it. Without HTTPS.
-    Bare(Client<HttpConnector, Full<Bytes>>),
+    Bare(Box<Client<HttpConnector, Full<Bytes>>>),
 }
 
 impl Poster {
@@ -25,7 +25,7 @@ impl Poster {
     pub(crate) fn bare() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self::Bare(Client::builder(TokioExecutor::new()).build(connector))
+        Self::Bare(Box::new(Client::builder(TokioExecutor::new()).build(connector)))
     }
 
     /// Posts, and reads the answer. That it failed the receiver tells: it does not have the delivery.

@@ -1106,7 +1106,8 @@ func (x *ListAttemptsRequest) GetPageToken() string {
 // What ListAttempts answers.
 type ListAttemptsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The attempts, by rising number.
+	// The attempts, by rising number. A page may hold fewer than asked for although more follow: what the endpoint answered is
+	// not heaped into one answer beyond 2 MiB.
 	Attempts []*Attempt `protobuf:"bytes,1,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// Pass it as `page_token` for the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

@@ -412,7 +412,7 @@ type PublishedEvent struct {
 	// content the event is refused: ALREADY_EXISTS with reason EVENT_ID_REUSED.
 	Duplicate bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
 	// What its publisher should know of the event, which was accepted all the same. At most 16. For a duplicate: as the
-	// event's type stands now.
+	// event's type stands now. Of one batch, what is beyond 2 MiB of warnings is left out.
 	Warnings      []*PublishWarning `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

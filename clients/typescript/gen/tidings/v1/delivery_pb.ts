@@ -466,7 +466,8 @@ export const ListAttemptsRequestSchema: GenMessage<ListAttemptsRequest> = /*@__P
  */
 export type ListAttemptsResponse = Message<"tidings.v1.ListAttemptsResponse"> & {
   /**
-   * The attempts, by rising number.
+   * The attempts, by rising number. A page may hold fewer than asked for although more follow: what the endpoint answered is
+   * not heaped into one answer beyond 2 MiB.
    *
    * @generated from field: repeated tidings.v1.Attempt attempts = 1;
    */

@@ -211,7 +211,7 @@ export type PublishedEvent = Message<"tidings.v1.PublishedEvent"> & {
 
   /**
    * What its publisher should know of the event, which was accepted all the same. At most 16. For a duplicate: as the
-   * event's type stands now.
+   * event's type stands now. Of one batch, what is beyond 2 MiB of warnings is left out.
    *
    * @generated from field: repeated tidings.v1.PublishWarning warnings = 4;
    */
