@@ -94,28 +94,40 @@ impl DeliveryRow {
     }
 }
 
+/// Selects deliveries, `$deliveries d`, with what they need of their events.
 macro_rules! select {
-    ($tail:literal) => {
+    ($deliveries:expr) => {
         concat!(
             "SELECT d.event, d.endpoint, e.tenant, e.id, t.text, d.state, d.attempt, d.base, d.cancel, d.ready_at, \
-             e.created, d.updated, d.status, d.latency, d.kind, d.response ",
-            "FROM delivery d CROSS JOIN event e CROSS JOIN name t WHERE e.key = d.event AND t.key = e.type AND ",
-            $tail
+             e.created, d.updated, d.status, d.latency, d.kind, d.response FROM ",
+            $deliveries,
+            " d CROSS JOIN event e CROSS JOIN name t WHERE e.key = d.event AND t.key = e.type"
         )
+    };
+}
+
+/// Selects a page of deliveries. It is cut out before their events are looked at: joined first, Postgres may go by the events
+/// instead, all of them that are newer than the page, for they have the same order.
+macro_rules! select_page {
+    ($page:literal) => {
+        select!(concat!("(SELECT * FROM delivery WHERE ", $page, ")"))
     };
 }
 
 type Row = (i64, i64, i64, String, String, i64, i64, i64, i64, Option<i64>, i64, i64, i64, i64, i64, Vec<u8>);
 
-pub(super) const GET: &str = select!("d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
+pub(super) const GET: &str = concat!(select!("delivery"), " AND d.event = $1 AND d.endpoint = $2 AND e.tenant = $3");
 
 pub(super) const PAGE: &str =
-    select!("(d.event, d.endpoint) < ($1, $2) AND d.event >= $3 ORDER BY d.event DESC, d.endpoint DESC LIMIT $4");
+    select_page!("(event, endpoint) < ($1, $2) AND event >= $3 ORDER BY event DESC, endpoint DESC LIMIT $4");
 
-pub(super) const PAGE_OF_ENDPOINT: &str =
-    select!("d.endpoint = $1 AND d.event < $2 AND d.event >= $3 ORDER BY d.event DESC LIMIT $4");
+/// Compared as rows, for which the one index alone is of use: by `event` alone Postgres may go by the primary key instead, over
+/// the deliveries of all endpoints.
+pub(super) const PAGE_OF_ENDPOINT: &str = select_page!(
+    "(endpoint, event) < ($1, $2) AND (endpoint, event) >= ($1, $3) ORDER BY endpoint DESC, event DESC LIMIT $4"
+);
 
-pub(super) const PAGE_OF_EVENT: &str = select!("d.event = $1 AND d.endpoint < $2 ORDER BY d.endpoint DESC LIMIT $3");
+pub(super) const PAGE_OF_EVENT: &str = select_page!("event = $1 AND endpoint < $2 ORDER BY endpoint DESC LIMIT $3");
 
 /// A delivery of a tenant's.
 pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: DeliveryKey) -> Result<Option<DeliveryRow>> {
@@ -126,7 +138,7 @@ pub(crate) async fn get(conn: &mut Conn, tenant: TenantKey, key: DeliveryKey) ->
 /// picks its own, so that a tenant with few among many is served in bounded steps.
 pub(crate) async fn page(conn: &mut Conn, after: Position, oldest: EventKey, limit: i64) -> Result<Vec<DeliveryRow>> {
     let Position(DeliveryKey { event, endpoint }) = after;
-    fetch_all!(conn, PAGE, event.0, endpoint.0, oldest.0, limit)?.into_iter().map(read).collect()
+    read_page(fetch_all!(conn, PAGE, event.0, endpoint.0, oldest.0, limit)?)
 }
 
 /// The next `limit` deliveries to one endpoint after `after` of the events from `oldest` on, newest event first.
@@ -140,7 +152,7 @@ pub(crate) async fn page_of_endpoint(
     // Within one event deliveries go by falling endpoint, so whether this one comes after `after` depends on both.
     let Position(after) = after;
     let below = if endpoint < after.endpoint { after.event.0.saturating_add(1) } else { after.event.0 };
-    fetch_all!(conn, PAGE_OF_ENDPOINT, endpoint.0, below, oldest.0, limit)?.into_iter().map(read).collect()
+    read_page(fetch_all!(conn, PAGE_OF_ENDPOINT, endpoint.0, below, oldest.0, limit)?)
 }
 
 /// The next `limit` deliveries of one event after `after`, by falling endpoint.
@@ -156,7 +168,7 @@ pub(crate) async fn page_of_event(
         std::cmp::Ordering::Equal => after.endpoint.0,
         std::cmp::Ordering::Greater => return Ok(Vec::new()),
     };
-    fetch_all!(conn, PAGE_OF_EVENT, event.0, below, limit)?.into_iter().map(read).collect()
+    read_page(fetch_all!(conn, PAGE_OF_EVENT, event.0, below, limit)?)
 }
 
 /// Makes a delivery due at `due`: one that had ended starts its schedule anew. The caller has checked its state.
@@ -184,6 +196,13 @@ pub(crate) async fn cancel(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> Res
                WHERE event = $1 AND endpoint = $2 AND state IN (1, 2)";
     execute!(&mut tx.conn, sql, key.event.0, key.endpoint.0, now.as_micros())?;
     Ok(())
+}
+
+/// The rows of a page in its order, which joining them to their events need not keep.
+fn read_page(rows: Vec<Row>) -> Result<Vec<DeliveryRow>> {
+    let mut page: Vec<DeliveryRow> = rows.into_iter().map(read).collect::<Result<_>>()?;
+    page.sort_unstable_by(|a, b| b.key.cmp(&a.key));
+    Ok(page)
 }
 
 fn read(row: Row) -> Result<DeliveryRow> {

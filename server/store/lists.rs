@@ -54,14 +54,22 @@ const PINNED: &[Pinned] = &[
     Pinned {
         statement: Same(delivery::PAGE),
         values: &["15000, 3, 100, 500"],
-        sqlite: &["SEARCH d USING PRIMARY KEY (event>? AND (event,endpoint)<(?,?))", BY_KEY, TYPE_BY_KEY],
+        sqlite: &[
+            "CO-ROUTINE d",
+            "SEARCH delivery USING PRIMARY KEY (event>? AND (event,endpoint)<(?,?))",
+            "SCAN d",
+            BY_KEY,
+            TYPE_BY_KEY,
+        ],
         postgres: "Index Scan Backward using delivery_pkey",
     },
     Pinned {
         statement: Same(delivery::PAGE_OF_ENDPOINT),
         values: &["7, 15000, 100, 500"],
         sqlite: &[
-            "SEARCH d USING INDEX delivery_of_endpoint (endpoint=? AND event>? AND event<?)",
+            "CO-ROUTINE d",
+            "SEARCH delivery USING INDEX delivery_of_endpoint ((endpoint,event)>(?,?) AND (endpoint,event)<(?,?))",
+            "SCAN d",
             BY_KEY,
             TYPE_BY_KEY,
         ],
@@ -70,7 +78,13 @@ const PINNED: &[Pinned] = &[
     Pinned {
         statement: Same(delivery::PAGE_OF_EVENT),
         values: &["15000, 7, 500"],
-        sqlite: &["SEARCH d USING PRIMARY KEY (event=? AND endpoint<?)", BY_KEY, TYPE_BY_KEY],
+        sqlite: &[
+            "CO-ROUTINE d",
+            "SEARCH delivery USING PRIMARY KEY (event=? AND endpoint<?)",
+            "SCAN d",
+            BY_KEY,
+            TYPE_BY_KEY,
+        ],
         postgres: "Index Scan Backward using delivery_pkey",
     },
     Pinned {

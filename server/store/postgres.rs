@@ -48,11 +48,12 @@ const COMMON: &str = "SET default_transaction_isolation = 'read committed'; SET 
 /// For all but the heartbeat. Plans made while tables are empty are kept for as long as the connection lives; without these
 /// they read whole tables.
 const HOT: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                   SET enable_memoize = off;";
+                   SET enable_memoize = off; SET max_parallel_workers_per_gather = 0;";
 
 /// Lists go down an index and stop at their LIMIT. Without these, plans made while tables are empty, or not counted yet, gather
 /// all that could be selected and sort it.
-const READER: &str = "SET default_transaction_read_only = on; SET enable_bitmapscan = off; SET enable_sort = off;";
+const READER: &str = "SET default_transaction_read_only = on; SET enable_bitmapscan = off; SET enable_sort = off; \
+                      SET enable_incremental_sort = off;";
 
 /// An open Postgres database.
 #[derive(Debug)]
