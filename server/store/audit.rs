@@ -19,22 +19,40 @@ impl AuditPosition {
     }
 }
 
-/// A list of all entries, or of those where a column that has an index of its own is `$4`.
+/// A list of the entries for which a condition holds, in an order.
 macro_rules! list {
-    ($condition:literal) => {
+    ($selected:expr) => {
         concat!(
-            "SELECT key, time, actor, caller, tenant, method, resources, resource_count, fields, remote, request_id ",
-            "FROM audit_entry WHERE ",
-            $condition,
-            "(time, key) < ($1, $2) AND time >= $3 ORDER BY time DESC, key DESC LIMIT $4"
+            "SELECT key, time, actor, caller, tenant, method, resources, resource_count, fields, remote, request_id \
+             FROM audit_entry WHERE ",
+            $selected,
+            " LIMIT $4"
         )
     };
 }
 
-pub(super) const LIST: &str = list!("");
-pub(super) const LIST_OF_CALLER: &str = list!("caller = $5 AND ");
-pub(super) const LIST_OF_TENANT: &str = list!("tenant = $5 AND ");
-pub(super) const LIST_OF_METHOD: &str = list!("method = $5 AND ");
+pub(super) const LIST: &str = list!("(time, key) < ($1, $2) AND time >= $3 ORDER BY time DESC, key DESC");
+
+/// A list of those entries where a column that has an index of its own is `$5`. It is compared as part of a row, for which
+/// that index alone is of use: by itself it may be passed over for the index of all entries.
+macro_rules! list_of {
+    ($column:literal) => {
+        list!(concat!(
+            "(",
+            $column,
+            ", time, key) < ($5, $1, $2) AND (",
+            $column,
+            ", time) >= ($5, $3) \
+             ORDER BY ",
+            $column,
+            " DESC, time DESC, key DESC"
+        ))
+    };
+}
+
+pub(super) const LIST_OF_CALLER: &str = list_of!("caller");
+pub(super) const LIST_OF_TENANT: &str = list_of!("tenant");
+pub(super) const LIST_OF_METHOD: &str = list_of!("method");
 
 /// Writes a new entry.
 pub(crate) async fn insert(tx: &mut Tx, entry: &AuditEntry) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Deliveries as they are shown, listed, retried and cancelled. What the engine does to them is in `hot`.
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use super::{
     Conn, Error, Result, Tx,
@@ -201,7 +201,7 @@ pub(crate) async fn cancel(tx: &mut Tx, key: DeliveryKey, now: Timestamp) -> Res
 /// The rows of a page in its order, which joining them to their events need not keep.
 fn read_page(rows: Vec<Row>) -> Result<Vec<DeliveryRow>> {
     let mut page: Vec<DeliveryRow> = rows.into_iter().map(read).collect::<Result<_>>()?;
-    page.sort_unstable_by(|a, b| b.key.cmp(&a.key));
+    page.sort_unstable_by_key(|row| Reverse(row.key));
     Ok(page)
 }
 

@@ -183,19 +183,19 @@ const PINNED: &[Pinned] = &[
     Pinned {
         statement: Same(audit::LIST_OF_CALLER),
         values: &["15000, 15000, 100, 500, '1'", "19990, 19990, 0, 500, '3'", "15000, 15000, 0, 500, '4'"],
-        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_caller (caller=? AND time>? AND time<?)"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_caller ((caller,time)>(?,?) AND (caller,time)<(?,?))"],
         postgres: "Index Scan Backward using audit_entry_of_caller",
     },
     Pinned {
         statement: Same(audit::LIST_OF_TENANT),
         values: &["15000, 15000, 100, 500, '1'", "19990, 19990, 0, 500, '3'", "15000, 15000, 0, 500, '4'"],
-        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_tenant (tenant=? AND time>? AND time<?)"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_tenant ((tenant,time)>(?,?) AND (tenant,time)<(?,?))"],
         postgres: "Index Scan Backward using audit_entry_of_tenant",
     },
     Pinned {
         statement: Same(audit::LIST_OF_METHOD),
         values: &["15000, 15000, 100, 500, '1'", "19990, 19990, 0, 500, '3'", "15000, 15000, 0, 500, '4'"],
-        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_method (method=? AND time>? AND time<?)"],
+        sqlite: &["SEARCH audit_entry USING INDEX audit_entry_of_method ((method,time)>(?,?) AND (method,time)<(?,?))"],
         postgres: "Index Scan Backward using audit_entry_of_method",
     },
 ];
