@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use super::*;
 use crate::{
     configure::NewEndpoint,
     fixture::{Fixture, TENANT, settings, twins},
-    model::DeliveryPolicy,
+    model::{DeliveryPolicy, EndpointSettings},
 };
 
 #[tokio::test]
