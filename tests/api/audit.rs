@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use prost::Message as _;
-use prost_types::{FieldMask, FileDescriptorSet};
+use prost_types::FileDescriptorSet;
 use tidings::{
     client::{Bearer, KeyedChannel},
     model::{Clock, Timestamp},
@@ -12,7 +12,7 @@ use tidings::{
 use tonic::Code;
 
 use crate::{
-    create, created, span,
+    create, created, mask, span,
     support::{Api, OTHER_TENANT, plain_channel},
 };
 
@@ -26,10 +26,6 @@ type Selects = fn(&AuditEntry) -> bool;
 
 fn page_of(filter: AuditFilter, page_size: i32, page_token: &str) -> ListAuditEntriesRequest {
     ListAuditEntriesRequest { filter: Some(filter), page_size, page_token: page_token.to_owned() }
-}
-
-fn mask(paths: &[&str]) -> Option<FieldMask> {
-    Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() })
 }
 
 /// What a filter selects, newest first, read in pages of this size.

@@ -7,13 +7,9 @@ use tidings::proto::{retry_schedule::Schedule, *};
 use tonic::Code;
 
 use crate::{
-    create, created, endpoint, span,
+    create, created, endpoint, mask, span,
     support::{Api, shown},
 };
-
-fn mask(path: &str) -> Option<FieldMask> {
-    Some(FieldMask { paths: vec![path.to_owned()] })
-}
 
 /// An endpoint of which both calls are tried.
 pub(crate) struct Tried<'a> {
@@ -41,8 +37,11 @@ impl Tried<'_> {
         let call = client.create_endpoint(CreateEndpointRequest { endpoint, ..Default::default() });
         let create = self.api.refuses(&format!("create: {case}"), call, Code::InvalidArgument, reason, fields).await;
         let endpoint = Some(Endpoint { id: self.id.clone(), ..given });
-        let call =
-            client.update_endpoint(UpdateEndpointRequest { endpoint, update_mask: mask(path), ..Default::default() });
+        let call = client.update_endpoint(UpdateEndpointRequest {
+            endpoint,
+            update_mask: mask(&[path]),
+            ..Default::default()
+        });
         let update = self.api.refuses(&format!("update: {case}"), call, Code::InvalidArgument, reason, fields).await;
         for secret in secrets {
             assert!(!shown(&create).contains(secret) && !shown(&update).contains(secret), "{case} is told {secret}");
@@ -55,7 +54,7 @@ impl Tried<'_> {
         let request = CreateEndpointRequest { endpoint: Some(given.clone()), ..Default::default() };
         client.create_endpoint(request).await.unwrap_or_else(|status| panic!("create: {case}: {status:?}"));
         let endpoint = Some(Endpoint { id: self.id.clone(), ..given });
-        let request = UpdateEndpointRequest { endpoint, update_mask: mask(path), ..Default::default() };
+        let request = UpdateEndpointRequest { endpoint, update_mask: mask(&[path]), ..Default::default() };
         client.update_endpoint(request).await.unwrap_or_else(|status| panic!("update: {case}: {status:?}"));
     }
 }
@@ -311,7 +310,7 @@ async fn mask_takes_what_is_set_and_refuses_every_other_field_there_is() {
         let given = Endpoint { id: both.id.clone(), ..endpoint() };
         let request = UpdateEndpointRequest {
             endpoint: Some(given),
-            update_mask: mask(path),
+            update_mask: mask(&[path]),
             ..UpdateEndpointRequest::default()
         };
         api.client.clone().update_endpoint(request).await.unwrap_or_else(|status| panic!("{path}: {status:?}"));

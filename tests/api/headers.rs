@@ -1,12 +1,12 @@
 //! Headers of endpoints' own: what is taken and refused, and that no value is ever shown.
 
-use prost_types::FieldMask;
 use tidings::proto::*;
 use tonic::Code;
 
 use crate::{
     create, endpoint,
     endpoint_edges::tried,
+    mask,
     support::{Api, shown},
 };
 
@@ -16,10 +16,6 @@ fn header(name: &str, value: Option<&str>) -> EndpointHeader {
 
 fn github() -> EndpointStyle {
     EndpointStyle { preset: StylePreset::Github as i32, ..Default::default() }
-}
-
-fn mask(paths: &[&str]) -> Option<FieldMask> {
-    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }
 
 #[tokio::test]

@@ -52,6 +52,10 @@ async fn created(api: &support::Api, tenant: &str) -> Endpoint {
     api.client.clone().create_endpoint(create(tenant)).await.unwrap().into_inner().endpoint.unwrap()
 }
 
+fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
+    Some(prost_types::FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() })
+}
+
 fn span(seconds: i64, nanos: i32) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos }
 }

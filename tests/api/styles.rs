@@ -1,10 +1,9 @@
 //! Styles of endpoints: what is taken, what is refused, and what a change of style does to secrets.
 
-use prost_types::FieldMask;
 use tidings::proto::*;
 use tonic::Code;
 
-use crate::{create, created, support::Api};
+use crate::{create, created, mask, support::Api};
 
 fn styled(style: EndpointStyle) -> CreateEndpointRequest {
     let mut request = create("");
@@ -41,10 +40,6 @@ fn custom() -> SignatureScheme {
         }],
         ..Default::default()
     }
-}
-
-fn mask(paths: &[&str]) -> Option<FieldMask> {
-    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }
 
 #[tokio::test]

@@ -1,23 +1,18 @@
 //! Tenants: their lives, their settings, and how much they may ask for.
 
-use prost_types::FieldMask;
 use tidings::proto::*;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    create, created,
+    create, created, mask,
     support::{Api, OTHER_TENANT, soon},
 };
 
 /// What has payloads of the tenant checked in this way.
 pub(crate) fn checking(id: &str, check: SchemaCheck) -> UpdateTenantRequest {
     let tenant = Tenant { id: id.to_owned(), schema_check: check as i32, ..Default::default() };
-    UpdateTenantRequest { tenant: Some(tenant), update_mask: Some(mask(&["schema_check"])), ..Default::default() }
-}
-
-fn mask(paths: &[&str]) -> FieldMask {
-    FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }
+    UpdateTenantRequest { tenant: Some(tenant), update_mask: mask(&["schema_check"]), ..Default::default() }
 }
 
 impl Api {
@@ -77,14 +72,11 @@ async fn bad_updates_are_refused_field_by_field() {
     let cases: Vec<(UpdateTenantRequest, &[&str])> = vec![
         (UpdateTenantRequest::default(), &["update_mask", "tenant"]),
         (UpdateTenantRequest { tenant: tenant(1), update_mask: None, ..Default::default() }, &["update_mask"]),
-        (
-            UpdateTenantRequest { tenant: tenant(1), update_mask: Some(mask(&[])), ..Default::default() },
-            &["update_mask"],
-        ),
+        (UpdateTenantRequest { tenant: tenant(1), update_mask: mask(&[]), ..Default::default() }, &["update_mask"]),
         (
             UpdateTenantRequest {
                 tenant: tenant(1),
-                update_mask: Some(mask(&["schema_check", "name", "id", "etag"])),
+                update_mask: mask(&["schema_check", "name", "id", "etag"]),
                 ..Default::default()
             },
             &["update_mask.paths[1]", "update_mask.paths[2]", "update_mask.paths[3]"],
@@ -92,17 +84,13 @@ async fn bad_updates_are_refused_field_by_field() {
         (
             UpdateTenantRequest {
                 tenant: tenant(999),
-                update_mask: Some(mask(&["schema_check", "*"])),
+                update_mask: mask(&["schema_check", "*"]),
                 ..Default::default()
             },
             &["update_mask.paths[1]", "tenant.schema_check"],
         ),
         (
-            UpdateTenantRequest {
-                tenant: tenant(-1),
-                update_mask: Some(mask(&["schema_check"])),
-                ..Default::default()
-            },
+            UpdateTenantRequest { tenant: tenant(-1), update_mask: mask(&["schema_check"]), ..Default::default() },
             &["tenant.schema_check"],
         ),
         (
@@ -112,7 +100,7 @@ async fn bad_updates_are_refused_field_by_field() {
                     quotas: Some(TenantQuotas { events_burst: Some(0), max_endpoints: Some(-1), ..Default::default() }),
                     ..Default::default()
                 }),
-                update_mask: Some(mask(&["display_name", "quotas"])),
+                update_mask: mask(&["display_name", "quotas"]),
                 ..Default::default()
             },
             &[
@@ -162,8 +150,7 @@ fn exceeded(quota: &str, later: bool) -> (Code, String, String, bool) {
 impl Api {
     async fn limit(&self, id: &str, quotas: TenantQuotas) {
         let tenant = Tenant { id: id.to_owned(), quotas: Some(quotas), ..Default::default() };
-        let update =
-            UpdateTenantRequest { tenant: Some(tenant), update_mask: Some(mask(&["quotas"])), ..Default::default() };
+        let update = UpdateTenantRequest { tenant: Some(tenant), update_mask: mask(&["quotas"]), ..Default::default() };
         let tenant = self.admin.clone().update_tenant(update).await.unwrap().into_inner().tenant.unwrap();
         assert_eq!(tenant.quotas, Some(quotas));
     }
