@@ -92,8 +92,8 @@ func (RouteReason) EnumDescriptor() ([]byte, []int) {
 // An immutable fact, kept and delivered byte for byte.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unique within the tenant. `[A-Za-z0-9_-]{1,128}`. Empty on publish: the server makes one, `evt_` and a ULID, so that
-	// later ones are greater. It is sent as `webhook-id`, the same on every retry.
+	// Unique within the tenant. `[A-Za-z0-9_-]{1,128}`. Empty on publish: the server makes one, `evt_` and a ULID of the
+	// moment, to the millisecond. It is sent as `webhook-id`, the same on every retry.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Output only. The tenant.
 	TenantId string `protobuf:"bytes,2,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`

@@ -23,8 +23,8 @@ export const file_tidings_v1_event: GenFile = /*@__PURE__*/
  */
 export type Event = Message<"tidings.v1.Event"> & {
   /**
-   * Unique within the tenant. `[A-Za-z0-9_-]{1,128}`. Empty on publish: the server makes one, `evt_` and a ULID, so that
-   * later ones are greater. It is sent as `webhook-id`, the same on every retry.
+   * Unique within the tenant. `[A-Za-z0-9_-]{1,128}`. Empty on publish: the server makes one, `evt_` and a ULID of the
+   * moment, to the millisecond. It is sent as `webhook-id`, the same on every retry.
    *
    * @generated from field: string id = 1;
    */
