@@ -25,6 +25,9 @@ pub enum Error {
     /// The configuration has changed since this server read it. Read it again and repeat the work.
     #[error("the configuration has changed since it was read")]
     Outdated,
+    /// What was taken for settled by a turn that is one statement was not. The turn has to be written in steps.
+    #[error("an attempt that was taken for settled was not")]
+    Stale,
     /// Another server has taken over from this one, which must not go on.
     #[error("another server has taken over; this one must not go on")]
     Fenced,
@@ -54,7 +57,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Whether the same work may succeed later although nothing about it changed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Unavailable(_) | Self::Contended(_) | Self::Outdated | Self::Panicked)
+        matches!(
+            self,
+            Self::Full(_) | Self::Unavailable(_) | Self::Contended(_) | Self::Outdated | Self::Stale | Self::Panicked
+        )
     }
 }
 
@@ -94,6 +100,8 @@ fn of_postgres(state: &str) -> fn(sqlx::Error) -> Error {
         // Raised by the gate.
         "TD001" => |_| Error::Fenced,
         "TD002" => |_| Error::Outdated,
+        // Raised by the end of a turn that is one statement.
+        "TD003" => |_| Error::Stale,
         // The disk is full.
         "53100" => Error::Full,
         // Serialisation, deadlock, a lock that was waited for too long.
@@ -114,6 +122,7 @@ mod tests {
         let kind = |state: &str| of_postgres(state)(sqlx::Error::PoolClosed);
         assert!(matches!(kind("TD001"), Error::Fenced));
         assert!(matches!(kind("TD002"), Error::Outdated));
+        assert!(matches!(kind("TD003"), Error::Stale));
         assert!(matches!(kind("53100"), Error::Full(_)));
         for state in ["40001", "40P01", "55P03"] {
             assert!(matches!(kind(state), Error::Contended(_)), "{state}");

@@ -53,6 +53,7 @@ const STEPS: &[Step] = &[
     step!("keys and quotas", "0008_keys_and_quotas.sql"),
     step!("endpoint credentials", "0009_endpoint_credentials.sql"),
     step!("audit", "0010_audit.sql"),
+    step!("turns in one statement", "0011_turns_in_one_statement.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

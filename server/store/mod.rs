@@ -52,9 +52,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub(crate) use self::attempt::micros;
 #[cfg(test)]
 pub(crate) use self::sql::{execute, fetch_all, fetch_optional};
+pub(crate) use self::{
+    attempt::micros,
+    hot::{TurnTx, Writing},
+};
 pub use self::{
     audit::AuditPosition,
     delivery::{DeliveryRow, Position},
@@ -145,7 +148,8 @@ impl Db {
     {
         let db = self.clone();
         let task = tokio::spawn(async move {
-            let mut tx = db.begin().await?;
+            let mut tx = db.writer().await?;
+            db.begin(&mut tx).await?;
             let result = unit(&mut tx).await;
             if result.is_err() {
                 tx.abandon().await;
@@ -153,6 +157,24 @@ impl Db {
             result
         });
         task.await.unwrap_or_else(|_| Err(Error::Panicked.into()))
+    }
+
+    /// As [`Db::write`], for a turn, whose transaction begins once something is asked of it.
+    pub(crate) async fn write_turn<T, F>(&self, writing: Writing, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'tx> FnOnce(&'tx mut TurnTx) -> BoxFuture<'tx, Result<T>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            let mut tx = TurnTx::open(db, writing).await?;
+            let result = unit(&mut tx).await;
+            if result.is_err() {
+                tx.abandon().await;
+            }
+            result
+        });
+        task.await.unwrap_or(Err(Error::Panicked))
     }
 
     /// Runs `unit` in a task of its own with a connection for reading.
@@ -172,21 +194,31 @@ impl Db {
         task.await.unwrap_or(Err(Error::Panicked))
     }
 
-    async fn begin(&self) -> Result<Tx> {
-        match &*self.0 {
-            Kind::Sqlite(sqlite) => {
-                let mut conn = Conn::Sqlite(sqlite.writer().await?);
-                let left_open = sqlite.left_open();
-                left_open.begun();
-                sql::execute!(&mut conn, "BEGIN IMMEDIATE")?;
-                Ok(Tx { conn, texts: sqlite.texts(), left_open, pass: None })
-            }
-            Kind::Postgres(postgres) => Ok(Tx {
-                conn: Conn::Postgres(postgres.begin().await?),
+    /// The connection that writes, before its transaction begins.
+    async fn writer(&self) -> Result<Tx> {
+        Ok(match &*self.0 {
+            Kind::Sqlite(sqlite) => Tx {
+                conn: Conn::Sqlite(sqlite.writer().await?),
+                texts: sqlite.texts(),
+                left_open: sqlite.left_open(),
+                pass: None,
+            },
+            Kind::Postgres(postgres) => Tx {
+                conn: Conn::Postgres(postgres.writer().await?),
                 texts: postgres.texts(),
                 left_open: postgres.left_open(),
                 pass: Some(postgres.pass()),
-            }),
+            },
+        })
+    }
+
+    async fn begin(&self, tx: &mut Tx) -> Result<()> {
+        match (&*self.0, &mut tx.conn) {
+            (Kind::Postgres(postgres), Conn::Postgres(conn)) => postgres.begin(conn).await,
+            (_, conn) => {
+                tx.left_open.begun();
+                sql::execute!(conn, "BEGIN IMMEDIATE").map(drop)
+            }
         }
     }
 

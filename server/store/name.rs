@@ -46,7 +46,8 @@ impl Names {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn known(&self, name: &Arc<str>) -> Option<i64> {
+    /// The key of `name`, if it was met.
+    pub(crate) fn known(&self, name: &Arc<str>) -> Option<i64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 }

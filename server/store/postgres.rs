@@ -15,7 +15,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions},
 };
 
-pub(super) use self::gate::{Gate, Pass};
+pub(super) use self::gate::{Crossed, Gate, Pass};
 use super::{
     error::{Error, Result},
     migrate::{self, AppliedStep, HistoryRow, Ledger, Progress, Recorded, Tables},
@@ -104,28 +104,34 @@ impl Postgres {
         })
     }
 
-    /// The connection that writes, inside a transaction.
-    pub(super) async fn begin(&self) -> Result<Held<sqlx::Postgres>> {
-        match self.try_begin().await {
+    /// The connection that writes.
+    pub(super) async fn writer(&self) -> Result<Held<sqlx::Postgres>> {
+        Ok(self.writer.acquire().await?)
+    }
+
+    /// Begins a transaction on the connection that writes.
+    pub(super) async fn begin(&self, conn: &mut Held<sqlx::Postgres>) -> Result<()> {
+        match self.try_begin(conn).await {
             // The session may have ended since it was used last; nothing has been asked of it yet.
-            Err(Error::Unavailable(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => self.try_begin().await,
+            Err(Error::Unavailable(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => {
+                self.writer.renew(conn).await?;
+                self.try_begin(conn).await
+            }
             tried => tried,
         }
     }
 
-    async fn try_begin(&self) -> Result<Held<sqlx::Postgres>> {
-        let mut conn = self.writer.acquire().await?;
+    async fn try_begin(&self, conn: &mut Held<sqlx::Postgres>) -> Result<()> {
         // Whatever an abandoned unit left open ends here.
         let begin = match self.left_open.is_open() {
             true => "ROLLBACK; BEGIN ISOLATION LEVEL READ COMMITTED",
             false => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
         self.left_open.begun();
-        if let Err(error) = conn.execute(begin).await {
+        conn.execute(begin).await.map(drop).map_err(|error| {
             conn.discard();
-            return Err(error.into());
-        }
-        Ok(conn)
+            error.into()
+        })
     }
 
     pub(super) fn left_open(&self) -> LeftOpen {

@@ -50,6 +50,14 @@ impl<DB: Database> Writer<DB> {
         Ok(Held::Kept(kept))
     }
 
+    /// Another connection in the place of one that was discarded.
+    pub(super) async fn renew(&self, held: &mut Held<DB>) -> sqlx::Result<()> {
+        if let Held::Kept(kept) = held {
+            **kept = Some(self.pool.acquire().await?);
+        }
+        Ok(())
+    }
+
     /// Closes the connection once nobody has it.
     pub(super) async fn close(&self) {
         drop(self.kept.lock().await.take());

@@ -96,7 +96,7 @@ impl Turn<'_> {
             // Their slots are free again.
             _ if ended > 0 => Some(self.now),
             _ if plan.cut_short && progress && self.engine.in_flight.lanes().has_slot() => Some(self.now),
-            Adopting::All => store::lane::next_due(self.tx.conn()).await?,
+            Adopting::All => store::lane::next_due(self.tx.begun().await?.conn()).await?,
             Adopting::Some => Some(self.now),
             // Told by the slots that get free.
             Adopting::NoRoom => None,
@@ -122,7 +122,7 @@ impl Turn<'_> {
             return Ok(Adopting::NoRoom);
         }
         let owner = self.engine.shared.incarnation;
-        let adopted = store::lane::adopt_due(self.tx, owner, self.now, free as i64).await?;
+        let adopted = store::lane::adopt_due(self.tx.begun().await?, owner, self.now, free as i64).await?;
         let all = adopted.len() < free;
         for endpoint in adopted {
             if self.is_aside(endpoint) {
@@ -137,11 +137,11 @@ impl Turn<'_> {
     /// Leases deliveries in the database and in memory.
     async fn lease(&mut self, due: &[DeliveryKey]) -> Result<()> {
         let owner = self.engine.shared.incarnation;
-        let claimed = store::lease::claim(self.tx, owner, self.now.plus(LEASE), self.now, due).await?;
+        let claimed = store::lease::claim(self.tx.begun().await?, owner, self.now.plus(LEASE), self.now, due).await?;
         let mut events: Vec<EventKey> = claimed.iter().map(|claimed| claimed.key.event).collect();
         events.sort_unstable();
         events.dedup();
-        let contents = store::event::contents(self.tx, &events).await?;
+        let contents = store::event::contents(self.tx.begun().await?, &events).await?;
         let contents: HashMap<EventKey, _> = contents.into_iter().map(|content| (content.key, content)).collect();
         for Claimed { key, attempt, base } in claimed {
             let (Some(event), Some(entry)) =
@@ -164,7 +164,7 @@ impl Turn<'_> {
             if self.rests(endpoint) {
                 next_at = next_at.map(|at| at.max(self.now.plus(REST)));
             }
-            store::lane::give_back(self.tx, endpoint, next_at).await?;
+            store::lane::give_back(self.tx.begun().await?, endpoint, next_at).await?;
         }
         Ok(())
     }

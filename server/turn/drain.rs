@@ -68,13 +68,14 @@ impl Turn<'_> {
     /// What of a lane may be leased now, up to `room`.
     pub(super) async fn due(&mut self, endpoint: EndpointKey, room: u32) -> Result<Due> {
         let Some(drain) = self.drain_of(endpoint) else {
-            let found = store::lease::due(self.tx.conn(), endpoint, self.now, i64::from(room)).await?;
+            let found = store::lease::due(self.tx.begun().await?.conn(), endpoint, self.now, i64::from(room)).await?;
             return Ok(Due { found, of_drain: 0 });
         };
         let allowed = self.engine.drains.available(endpoint, drain.rate, self.now).min(room);
         let mut found = Vec::new();
         if allowed > 0 {
-            found = store::lease::due(self.tx.conn(), endpoint, drain.activation.at, i64::from(allowed)).await?;
+            found = store::lease::due(self.tx.begun().await?.conn(), endpoint, drain.activation.at, i64::from(allowed))
+                .await?;
             if found.is_empty() {
                 self.end_drain(endpoint).await?;
             }
@@ -82,7 +83,9 @@ impl Turn<'_> {
         let (of_drain, after) = (found.len(), drain.activation.at);
         let rest = i64::from(room).saturating_sub(of_drain as i64);
         if rest > 0 {
-            found.extend(store::backlog::due_after(self.tx.conn(), endpoint, after, self.now, rest).await?);
+            found.extend(
+                store::backlog::due_after(self.tx.begun().await?.conn(), endpoint, after, self.now, rest).await?,
+            );
         }
         Ok(Due { found, of_drain })
     }
@@ -97,14 +100,15 @@ impl Turn<'_> {
 
     /// When a lane of which nothing more is due is to be looked at again; `None` if nothing is left of it.
     pub(super) async fn next_look(&mut self, endpoint: EndpointKey) -> Result<Option<Timestamp>> {
-        let earliest = store::lane::earliest_work(self.tx.conn(), endpoint).await?;
+        let earliest = store::lane::earliest_work(self.tx.begun().await?.conn(), endpoint).await?;
         let Some(drain) = self.drain_of(endpoint) else { return Ok(earliest) };
         if earliest.is_none_or(|at| at > drain.activation.at) {
             self.end_drain(endpoint).await?;
             return Ok(earliest);
         }
         let next = self.engine.drains.next(endpoint, drain.rate, self.now);
-        let later = store::backlog::earliest_after(self.tx.conn(), endpoint, drain.activation.at).await?;
+        let later =
+            store::backlog::earliest_after(self.tx.begun().await?.conn(), endpoint, drain.activation.at).await?;
         Ok(Some(later.map_or(next, |later| later.min(next))))
     }
 

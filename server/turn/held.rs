@@ -45,7 +45,7 @@ impl Turn<'_> {
             Some(entry) if entry.endpoint.status.holds() => self.hold_on(&entry.endpoint).await?,
             Some(_) => self.next_look(endpoint).await?,
         };
-        store::lane::give_back(self.tx, endpoint, next_at).await?;
+        store::lane::give_back(self.tx.begun().await?, endpoint, next_at).await?;
         self.done.adopted.retain(|adopted| *adopted != endpoint);
         self.done.drained.retain(|drained| *drained != endpoint);
         self.engine.in_flight.lanes().give_back(&[endpoint]);
@@ -66,7 +66,7 @@ impl Turn<'_> {
             return Ok(Some(self.now));
         }
         self.set_backlog(endpoint.key, Backlog { skipping: false, ..*endpoint.backlog }).await?;
-        let earliest = store::lane::earliest_work(self.tx.conn(), endpoint.key).await?;
+        let earliest = store::lane::earliest_work(self.tx.begun().await?.conn(), endpoint.key).await?;
         Ok(earliest.map(|due| endpoint.looks_at(due)))
     }
 
@@ -79,20 +79,20 @@ impl Turn<'_> {
                 return Ok(Some(self.now));
             }
         }
-        let earliest = store::lane::earliest_work(self.tx.conn(), endpoint.key).await?;
+        let earliest = store::lane::earliest_work(self.tx.begun().await?.conn(), endpoint.key).await?;
         Ok(earliest.map(|due| endpoint.looks_at(due)))
     }
 
     /// Writes what becomes of an endpoint's backlog.
     pub(super) async fn set_backlog(&mut self, endpoint: EndpointKey, backlog: Backlog) -> Result<()> {
-        store::endpoint::set_backlog(self.tx, endpoint, &backlog).await?;
+        store::endpoint::set_backlog(self.tx.begun().await?, endpoint, &backlog).await?;
         self.done.backlogs.push((endpoint, backlog));
         Ok(())
     }
 
     /// Ends a chunk of an endpoint's pending deliveries. Says whether there may be more.
     async fn end(&mut self, endpoint: EndpointKey, ending: Ending) -> Result<bool> {
-        let ended = store::hot::end_pending(self.tx, endpoint, &ending, self.now, ENDED_MAX).await?;
+        let ended = store::hot::end_pending(self.tx.begun().await?, endpoint, &ending, self.now, ENDED_MAX).await?;
         let full = ended.len() as i64 == ENDED_MAX;
         let (kind, state) = match ending.to {
             DeliveryState::Dead => (TransitionKind::Dead, ShownState::Dead),
@@ -100,7 +100,7 @@ impl Turn<'_> {
         };
         let attempts: HashMap<EventKey, u32> = ended.iter().copied().collect();
         let events: Vec<EventKey> = ended.iter().map(|(event, _)| *event).collect();
-        for heading in store::event::headings(self.tx, &events).await? {
+        for heading in store::event::headings(self.tx.begun().await?, &events).await? {
             self.log.delivery(Transition {
                 tenant: heading.tenant,
                 key: DeliveryKey { event: heading.key, endpoint },

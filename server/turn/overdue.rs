@@ -12,7 +12,7 @@ use crate::{
 impl Turn<'_> {
     /// Ends those of `due` that must not be attempted any more, and takes them out. Returns how many.
     pub(super) async fn end_overdue(&mut self, due: &mut Vec<DeliveryKey>) -> Result<usize> {
-        let ended = store::hot::end_overdue(self.tx, self.now, due).await?;
+        let ended = store::hot::end_overdue(self.tx.begun().await?, self.now, due).await?;
         if ended.is_empty() {
             return Ok(0);
         }
@@ -21,7 +21,7 @@ impl Turn<'_> {
         let mut events: Vec<EventKey> = keys.iter().map(|key| key.event).collect();
         events.sort_unstable();
         events.dedup();
-        let headings = store::event::headings(self.tx, &events).await?;
+        let headings = store::event::headings(self.tx.begun().await?, &events).await?;
         let headings: HashMap<EventKey, _> = headings.iter().map(|heading| (heading.key, heading)).collect();
         for Overdue { key, state, attempt } in &ended {
             let Some(heading) = headings.get(&key.event) else { continue };

@@ -107,11 +107,11 @@ impl Turn<'_> {
                 key,
                 tenant: event.tenant,
                 id: content.id.clone(),
-                event_type: self.engine.names.key(self.tx, &content.event_type).await?,
+                event_type: self.name_key(&content.event_type).await?,
                 time: content.time,
                 created: self.now,
                 cfg,
-                content_type: self.engine.names.key(self.tx, &content.content_type).await?,
+                content_type: self.name_key(&content.content_type).await?,
                 ping_of,
                 fanout: wanting.len() as i64,
                 labels: store::event::write_labels(&event.labels)?,
@@ -134,10 +134,21 @@ impl Turn<'_> {
         for (event, insert) in events.iter().zip(inserts) {
             if event.chosen { chosen.push(insert) } else { own.push(insert) }
         }
-        chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
-        let inserted = store::hot::insert_chosen_events(self.tx, &chosen).await?;
         self.end.last_event = Some(EventKey(self.engine.last_event.load(Ordering::Relaxed)));
+        if chosen.is_empty() {
+            return Ok((own, HashSet::new()));
+        }
+        chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
+        let inserted = store::hot::insert_chosen_events(self.tx.begun().await?, &chosen).await?;
         Ok((own, inserted.into_iter().collect()))
+    }
+
+    /// The key of a name that recurs.
+    async fn name_key(&mut self, name: &Arc<str>) -> Result<i64> {
+        match self.engine.names.known(name) {
+            Some(key) => Ok(key),
+            None => self.engine.names.key(self.tx.begun().await?, name).await,
+        }
     }
 
     /// What answers a publish whose event id was published before; `None` if it was not.
@@ -147,7 +158,7 @@ impl Turn<'_> {
         id: &str,
         fingerprint: [u8; 16],
     ) -> Result<Option<std::result::Result<Published, PublishError>>> {
-        let stored = store::event::find_published(self.tx.conn(), tenant, id).await?;
+        let stored = store::event::find_published(self.tx.begun().await?.conn(), tenant, id).await?;
         Ok(stored.map(|stored| {
             let same = stored.fingerprint == fingerprint;
             same.then_some(Published { id: id.into(), fanout: stored.fanout, duplicate: true })
@@ -163,7 +174,10 @@ impl Turn<'_> {
             (times != EventTimes::default()).then_some((routed.content.key, times))
         };
         let times: Vec<_> = events.iter().filter_map(of_event).collect();
-        store::event_time::insert(self.tx, &times).await
+        if !times.is_empty() {
+            store::event_time::insert(self.tx.begun().await?, &times).await?;
+        }
+        Ok(())
     }
 
     /// The deliveries of the events: handed over where their lanes have room, left in their lanes otherwise, and until
@@ -199,7 +213,9 @@ impl Turn<'_> {
         let lane = |(endpoint, due)| LaneRow { endpoint, next_at: self.looks_at(endpoint, due) };
         let lanes: Vec<LaneRow> = waiting.into_iter().map(lane).collect();
         lanes.iter().for_each(|lane| self.note_due(lane.next_at));
-        store::lane::lower(self.tx, &lanes).await?;
+        if !lanes.is_empty() {
+            store::lane::lower(self.tx.begun().await?, &lanes).await?;
+        }
         Ok(deliveries)
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Attempt, AttemptResult, DeliveryState, EndpointStatus, FailureKind, Incarnation, TransitionKind},
-    store::{self, LaneRow, Leased, Result, Settlement},
+    store::{self, LaneRow, Leased, Result, Settlement, Writing},
 };
 
 /// Leases released in one transaction at the start.
@@ -25,7 +25,7 @@ pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
     let leased = db.read(move |conn| Box::pin(store::lease::leased_by_dead(conn, incarnation))).await?;
     for chunk in leased.chunks(CHUNK) {
         let (engine, chunk) = (engine.clone(), chunk.to_vec());
-        db.write(move |tx| {
+        db.write_turn(Writing::InSteps, move |tx| {
             Box::pin(async move {
                 let mut turn = Turn::new(&engine, tx);
                 turn.release(&chunk).await?;
@@ -59,7 +59,8 @@ impl Turn<'_> {
         }
         for (owner, pairs) in by_owner {
             let settlements: Vec<Settlement> = pairs.iter().map(|(settlement, _)| *settlement).collect();
-            let settled = store::hot::settle_others(self.tx, Incarnation(owner), self.now, &settlements).await?;
+            let settled =
+                store::hot::settle_others(self.tx.begun().await?, Incarnation(owner), self.now, &settlements).await?;
             let mut attempts = Vec::new();
             for (settlement, lease) in &pairs {
                 self.done.over.push((settlement.key, settlement.attempt));
@@ -69,11 +70,11 @@ impl Turn<'_> {
                 if settled.state == DeliveryState::Pending {
                     let endpoint = settlement.key.endpoint;
                     let lane = LaneRow { endpoint, next_at: self.looks_at(endpoint, self.now) };
-                    store::lane::lower(self.tx, &[lane]).await?;
+                    store::lane::lower(self.tx.begun().await?, &[lane]).await?;
                     self.note_due(lane.next_at);
                 }
             }
-            store::attempt::upsert(self.tx, &attempts).await?;
+            store::attempt::upsert(self.tx.begun().await?, &attempts).await?;
         }
         Ok(())
     }
@@ -88,7 +89,9 @@ impl Turn<'_> {
             None => (DeliveryState::Cancelled, false),
             Some(entry) if made <= entry.endpoint.settings.retry().max_attempts() => (DeliveryState::Pending, false),
             // It was the one more: over if its request had begun, and otherwise as if it had not been claimed.
-            Some(_) if store::attempt::was_begun(self.tx.conn(), claimed.key, claimed.attempt).await? => {
+            Some(_)
+                if store::attempt::was_begun(self.tx.begun().await?.conn(), claimed.key, claimed.attempt).await? =>
+            {
                 (DeliveryState::Dead, false)
             }
             Some(_) => (DeliveryState::Pending, true),

@@ -23,7 +23,7 @@ const INLINE_RESPONSE_BYTES_MAX: usize = 256;
 
 impl Turn<'_> {
     /// Writes what was published, and settles attempts: their deliveries, their records, their lanes, their endpoints' health.
-    pub(super) async fn settle(&mut self, fresh: &Fresh, finished: &[Arc<Finished>]) -> Result<()> {
+    pub(super) async fn settle(&mut self, fresh: Fresh, finished: &[Arc<Finished>]) -> Result<()> {
         let (mut delivered, mut others) = (Vec::new(), Vec::new());
         for one in finished {
             let settlement = self.settlement(one);
@@ -34,12 +34,14 @@ impl Turn<'_> {
             }
         }
         let owner = self.engine.shared.incarnation;
-        let rows = store::hot::Rows { events: &fresh.events, deliveries: &fresh.deliveries, delivered: &delivered };
-        let mut settled = store::hot::write(self.tx, owner, self.now, rows).await?;
+        let rows = store::hot::Rows { events: fresh.events, deliveries: fresh.deliveries, delivered };
+        let mut settled = self.tx.write(owner, self.now, rows).await?;
         if finished.is_empty() {
             return Ok(());
         }
-        settled.extend(store::hot::settle_others(self.tx, owner, self.now, &others).await?);
+        if !others.is_empty() {
+            settled.extend(store::hot::settle_others(self.tx.begun().await?, owner, self.now, &others).await?);
+        }
         let expunged: HashSet<DeliveryKey> =
             settled.iter().filter(|settled| settled.expunged).map(|settled| settled.key).collect();
         let settled: HashMap<DeliveryKey, DeliveryState> =
@@ -90,11 +92,14 @@ impl Turn<'_> {
             attempts.extend(row);
             if one.result.is_none() && one.job.last_chance {
                 // It was recorded as begun and then not wanted any more.
-                store::attempt::delete_begun(self.tx, one.job.key, one.job.attempt).await?;
+                store::attempt::delete_begun(self.tx.begun().await?, one.job.key, one.job.attempt).await?;
             }
             self.log_settled(one, *state);
         }
-        store::attempt::upsert(self.tx, &attempts).await
+        if !attempts.is_empty() {
+            store::attempt::upsert(self.tx.begun().await?, &attempts).await?;
+        }
+        Ok(())
     }
 
     fn log_settled(&mut self, finished: &Finished, state: DeliveryState) {
@@ -145,7 +150,10 @@ impl Turn<'_> {
         }
         let mut lanes: Vec<LaneRow> = lanes.into_values().collect();
         lanes.sort_unstable_by_key(|lane| lane.endpoint);
-        store::lane::lower(self.tx, &lanes).await
+        if !lanes.is_empty() {
+            store::lane::lower(self.tx.begun().await?, &lanes).await?;
+        }
+        Ok(())
     }
 
     /// Keeps the endpoints' health, and disables those that are gone or have failed for too long.
@@ -194,8 +202,8 @@ impl Turn<'_> {
         }
         for (endpoint, health) in health {
             match health {
-                Some(health) => store::health::set_failing(self.tx, endpoint, health).await?,
-                None => store::health::clear(self.tx, endpoint).await?,
+                Some(health) => store::health::set_failing(self.tx.begun().await?, endpoint, health).await?,
+                None => store::health::clear(self.tx.begun().await?, endpoint).await?,
             }
             self.done.health.push((endpoint, health));
         }
@@ -205,10 +213,10 @@ impl Turn<'_> {
     async fn disable(&mut self, entry: &EndpointEntry, reason: DisableReason) -> Result<()> {
         let mut endpoint = entry.endpoint.clone();
         endpoint.hold(EndpointStatus::Disabled { reason, since: self.now }, self.now);
-        endpoint.version = store::meta::raise_cfg(self.tx).await?;
+        endpoint.version = store::meta::raise_cfg(self.tx.begun().await?).await?;
         endpoint.updated = self.now;
-        store::endpoint::update(self.tx, &endpoint, true).await?;
-        store::lane::wake(self.tx, endpoint.key, self.now).await?;
+        store::endpoint::update(self.tx.begun().await?, &endpoint, true).await?;
+        store::lane::wake(self.tx.begun().await?, endpoint.key, self.now).await?;
         self.note_due(self.now);
         self.log.endpoint(endpoint.tenant, endpoint.key, TransitionKind::EndpointDisabled, Some(reason));
         tracing::info!(endpoint = endpoint.key.0, ?reason, "an endpoint was disabled");

@@ -18,7 +18,7 @@ use crate::{
     model::{Backlog, DeliveryKey, EndpointKey, Timestamp},
     publish::{EndpointEntry, PublishError, Published},
     shared::Shared,
-    store::{self, Error, Health, Result, TurnEnd, Tx},
+    store::{self, Error, Health, Result, TurnEnd, TurnTx, Writing},
 };
 
 /// What a turn works with besides its batch.
@@ -37,7 +37,7 @@ pub(crate) struct Engine {
 /// One turn in the making.
 pub(super) struct Turn<'tx> {
     pub(super) engine: &'tx Engine,
-    pub(super) tx: &'tx mut Tx,
+    pub(super) tx: &'tx mut TurnTx,
     pub(super) now: Timestamp,
     pub(super) log: LogBuilder,
     pub(super) end: TurnEnd,
@@ -78,9 +78,16 @@ pub(super) struct Done {
 impl Engine {
     /// Writes one turn. On failure nothing has happened, neither in the database nor in memory.
     pub(super) async fn write(self: &Arc<Self>, batch: &Arc<Batch>) -> Result<Done> {
+        match self.write_as(batch, Writing::AtOnce).await {
+            Err(Error::Stale) => self.write_as(batch, Writing::InSteps).await,
+            written => written,
+        }
+    }
+
+    async fn write_as(self: &Arc<Self>, batch: &Arc<Batch>, writing: Writing) -> Result<Done> {
         let (engine, batch) = (self.clone(), batch.clone());
         let db = self.shared.db.clone();
-        db.write(move |tx| {
+        db.write_turn(writing, move |tx| {
             Box::pin(async move {
                 let mut turn = Turn::new(&engine, tx);
                 match AssertUnwindSafe(turn.write(&batch)).catch_unwind().await {
@@ -148,7 +155,7 @@ impl Drop for Turn<'_> {
 
 impl<'tx> Turn<'tx> {
     /// A turn that has done nothing yet.
-    pub(super) fn new(engine: &'tx Engine, tx: &'tx mut Tx) -> Self {
+    pub(super) fn new(engine: &'tx Engine, tx: &'tx mut TurnTx) -> Self {
         let now = engine.next_time();
         Self {
             engine,
@@ -163,12 +170,12 @@ impl<'tx> Turn<'tx> {
 
     async fn write(&mut self, batch: &Batch) -> Result<()> {
         let fresh = self.publish(&batch.publishes).await?;
-        self.settle(&fresh, &batch.finished).await?;
+        self.settle(fresh, &batch.finished).await?;
         crash_point!("turn-written");
         self.release(&batch.releases).await?;
         self.forget_batches();
         for (delivery, attempt) in &batch.begins {
-            store::attempt::insert_begun(self.tx, *delivery, *attempt).await?;
+            store::attempt::insert_begun(self.tx.begun().await?, *delivery, *attempt).await?;
         }
         if batch.claim {
             self.claim().await?;
@@ -185,7 +192,7 @@ impl<'tx> Turn<'tx> {
         let mut end = std::mem::take(&mut self.end);
         end.body = std::mem::take(&mut self.log).finish();
         crash_point!("turn-before-commit");
-        let committed = store::hot::commit(self.tx, self.now, &end).await;
+        let committed = self.tx.commit(self.now, &end).await;
         crash_point!("turn-after-commit");
         self.done.seq = committed?;
         self.committed = true;
@@ -220,9 +227,12 @@ impl<'tx> Turn<'tx> {
 pub(super) fn publish_error(error: &Error) -> PublishError {
     match error {
         Error::Full(_) => PublishError::StorageFull,
-        Error::Unavailable(_) | Error::Contended(_) | Error::Outdated | Error::Fenced | Error::Panicked => {
-            PublishError::StorageUnavailable
-        }
+        Error::Unavailable(_)
+        | Error::Contended(_)
+        | Error::Outdated
+        | Error::Stale
+        | Error::Fenced
+        | Error::Panicked => PublishError::StorageUnavailable,
         Error::Data(_)
         | Error::Poisoned
         | Error::Corrupt(_)

@@ -198,26 +198,26 @@ async fn rows(house: &mut House) {
     let waiting = DeliveryInsert { handed_over: false, due: Some(at(9_000)), ..fresh(75, 1) };
     let deliveries = [[fresh(70, 2), fresh(71, 2), fresh(72, 2)], [fresh(73, 1), fresh(74, 1), waiting]];
     // The last of them has another number, and the one before it is not there.
-    let delivered = move || [settled(70, 1), settled(71, 1), settled(999, 1), settled(72, 2)];
+    let delivered = move || vec![settled(70, 1), settled(71, 1), settled(999, 1), settled(72, 2)];
     writes!(house, tx, {
-        let events = [own(70), own(71), own(72)];
-        let rows = hot::Rows { events: &events, deliveries: &deliveries[0], ..Default::default() };
-        hot::write(tx, owner, at(300), rows).await?
+        let events = vec![own(70), own(71), own(72)];
+        let rows = hot::Rows { events, deliveries: deliveries[0].to_vec(), ..Default::default() };
+        hot::write(tx, owner, at(300), &rows).await?
     });
     writes!(house, tx, {
-        let (events, delivered) = ([own(73), own(74), own(75)], delivered());
-        let rows = hot::Rows { events: &events, deliveries: &deliveries[1], delivered: &delivered };
-        sorted(hot::write(tx, owner, at(301), rows).await?)
+        let events = vec![own(73), own(74), own(75)];
+        let rows = hot::Rows { events, deliveries: deliveries[1].to_vec(), delivered: delivered() };
+        sorted(hot::write(tx, owner, at(301), &rows).await?)
     });
     writes!(house, tx, {
-        let rows = hot::Rows { delivered: &delivered(), ..Default::default() };
-        sorted(hot::write(tx, owner, at(302), rows).await?)
+        let rows = hot::Rows { delivered: delivered(), ..Default::default() };
+        sorted(hot::write(tx, owner, at(302), &rows).await?)
     });
     writes!(house, tx, {
-        let rows = hot::Rows { events: &[own(73)], ..Default::default() };
-        hot::write(tx, owner, at(303), rows).await?
+        let rows = hot::Rows { events: vec![own(73)], ..Default::default() };
+        hot::write(tx, owner, at(303), &rows).await?
     });
-    writes!(house, tx, hot::write(tx, owner, at(304), hot::Rows::default()).await?);
+    writes!(house, tx, hot::write(tx, owner, at(304), &hot::Rows::default()).await?);
     for (event, endpoint) in [(70, 2), (72, 2), (73, 1), (75, 1)] {
         reads!(house, conn, whole(delivery::get(conn, TENANT, key(event, endpoint)).await?));
     }

@@ -195,7 +195,7 @@ async fn row_of_the_target_that_is_changed_is_noticed_by_the_comparison() {
     let (Kind::Sqlite(sqlite), Kind::Postgres(postgres)) = (&*source.0, &*target.0) else {
         unreachable!("they were opened above")
     };
-    let (mut from, mut to) = (sqlite.reader().await.unwrap(), postgres.begin().await.unwrap());
+    let (mut from, mut to) = (sqlite.reader().await.unwrap(), postgres.writer().await.unwrap());
     let written = fill(&mut from, &mut to, endpoint, &|_| {}).await.unwrap();
     compare(&mut to, endpoint, &written, &|_| {}).await.unwrap();
     to.execute("UPDATE endpoint SET url = url || '/'").await.unwrap();

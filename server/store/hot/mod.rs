@@ -7,13 +7,17 @@ mod overdue;
 mod publish;
 mod rows;
 mod settle;
+mod turn_tx;
 
+#[cfg(test)]
+pub(crate) use self::rows::write;
 pub(crate) use self::{
     end::commit,
     overdue::end_overdue,
     publish::{insert_chosen_events, insert_deliveries, insert_own_events},
-    rows::{Rows, write},
+    rows::Rows,
     settle::{end_pending, settle_delivered, settle_others},
+    turn_tx::{TurnTx, Writing},
 };
 pub use self::{
     end::{Handoff, TurnEnd},

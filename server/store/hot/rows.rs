@@ -35,19 +35,19 @@ static WRITE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What nearly every turn writes.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Rows<'a> {
+#[derive(Default)]
+pub(crate) struct Rows {
     /// Events whose ids the server made.
-    pub(crate) events: &'a [EventInsert],
+    pub(crate) events: Vec<EventInsert>,
     /// Deliveries of these and other new events.
-    pub(crate) deliveries: &'a [DeliveryInsert],
+    pub(crate) deliveries: Vec<DeliveryInsert>,
     /// Attempts that succeeded, with the small answers to be kept.
-    pub(crate) delivered: &'a [(Settlement, Bytes)],
+    pub(crate) delivered: Vec<(Settlement, Bytes)>,
 }
 
 /// Does what [`insert_own_events`], [`insert_deliveries`] and [`settle_delivered`] do, and returns what the last returns. None
 /// of the deliveries may be among the settled.
-pub(crate) async fn write(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows: Rows<'_>) -> Result<Vec<Settled>> {
+pub(crate) async fn write(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows: &Rows) -> Result<Vec<Settled>> {
     let Rows { events, deliveries, delivered } = rows;
     match &mut tx.conn {
         Conn::Postgres(conn) if !events.is_empty() || !deliveries.is_empty() => {

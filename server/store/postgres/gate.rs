@@ -1,9 +1,9 @@
 //! The gate: one row that every commit locks last, so that commits have an order, servers that were taken over from cannot
 //! commit any more, and nothing is committed under an older configuration than the present one.
 //!
-//! The gate is passed in one message with the COMMIT, so that a server that is stopped between the two cannot stop others.
-//! If the connection breaks there, whether the commit took place is found out: the old session is ended, and then the log
-//! is searched for the commit's mark.
+//! The gate is passed in one message with the COMMIT, or by a statement that is a transaction by itself, so that a server
+//! that is stopped between the two cannot stop others. If the connection breaks there, whether the commit took place is
+//! found out: the old session is ended, and then the log is searched for the commit's mark.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -13,7 +13,7 @@ use std::sync::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sqlx::{
     Executor as _, PgConnection, Row as _,
-    postgres::{PgDatabaseError, PgPool, PgSeverity},
+    postgres::{PgDatabaseError, PgPool, PgRow, PgSeverity},
 };
 
 use crate::{
@@ -61,6 +61,31 @@ struct Appended<'a> {
     now: Timestamp,
     mark: i64,
     body: &'a [u8],
+}
+
+/// A commit on its way through the gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crossing {
+    /// Which life of the server commits.
+    pub(crate) incarnation: i64,
+    /// The configuration that it commits under.
+    pub(crate) cfg: i64,
+    /// The mark of the row that it appends to the log, if it does.
+    mark: Option<i64>,
+    session: Session,
+}
+
+/// What has become of a commit.
+#[derive(Debug)]
+pub(crate) enum Crossed {
+    /// It took place, and appended the row of this number to the log.
+    Yes(Option<i64>),
+    /// It did not, for the database refused it.
+    Refused(sqlx::Error),
+    /// It did not, for the connection broke before.
+    Broken(sqlx::Error),
+    /// The connection broke, and nobody can say.
+    Unknown(sqlx::Error),
 }
 
 impl Gate {
@@ -128,73 +153,78 @@ impl Pass {
         mark: i64,
         body: &[u8],
     ) -> Result<i64> {
-        self.pass(conn, before, Some(Appended { now, mark, body })).await
+        let seq = self.pass(conn, before, Some(Appended { now, mark, body })).await?;
+        seq.ok_or_else(|| Error::Corrupt("the log gave no number".to_owned()))
     }
 
     fn cfg(&self) -> i64 {
         self.gate.cfg() + self.raised
     }
 
-    async fn pass(&mut self, conn: &mut PgConnection, before: &str, row: Option<Appended<'_>>) -> Result<i64> {
+    /// Before a commit that appends a row of this mark to the log, or none.
+    pub(crate) fn cross(&self, mark: Option<i64>) -> Crossing {
         let session = *self.gate.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = match conn.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(self.text(before, row.as_ref())))).await {
-            Ok(rows) if row.is_some() => match rows.first() {
-                Some(row) => row.try_get::<i64, _>(0)?,
+        let incarnation = self.gate.incarnation.load(Ordering::Relaxed);
+        Crossing { incarnation, cfg: self.cfg(), mark, session }
+    }
+
+    /// After a commit: what has become of it, given the number of the log's row in the first column of the last statement.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it was to append a row and gave no number.
+    pub(crate) async fn crossed(&mut self, crossing: Crossing, answer: sqlx::Result<Vec<PgRow>>) -> Result<Crossed> {
+        let seq = match answer {
+            Ok(_) if crossing.mark.is_none() => None,
+            Ok(rows) => match rows.last() {
+                Some(row) => Some(row.try_get::<i64, _>(0)?),
                 None => return Err(Error::Corrupt("the log gave no number".to_owned())),
             },
-            Ok(_) => self.gate.seq.load(Ordering::Relaxed),
-            Err(error) if is_certain(&error) => return Err(error.into()),
-            Err(error) => match self.find(session, row.map(|row| row.mark)).await {
+            Err(error) if is_certain(&error) => return Ok(Crossed::Refused(error)),
+            Err(error) => match self.find(crossing).await {
                 Ok(Some(seq)) => {
                     tracing::warn!(%error, seq, "a commit failed but is in the log");
-                    seq
+                    Some(seq)
                 }
-                Ok(None) => return Err(error.into()),
+                Ok(None) if crossing.mark.is_some() => return Ok(Crossed::Broken(error)),
+                Ok(None) => return Ok(Crossed::Unknown(error)),
                 Err(unknown) => {
                     tracing::warn!(
                         error = &unknown as &dyn std::error::Error,
                         "whether a commit took place is not known"
                     );
-                    return Err(error.into());
+                    return Ok(Crossed::Unknown(error));
                 }
             },
         };
         self.gate.cfg.fetch_add(self.raised, Ordering::Relaxed);
-        self.gate.seq.fetch_max(seq, Ordering::Relaxed);
+        self.gate.seq.fetch_max(seq.unwrap_or(0), Ordering::Relaxed);
         self.raised = 0;
-        Ok(seq)
+        Ok(Crossed::Yes(seq))
     }
 
-    /// The message that passes the gate and commits.
-    fn text(&self, before: &str, row: Option<&Appended<'_>>) -> String {
-        let (incarnation, cfg) = (self.gate.incarnation.load(Ordering::Relaxed), self.cfg());
-        match row {
-            Some(Appended { now, mark, body }) => {
-                let (now, body) = (now.as_micros(), STANDARD.encode(body));
-                format!(
-                    "{before}SELECT append_log({incarnation}, {cfg}, {now}, {mark}, decode('{body}', 'base64')); COMMIT"
-                )
-            }
-            // The life that is about to begin has no number yet.
-            None if incarnation == 0 => format!("{before}COMMIT"),
-            None => format!("{before}SELECT pass_gate({incarnation}, {cfg}); COMMIT"),
+    async fn pass(&mut self, conn: &mut PgConnection, before: &str, row: Option<Appended<'_>>) -> Result<Option<i64>> {
+        let crossing = self.cross(row.as_ref().map(|row| row.mark));
+        let text = text(crossing, before, row.as_ref());
+        let answer = conn.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(text))).await;
+        match self.crossed(crossing, answer).await? {
+            Crossed::Yes(seq) => Ok(seq),
+            Crossed::Refused(error) | Crossed::Broken(error) | Crossed::Unknown(error) => Err(error.into()),
         }
     }
-
     /// After a connection broke at a commit: ends the old session, so that it cannot commit later, and looks for the
     /// commit's row in the log. Whatever broke the one connection may have broken others.
-    async fn find(&self, session: Session, mark: Option<i64>) -> Result<Option<i64>> {
-        let mut found = self.try_find(session, mark).await;
+    async fn find(&self, crossing: Crossing) -> Result<Option<i64>> {
+        let mut found = self.try_find(crossing).await;
         for _ in 1..FINDS_MAX {
             if found.is_ok() {
                 break;
             }
-            found = self.try_find(session, mark).await;
+            found = self.try_find(crossing).await;
         }
         found
     }
 
-    async fn try_find(&self, session: Session, mark: Option<i64>) -> Result<Option<i64>> {
+    async fn try_find(&self, Crossing { session, mark, .. }: Crossing) -> Result<Option<i64>> {
         let mut conn = self.others.acquire().await?;
         let sql = "SELECT pg_terminate_backend(pid, $3) FROM pg_stat_activity \
                    WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2";
@@ -207,6 +237,22 @@ impl Pass {
         let query = sqlx::query_as(sql).bind(self.gate.seq.load(Ordering::Relaxed)).bind(mark);
         let row: Option<(i64,)> = query.fetch_optional(&mut *conn).await?;
         Ok(row.map(|(seq,)| seq))
+    }
+}
+
+/// The message that passes the gate and commits.
+fn text(crossing: Crossing, before: &str, row: Option<&Appended<'_>>) -> String {
+    let Crossing { incarnation, cfg, .. } = crossing;
+    match row {
+        Some(Appended { now, mark, body }) => {
+            let (now, body) = (now.as_micros(), STANDARD.encode(body));
+            format!(
+                "{before}SELECT append_log({incarnation}, {cfg}, {now}, {mark}, decode('{body}', 'base64')); COMMIT"
+            )
+        }
+        // The life that is about to begin has no number yet.
+        None if incarnation == 0 => format!("{before}COMMIT"),
+        None => format!("{before}SELECT pass_gate({incarnation}, {cfg}); COMMIT"),
     }
 }
 

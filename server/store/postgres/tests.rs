@@ -197,7 +197,7 @@ async fn every_connection_is_set_up_and_readers_only_read() {
     let shared = server(database.url().as_str(), "one").await;
     let Kind::Postgres(postgres) = &*shared.db.0 else { unreachable!("it was opened above") };
     let mut conns =
-        vec![Conn::Postgres(postgres.begin().await.unwrap()), Conn::Postgres(postgres.beat().await.unwrap())];
+        vec![Conn::Postgres(postgres.writer().await.unwrap()), Conn::Postgres(postgres.beat().await.unwrap())];
     // All at once, so that the pool gives each of its connections.
     for _ in 0..super::READERS_MAX {
         conns.push(Conn::Postgres(postgres.reader().await.unwrap()));

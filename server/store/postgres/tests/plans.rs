@@ -24,8 +24,8 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
             };
             store::hot::settle_delivered(tx, owner, NOW, &[(settlement, "ok".into())]).await?;
             let delivery = store::DeliveryInsert { key: key(ROWS + 1), handed_over: true, due: None };
-            let rows = store::hot::Rows { deliveries: &[delivery], ..Default::default() };
-            store::hot::write(tx, owner, NOW, rows).await?;
+            let rows = store::hot::Rows { deliveries: vec![delivery], ..Default::default() };
+            store::hot::write(tx, owner, NOW, &rows).await?;
             // It is to be written once more.
             store::execute!(tx.conn(), "DELETE FROM delivery WHERE event = $1", ROWS + 1)?;
             let retried = store::Settlement { key: key(2), to: DeliveryState::Pending, ..settlement };

@@ -1,0 +1,1 @@
+-- Nothing: a turn is one statement on Postgres alone, where each would be a round trip.
