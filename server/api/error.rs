@@ -351,7 +351,7 @@ fn store_status(error: &store::Error) -> Status {
             tracing::warn!(%cause, "the database is not available");
             storage_unavailable()
         }
-        store::Error::Contended(_) | store::Error::Outdated | store::Error::Stale | store::Error::Fenced => {
+        store::Error::Contended(_) | store::Error::Outdated | store::Error::Unforeseen | store::Error::Fenced => {
             storage_unavailable()
         }
         store::Error::InUse(_)

@@ -25,9 +25,9 @@ pub enum Error {
     /// The configuration has changed since this server read it. Read it again and repeat the work.
     #[error("the configuration has changed since it was read")]
     Outdated,
-    /// What was taken for settled by a turn that is one statement was not. The turn has to be written in steps.
-    #[error("an attempt that was taken for settled was not")]
-    Stale,
+    /// What a turn that is one statement took for granted is not so. The turn has to be written in steps.
+    #[error("the turn met with something that it had not foreseen")]
+    Unforeseen,
     /// Another server has taken over from this one, which must not go on.
     #[error("another server has taken over; this one must not go on")]
     Fenced,
@@ -59,7 +59,12 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Full(_) | Self::Unavailable(_) | Self::Contended(_) | Self::Outdated | Self::Stale | Self::Panicked
+            Self::Full(_)
+                | Self::Unavailable(_)
+                | Self::Contended(_)
+                | Self::Outdated
+                | Self::Unforeseen
+                | Self::Panicked
         )
     }
 }
@@ -101,7 +106,7 @@ fn of_postgres(state: &str) -> fn(sqlx::Error) -> Error {
         "TD001" => |_| Error::Fenced,
         "TD002" => |_| Error::Outdated,
         // Raised by the end of a turn that is one statement.
-        "TD003" => |_| Error::Stale,
+        "TD003" => |_| Error::Unforeseen,
         // The disk is full.
         "53100" => Error::Full,
         // Serialisation, deadlock, a lock that was waited for too long.
@@ -122,7 +127,7 @@ mod tests {
         let kind = |state: &str| of_postgres(state)(sqlx::Error::PoolClosed);
         assert!(matches!(kind("TD001"), Error::Fenced));
         assert!(matches!(kind("TD002"), Error::Outdated));
-        assert!(matches!(kind("TD003"), Error::Stale));
+        assert!(matches!(kind("TD003"), Error::Unforeseen));
         assert!(matches!(kind("53100"), Error::Full(_)));
         for state in ["40001", "40P01", "55P03"] {
             assert!(matches!(kind(state), Error::Contended(_)), "{state}");

@@ -159,15 +159,15 @@ impl Db {
         task.await.unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
 
-    /// As [`Db::write`], for a turn, whose transaction begins once something is asked of it.
-    pub(crate) async fn write_turn<T, F>(&self, writing: Writing, unit: F) -> Result<T>
+    /// As [`Db::write`], for a turn of `owner`'s, whose transaction may not be needed.
+    pub(crate) async fn write_turn<T, F>(&self, owner: Incarnation, writing: Writing, unit: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'tx> FnOnce(&'tx mut TurnTx) -> BoxFuture<'tx, Result<T>> + Send + 'static,
     {
         let db = self.clone();
         let task = tokio::spawn(async move {
-            let mut tx = TurnTx::open(db, writing).await?;
+            let mut tx = TurnTx::open(db, owner, writing).await?;
             let result = unit(&mut tx).await;
             if result.is_err() {
                 tx.abandon().await;

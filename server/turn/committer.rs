@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU32},
+    },
     time::Duration,
 };
 
@@ -78,7 +81,8 @@ impl Engine {
         let last = unit.await?;
         let names = store::name::Names::default();
         let (drains, last_event, last_turn) = (Drains::default(), AtomicI64::new(last), AtomicI64::new(i64::MIN));
-        Ok(Arc::new(Self { shared, in_flight, names, drains, last_event, last_turn }))
+        let wary = AtomicU32::new(0);
+        Ok(Arc::new(Self { shared, in_flight, names, drains, last_event, last_turn, wary }))
     }
 }
 

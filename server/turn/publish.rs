@@ -135,11 +135,8 @@ impl Turn<'_> {
             if event.chosen { chosen.push(insert) } else { own.push(insert) }
         }
         self.end.last_event = Some(EventKey(self.engine.last_event.load(Ordering::Relaxed)));
-        if chosen.is_empty() {
-            return Ok((own, HashSet::new()));
-        }
         chosen.sort_unstable_by(|a, b| (a.tenant, &a.id).cmp(&(b.tenant, &b.id)));
-        let inserted = store::hot::insert_chosen_events(self.tx.begun().await?, &chosen).await?;
+        let inserted = self.tx.insert_chosen(chosen).await?;
         Ok((own, inserted.into_iter().collect()))
     }
 

@@ -25,7 +25,7 @@ pub(crate) async fn release_earlier(engine: &Arc<Engine>) -> Result<usize> {
     let leased = db.read(move |conn| Box::pin(store::lease::leased_by_dead(conn, incarnation))).await?;
     for chunk in leased.chunks(CHUNK) {
         let (engine, chunk) = (engine.clone(), chunk.to_vec());
-        db.write_turn(Writing::InSteps, move |tx| {
+        db.write_turn(incarnation, Writing::InSteps, move |tx| {
             Box::pin(async move {
                 let mut turn = Turn::new(&engine, tx);
                 turn.release(&chunk).await?;

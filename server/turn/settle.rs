@@ -35,7 +35,7 @@ impl Turn<'_> {
         }
         let owner = self.engine.shared.incarnation;
         let rows = store::hot::Rows { events: fresh.events, deliveries: fresh.deliveries, delivered };
-        let mut settled = self.tx.write(owner, self.now, rows).await?;
+        let mut settled = self.tx.write(self.now, rows).await?;
         if finished.is_empty() {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
 };
 
@@ -21,6 +21,10 @@ use crate::{
     store::{self, Error, Health, Result, TurnEnd, TurnTx, Writing},
 };
 
+/// After a repeat of an event more of them are to be expected, and a turn that was written in vain costs as much as one that
+/// was not: for so many turns with ids that publishers chose, none is taken for new.
+pub(super) const WARY_TURNS: u32 = 64;
+
 /// What a turn works with besides its batch.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -32,6 +36,8 @@ pub(crate) struct Engine {
     pub(super) last_event: AtomicI64,
     /// The time of the last turn.
     pub(super) last_turn: AtomicI64,
+    /// How many of the next turns with ids that publishers chose are written in steps.
+    pub(super) wary: AtomicU32,
 }
 
 /// One turn in the making.
@@ -78,8 +84,14 @@ pub(super) struct Done {
 impl Engine {
     /// Writes one turn. On failure nothing has happened, neither in the database nor in memory.
     pub(super) async fn write(self: &Arc<Self>, batch: &Arc<Batch>) -> Result<Done> {
-        match self.write_as(batch, Writing::AtOnce).await {
-            Err(Error::Stale) => self.write_as(batch, Writing::InSteps).await,
+        let chosen = batch.publishes.iter().any(|publish| publish.event.id.is_some());
+        let fewer = |turns: u32| turns.checked_sub(1);
+        let wary = chosen && self.wary.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok();
+        match self.write_as(batch, if wary { Writing::InSteps } else { Writing::AtOnce }).await {
+            Err(Error::Unforeseen) => {
+                self.wary.store(WARY_TURNS, Ordering::Relaxed);
+                self.write_as(batch, Writing::InSteps).await
+            }
             written => written,
         }
     }
@@ -87,7 +99,7 @@ impl Engine {
     async fn write_as(self: &Arc<Self>, batch: &Arc<Batch>, writing: Writing) -> Result<Done> {
         let (engine, batch) = (self.clone(), batch.clone());
         let db = self.shared.db.clone();
-        db.write_turn(writing, move |tx| {
+        db.write_turn(self.shared.incarnation, writing, move |tx| {
             Box::pin(async move {
                 let mut turn = Turn::new(&engine, tx);
                 match AssertUnwindSafe(turn.write(&batch)).catch_unwind().await {
@@ -230,7 +242,7 @@ pub(super) fn publish_error(error: &Error) -> PublishError {
         Error::Unavailable(_)
         | Error::Contended(_)
         | Error::Outdated
-        | Error::Stale
+        | Error::Unforeseen
         | Error::Fenced
         | Error::Panicked => PublishError::StorageUnavailable,
         Error::Data(_)

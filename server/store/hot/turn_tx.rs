@@ -3,24 +3,31 @@
 //! On Postgres most turns need none: what nearly every turn writes and how it ends are one statement, which is a transaction
 //! by itself and costs one round trip instead of three. So the transaction begins once something else is asked for.
 
-use std::{mem, sync::LazyLock};
+use std::sync::LazyLock;
 
 use prost::Message as _;
 
 use super::{
     end::{self, Handoff, TurnEnd},
-    publish::{INSERT_DELIVERIES, INSERT_OWN, bind_deliveries, bind_events},
+    insert_chosen_events,
+    publish::{EventInsert, INSERT_DELIVERIES, INSERT_OWN, bind_deliveries, bind_events},
     rows::{self, Rows},
     settle::{SETTLE_DELIVERED, Settled, bind_settled},
 };
 use crate::{
-    model::{DeliveryState, Incarnation, LogBody, Timestamp},
+    model::{DeliveryState, EventKey, Incarnation, LogBody, Timestamp},
     store::{Conn, Db, Error, Result, Tx, postgres::Crossed, sql::column},
 };
 
-/// What [`rows::write`] writes and what [`end::commit`] does. The parts see the database as it was before the statement, and
-/// the gate is passed once all of them have been run, since their rows are counted first. `$1` and `$2` are the settling's own.
-static AT_ONCE: LazyLock<String> = LazyLock::new(|| {
+/// What [`insert_chosen_events`] and [`rows::write`] write and what [`end::commit`] does, for events whose ids the server made.
+static AT_ONCE: LazyLock<String> = LazyLock::new(|| at_once_text(""));
+
+/// The same if there are events among them whose ids their publishers chose.
+static AT_ONCE_CHOSEN: LazyLock<String> = LazyLock::new(|| at_once_text(" ON CONFLICT (tenant, id) DO NOTHING"));
+
+/// The parts see the database as it was before the statement, and the gate is passed once all of them have been run, since
+/// their rows are counted first. `$1` and `$2` are the settling's own, then come the arrays of the parts.
+fn at_once_text(conflict: &str) -> String {
     let events = 3;
     let deliveries = events + INSERT_OWN.columns.len();
     let settled = deliveries + INSERT_DELIVERIES.columns.len();
@@ -28,14 +35,14 @@ static AT_ONCE: LazyLock<String> = LazyLock::new(|| {
     let [last_event, batch, owner, last, finished, incarnation, cfg, mark, body, expected] =
         std::array::from_fn(|index| format!("${}", end + index));
     format!(
-        "WITH events AS ({}{} RETURNING 1), deliveries AS ({}{} RETURNING 1), settled AS ({}{}{}), \
+        "WITH events AS ({}{}{conflict} RETURNING 1), deliveries AS ({}{} RETURNING 1), settled AS ({}{}{}), \
          counted AS (UPDATE counter SET value = {last_event} WHERE name = 'event' AND {last_event} IS NOT NULL RETURNING 1), \
          handed_over AS (INSERT INTO handoff (batch, owner, first, last) \
          SELECT {batch}::bigint, {owner}::bigint, {batch}::bigint, {last}::bigint WHERE {batch}::bigint IS NOT NULL RETURNING 1), \
          finished AS (DELETE FROM handoff WHERE batch = ANY ({finished}) RETURNING 1) \
-         SELECT end_turn({incarnation}, {cfg}, $2, {mark}, {body}, s.effective, {expected}) \
-         FROM (SELECT count(*) FROM events) e, (SELECT count(*) FROM deliveries) d, \
-         (SELECT count(*) AS effective FROM settled WHERE cancel <> 2) s, (SELECT count(*) FROM counted) c, \
+         SELECT end_turn({incarnation}, {cfg}, $2, {mark}, {body}, e.written + s.written, {expected}) \
+         FROM (SELECT count(*) AS written FROM events) e, (SELECT count(*) FROM deliveries) d, \
+         (SELECT count(*) AS written FROM settled WHERE cancel <> 2) s, (SELECT count(*) FROM counted) c, \
          (SELECT count(*) FROM handed_over) h, (SELECT count(*) FROM finished) f",
         INSERT_OWN.head,
         INSERT_OWN.arrays(events),
@@ -45,7 +52,7 @@ static AT_ONCE: LazyLock<String> = LazyLock::new(|| {
         SETTLE_DELIVERED.arrays(settled),
         SETTLE_DELIVERED.tail,
     )
-});
+}
 
 /// How a turn is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,60 +67,76 @@ pub(crate) enum Writing {
 pub(crate) struct TurnTx {
     db: Db,
     tx: Tx,
-    state: State,
+    /// Who leases and settles.
+    owner: Incarnation,
+    /// What is to be written; `None` once the transaction has begun.
+    kept: Option<Kept>,
 }
 
-enum State {
-    /// Nothing has been asked for.
-    Fresh,
-    /// This is to be written, by whom and when, and nothing else has been asked for.
-    Kept(Incarnation, Timestamp, Rows),
-    /// The transaction has begun.
-    Begun,
+/// What one statement can write.
+#[derive(Default)]
+struct Kept {
+    chosen: Vec<EventInsert>,
+    rows: Rows,
+    now: Timestamp,
 }
 
 impl TurnTx {
     /// Waits for the connection that writes.
-    pub(in crate::store) async fn open(db: Db, writing: Writing) -> Result<Self> {
+    pub(in crate::store) async fn open(db: Db, owner: Incarnation, writing: Writing) -> Result<Self> {
         let mut tx = db.writer().await?;
         // A statement would become part of what was left open.
         let at_once = writing == Writing::AtOnce && tx.pass.is_some() && !tx.left_open.is_open();
         if !at_once {
             db.begin(&mut tx).await?;
         }
-        Ok(Self { db, tx, state: if at_once { State::Fresh } else { State::Begun } })
+        Ok(Self { db, tx, owner, kept: at_once.then(Kept::default) })
     }
 
-    /// The transaction, for everything else than [`Self::write`]. It begins now if it has not.
+    /// The transaction, for whatever the other methods do not do. It begins now if it has not.
     ///
     /// # Errors
-    /// [`Error::Stale`] if something was taken for settled that is not.
+    /// [`Error::Unforeseen`] if something was taken for written that is not.
     pub(crate) async fn begun(&mut self) -> Result<&mut Tx> {
-        if !matches!(self.state, State::Begun) {
+        if self.kept.is_some() {
             self.db.begin(&mut self.tx).await?;
-            if let State::Kept(owner, now, rows) = mem::replace(&mut self.state, State::Begun) {
-                let settled = rows::write(&mut self.tx, owner, now, &rows).await?;
-                if settled.iter().filter(|settled| !settled.expunged).count() != rows.delivered.len() {
-                    return Err(Error::Stale);
-                }
+        }
+        if let Some(Kept { chosen, rows, now }) = self.kept.take() {
+            let inserted = insert_chosen_events(&mut self.tx, &chosen).await?;
+            let settled = rows::write(&mut self.tx, self.owner, now, &rows).await?;
+            let effective = settled.iter().filter(|settled| !settled.expunged).count();
+            if inserted.len() != chosen.len() || effective != rows.delivered.len() {
+                return Err(Error::Unforeseen);
             }
         }
         Ok(&mut self.tx)
     }
 
-    /// Writes what nearly every turn writes, and returns what is settled by it. If nothing was asked for before, it is written
-    /// later and all of it is taken for settled; where that turns out to be wrong, the turn ends with [`Error::Stale`].
-    pub(crate) async fn write(&mut self, owner: Incarnation, now: Timestamp, rows: Rows) -> Result<Vec<Settled>> {
-        if !matches!(self.state, State::Fresh) {
-            return rows::write(self.begun().await?, owner, now, &rows).await;
+    /// Writes events whose ids their publishers chose, sorted by them, and returns those that were not there. If nothing was
+    /// asked for before, they are written later, and taken for new; where that turns out to be wrong, the turn ends with
+    /// [`Error::Unforeseen`]. To be called once, before [`Self::write`].
+    pub(crate) async fn insert_chosen(&mut self, events: Vec<EventInsert>) -> Result<Vec<EventKey>> {
+        match &mut self.kept {
+            Some(kept) => {
+                kept.chosen = events;
+                Ok(kept.chosen.iter().map(|event| event.key).collect())
+            }
+            None => insert_chosen_events(&mut self.tx, &events).await,
         }
+    }
+
+    /// Writes what nearly every turn writes, and returns what is settled by it. If nothing else was asked for before, it is
+    /// written later, and all of it is taken for settled; where that turns out to be wrong, the turn ends with
+    /// [`Error::Unforeseen`]. To be called once.
+    pub(crate) async fn write(&mut self, now: Timestamp, rows: Rows) -> Result<Vec<Settled>> {
+        let Some(kept) = &mut self.kept else { return rows::write(&mut self.tx, self.owner, now, &rows).await };
         let settled = rows.delivered.iter().map(|(settlement, _)| Settled {
             key: settlement.key,
             state: DeliveryState::Delivered,
             expunged: false,
         });
         let settled = settled.collect();
-        self.state = State::Kept(owner, now, rows);
+        (kept.now, kept.rows) = (now, rows);
         Ok(settled)
     }
 
@@ -122,13 +145,12 @@ impl TurnTx {
     /// If the commit fails and it took place all the same, which the row's mark tells, it has not failed.
     ///
     /// # Errors
-    /// [`Error::Stale`] if something was taken for settled that is not; [`Error::Contended`] also if the connection broke and
-    /// the turn certainly did not take place.
+    /// [`Error::Unforeseen`] if something was taken for written that is not; [`Error::Contended`] also if the connection
+    /// broke and the turn certainly did not take place.
     pub(crate) async fn commit(&mut self, now: Timestamp, end: &TurnEnd) -> Result<Option<i64>> {
-        match mem::replace(&mut self.state, State::Begun) {
-            State::Begun => end::commit(&mut self.tx, now, end).await,
-            State::Fresh => at_once(&mut self.tx, Incarnation(0), now, &Rows::default(), end).await,
-            State::Kept(owner, now, rows) => at_once(&mut self.tx, owner, now, &rows, end).await,
+        match self.kept.take() {
+            Some(kept) => at_once(&mut self.tx, self.owner, kept, now, end).await,
+            None => end::commit(&mut self.tx, now, end).await,
         }
     }
 
@@ -139,15 +161,18 @@ impl TurnTx {
 }
 
 /// Writes a whole turn.
-async fn at_once(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows: &Rows, end: &TurnEnd) -> Result<Option<i64>> {
+async fn at_once(tx: &mut Tx, owner: Incarnation, kept: Kept, now: Timestamp, end: &TurnEnd) -> Result<Option<i64>> {
     let (Conn::Postgres(conn), Some(pass)) = (&mut tx.conn, &mut tx.pass) else {
         return Err(Error::Corrupt("a turn without a pass".to_owned()));
     };
-    let Rows { events, deliveries, delivered } = rows;
+    let Kept { chosen: mut events, rows, .. } = kept;
+    let text = if events.is_empty() { AT_ONCE.as_str() } else { AT_ONCE_CHOSEN.as_str() };
+    events.extend(rows.events);
+    let (events, deliveries, delivered) = (&events[..], &rows.deliveries[..], &rows.delivered[..]);
     let body = end.body.as_ref().map(LogBody::encode_to_vec);
     let mark: i64 = rand::random();
     let crossing = pass.cross(body.is_some().then_some(mark));
-    let query = sqlx::query(AT_ONCE.as_str()).bind(owner.0).bind(now.as_micros());
+    let query = sqlx::query(text).bind(owner.0).bind(now.as_micros());
     let query = bind_settled!(bind_deliveries!(bind_events!(query, events), deliveries, owner, now), delivered)
         .bind(end.last_event.map(|event| event.0))
         .bind(end.handoff.map(|Handoff { first, .. }| first.0))
@@ -158,7 +183,7 @@ async fn at_once(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows: &Rows, e
         .bind(crossing.cfg)
         .bind(mark)
         .bind(body)
-        .bind(delivered.len() as i64);
+        .bind((events.len() + delivered.len()) as i64);
     tx.left_open.begun();
     // All rows are fetched: the commit is over only then.
     let answer = query.fetch_all(&mut **conn).await;

@@ -1,7 +1,9 @@
-//! What holds on Postgres alone: the gate, taking over, commits whose connections break, plans, and what is refused.
+//! What holds on Postgres alone: the gate, taking over, commits whose connections break, turns that are one statement, plans, and what is refused.
 
+mod at_once;
 mod broken;
 mod plans;
+mod wire;
 
 use std::sync::Arc;
 

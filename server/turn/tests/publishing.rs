@@ -96,6 +96,23 @@ async fn failed_turn_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn after_a_repeat_turns_with_chosen_ids_are_written_in_steps_for_a_while() {
+    let fixture = Fixture::new().await;
+    let wary = || fixture.engine.wary.load(std::sync::atomic::Ordering::Relaxed);
+    fixture.publish(vec![event(Some("a"), "{}")]).await;
+    assert_eq!(wary(), 0);
+    // On SQLite all turns are.
+    let turns = if fixture.shared.db.is_shared() { crate::turn::write::WARY_TURNS } else { 0 };
+    let done = fixture.publish(vec![event(Some("a"), "{}")]).await;
+    assert!(done.answers[0].as_ref().unwrap().duplicate);
+    assert_eq!(wary(), turns);
+    fixture.publish(events(1)).await;
+    assert_eq!(wary(), turns);
+    fixture.publish(vec![event(Some("b"), "{}")]).await;
+    assert_eq!(wary(), turns.saturating_sub(1));
+}
+
+#[tokio::test]
 async fn event_that_nobody_wants_is_stored_without_deliveries() {
     let fixture = Fixture::new().await;
     let done = fixture.publish(events(1)).await;
@@ -119,6 +136,7 @@ twins!(
         what_has_room_is_handed_over_and_the_rest_waits_in_its_lane,
         repeat_of_an_id_is_a_duplicate_and_another_content_is_a_reuse,
         failed_turn_leaves_nothing_behind,
+        after_a_repeat_turns_with_chosen_ids_are_written_in_steps_for_a_while,
         event_that_nobody_wants_is_stored_without_deliveries,
         keys_are_not_used_twice_over_restarts,
     ],

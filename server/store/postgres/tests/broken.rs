@@ -1,82 +1,14 @@
 //! Connections that break at a commit, between the server and its database.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+use super::{
+    wire::{Cut, Wire},
+    *,
 };
-
-use super::*;
 use crate::{
     configure::{self, Imported},
     model::EventTypeSettings,
     repeat::{Call, Request},
 };
-
-/// Cuts the connection instead of handing the commit on, or instead of handing the answer back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cut {
-    Never = 0,
-    Before = 1,
-    After = 2,
-}
-
-/// What stands between the server and its database.
-struct Wire {
-    url: String,
-    cut: Arc<AtomicU8>,
-}
-
-impl Wire {
-    async fn to(database: &PostgresDatabase) -> Self {
-        let mut url = database.url();
-        let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        let cut = Arc::new(AtomicU8::new(Cut::Never as u8));
-        let shared = cut.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, TcpStream::connect(target.clone()).await.unwrap(), shared.clone()));
-            }
-        });
-        Self { url: url.into(), cut }
-    }
-
-    /// The next commit meets this.
-    fn cut(&self, cut: Cut) {
-        self.cut.store(cut as u8, Ordering::SeqCst);
-    }
-}
-
-async fn carry(mut client: TcpStream, mut database: TcpStream, cut: Arc<AtomicU8>) {
-    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    loop {
-        tokio::select! {
-            Ok(read @ 1..) = client.read(&mut asked) => {
-                let commits = asked[..read].windows(8).any(|window| window == b"; COMMIT");
-                let cut = if commits { cut.swap(Cut::Never as u8, Ordering::SeqCst) } else { Cut::Never as u8 };
-                if cut == Cut::Before as u8 {
-                    // The session stays behind, inside its transaction.
-                    drop(client);
-                    return std::future::pending().await;
-                }
-                database.write_all(&asked[..read]).await.unwrap();
-                if cut == Cut::After as u8 {
-                    assert_ne!(database.read(&mut answered).await.unwrap(), 0);
-                    return;
-                }
-            }
-            Ok(read @ 1..) = database.read(&mut answered) => {
-                if client.write_all(&answered[..read]).await.is_err() {
-                    return;
-                }
-            }
-            else => return,
-        }
-    }
-}
 
 #[tokio::test]
 async fn commit_whose_answer_is_lost_is_known_by_its_mark() {

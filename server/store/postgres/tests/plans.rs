@@ -3,7 +3,10 @@
 use sqlx::Row as _;
 
 use super::*;
-use crate::model::{DeliveryKey, DeliveryState, EventKey, Incarnation};
+use crate::{
+    model::{DeliveryKey, DeliveryState, EventKey, Incarnation},
+    store::EventInsert,
+};
 
 /// Rows of each table that are loaded.
 const ROWS: i64 = 20_000;
@@ -66,6 +69,48 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
     unit.await.unwrap();
 }
 
+/// Runs the statements of turns that are one.
+async fn run_turns_at_once(shared: &Arc<Shared>) {
+    for chosen in [false, true] {
+        let unit = shared.db.write_turn(shared.incarnation, store::Writing::AtOnce, move |tx| {
+            Box::pin(async move {
+                let event = EventInsert {
+                    key: EventKey(ROWS + 2),
+                    tenant: TENANT,
+                    id: "at once".into(),
+                    event_type: 1,
+                    time: NOW,
+                    created: NOW,
+                    cfg: 1,
+                    content_type: 1,
+                    ping_of: None,
+                    fanout: 0,
+                    labels: Vec::new(),
+                    fingerprint: [0; 16],
+                    payload: bytes::Bytes::new(),
+                };
+                let events = vec![event];
+                let rows = if chosen {
+                    tx.insert_chosen(events).await?;
+                    store::hot::Rows::default()
+                } else {
+                    store::hot::Rows { events, ..Default::default() }
+                };
+                tx.write(NOW, rows).await?;
+                tx.commit(NOW, &store::TurnEnd::default()).await
+            })
+        });
+        unit.await.unwrap();
+        let unit = shared.db.write(|tx| {
+            Box::pin(async move {
+                store::execute!(tx.conn(), "DELETE FROM event WHERE key = $1", ROWS + 2)?;
+                tx.commit().await
+            })
+        });
+        unit.await.unwrap();
+    }
+}
+
 /// Each statement that the writer has prepared and its plan, whatever its parameters.
 async fn plans(shared: &Arc<Shared>) -> Vec<(String, String)> {
     let unit = shared.db.write(|tx| {
@@ -109,10 +154,14 @@ fn assert_frugal(plans: &[(String, String)]) {
     // What is ended is sorted by key, but only as much of it as one turn ends.
     assert!(plan_of("updated < $7").contains("Index Scan using delivery_ready"), "{}", plan_of("updated < $7"));
     assert!(plan_of("DELETE FROM request").contains("Index Scan using request_created"));
-    for settling in
-        ["uncounted", "WITH v (event, endpoint, attempt, status", "WITH events AS", "attempt = delivery.attempt + 1"]
-    {
+    for settling in ["uncounted", "WITH v (event, endpoint, attempt, status", "attempt = delivery.attempt + 1"] {
         assert!(plan_of(settling).contains("Index Scan using delivery_"), "{}", plan_of(settling));
+    }
+    // In steps, at once, and at once with ids that publishers chose.
+    let turns: Vec<_> = plans.iter().filter(|(statement, _)| statement.starts_with("WITH events AS")).collect();
+    assert_eq!(turns.len(), 3);
+    for (_, plan) in turns {
+        assert!(plan.contains("Index Scan using delivery_"), "{plan}");
     }
 }
 
@@ -121,6 +170,7 @@ async fn no_statement_of_a_turn_reads_a_whole_table() {
     let database = PostgresDatabase::create().await;
     let shared = server(database.url().as_str(), "one").await;
     run_hot_statements(&shared, shared.incarnation).await;
+    run_turns_at_once(&shared).await;
     assert_frugal(&plans(&shared).await);
 
     database
