@@ -5,12 +5,17 @@
 mod configuration;
 mod engine;
 mod event_times;
+mod heard;
+mod plans;
 
 use std::{fmt::Debug, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-pub(super) use self::engine::an_event;
+pub(super) use self::{
+    engine::an_event,
+    heard::{is_heard, logged},
+};
 use super::{Conn, Error, Result, Tx, delivery::DeliveryRow};
 use crate::{
     fixture::TestDatabase,
@@ -185,8 +190,16 @@ impl House {
 /// What the script is answered on the database of this kind of test.
 async fn answers() -> Vec<String> {
     let database = TestDatabase::create().await;
+    run(open(&database).await).await
+}
+
+async fn open(database: &TestDatabase) -> Shared {
     let clock = Clock::manual(Timestamp::from_micros(1_000_000));
-    let shared = Shared::open(&database.config(), clock).await.unwrap();
+    Shared::open(&database.config(), clock).await.unwrap()
+}
+
+/// Runs the script, and closes the database.
+async fn run(shared: Shared) -> Vec<String> {
     let mut house = House { shared, answers: Vec::new() };
     configuration::run(&mut house).await;
     engine::run(&mut house).await;

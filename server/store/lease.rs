@@ -123,7 +123,7 @@ pub(crate) async fn due(
 }
 
 /// What is leased of the owners that a condition over `owner` picks: those claimed stand in the index of leases, those
-/// handed over in the ranges of their turns.
+/// handed over in the ranges of their turns. A range of times bounds what is read of the index, whichever database it is.
 macro_rules! leased {
     ($owners:literal) => {
         concat!(
@@ -133,7 +133,7 @@ macro_rules! leased {
             $owners,
             " AND d.state = 2 AND d.lease IS NULL AND d.owner = h.owner \
              UNION SELECT event, endpoint, owner, attempt, base FROM delivery \
-             WHERE lease IS NOT NULL AND state = 2 AND owner ",
+             WHERE lease >= 0 AND state = 2 AND owner ",
             $owners,
             ") SELECT l.event, l.endpoint, l.owner, l.attempt, l.base, e.tenant, e.id, t.text, e.ping_of \
              FROM l CROSS JOIN event e CROSS JOIN name t WHERE e.key = l.event AND t.key = e.type"

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection,
+    Connection as _, Executor as _, PgConnection,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions},
 };
@@ -20,7 +20,7 @@ use super::{
     error::{Error, Result},
     migrate::{self, AppliedStep, HistoryRow, Ledger, Progress, Recorded, Tables},
     replica,
-    sql::Texts,
+    sql::{Texts, unlogged},
     tx::LeftOpen,
     writer::{Held, Writer},
 };
@@ -172,7 +172,7 @@ fn connect_options(url: &str) -> Result<PgConnectOptions> {
     let options: PgConnectOptions = url
         .parse()
         .map_err(|_| Error::Unsuitable("its URL is malformed: expected postgres://USER@HOST/DATABASE".to_owned()))?;
-    Ok(options.application_name("tidings").statement_cache_capacity(STATEMENTS_CACHED_MAX).disable_statement_logging())
+    Ok(unlogged(options.application_name("tidings").statement_cache_capacity(STATEMENTS_CACHED_MAX)))
 }
 
 fn pool(connections_max: u32) -> PgPoolOptions {

@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use sqlx::ConnectOptions;
+
 /// Runs a query and returns all rows as tuples.
 macro_rules! fetch_all {
     ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
@@ -77,6 +79,15 @@ pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
         rows = rest;
         Some(piece)
     })
+}
+
+/// Connections by these options log no statement, but for the test that looks at what is run.
+pub(super) fn unlogged<O: ConnectOptions>(options: O) -> O {
+    #[cfg(test)]
+    if super::conformance::is_heard() {
+        return super::conformance::logged(options);
+    }
+    options.disable_statement_logging()
 }
 
 /// One column of `rows`, to be bound as an array.
