@@ -50,6 +50,10 @@ const COMMON: &str = "SET default_transaction_isolation = 'read committed'; SET 
 const HOT: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
                    SET enable_memoize = off; SET max_parallel_workers_per_gather = 0;";
 
+/// Statements keep the plans that were made for any parameters. Postgres would plan those of turns anew each time as long as
+/// turns are small, which takes longer than running them.
+const WRITER: &str = "SET plan_cache_mode = force_generic_plan;";
+
 /// Lists go down an index and stop at their LIMIT. Without these, plans made while tables are empty, or not counted yet, gather
 /// all that could be selected and sort it.
 const READER: &str = "SET default_transaction_read_only = on; SET enable_bitmapscan = off; SET enable_sort = off; \
@@ -79,6 +83,7 @@ impl Postgres {
             Box::pin(async move {
                 conn.execute(COMMON).await?;
                 conn.execute(HOT).await?;
+                conn.execute(WRITER).await?;
                 // What the session before left open, the database has ended with it.
                 ended.ended();
                 known.met(conn).await

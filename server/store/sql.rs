@@ -115,29 +115,30 @@ pub(super) struct Texts(Mutex<HashMap<TextKey, Arc<str>>>);
 const ARRAYS: usize = 0;
 
 /// A statement's head and tail, and how many rows.
-type TextKey = (&'static str, &'static str, usize);
+pub(super) type TextKey = (&'static str, &'static str, usize);
 
 impl Texts {
     /// SQLite's text of `statement` for `rows` rows.
     pub(super) fn get(&self, statement: &MultiRow, rows: usize) -> Arc<str> {
-        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.entry((statement.head, statement.tail, rows)).or_insert_with(|| statement.text(rows).into()).clone()
+        self.made((statement.head, statement.tail, rows), || statement.text(rows))
     }
 
     /// Postgres's text of `statement`, for any number of rows.
     pub(super) fn of_arrays(&self, statement: &MultiRow) -> Arc<str> {
+        self.made((statement.head, statement.tail, ARRAYS), || statement.text_of_arrays())
+    }
+
+    /// The text that is known by a key, made if it has not been.
+    pub(super) fn made(&self, key: TextKey, make: impl FnOnce() -> String) -> Arc<str> {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        texts
-            .entry((statement.head, statement.tail, ARRAYS))
-            .or_insert_with(|| statement.text_of_arrays().into())
-            .clone()
+        texts.entry(key).or_insert_with(|| make().into()).clone()
     }
 }
 
 impl MultiRow {
     /// The rows' placeholders have no numbers: the name of each that has one is looked up for each bind, in a list of
     /// all, which at 128 rows took a third of the server's time.
-    fn text(&self, rows: usize) -> String {
+    pub(super) fn text(&self, rows: usize) -> String {
         let columns = self.columns.len();
         let mut text = String::with_capacity(self.head.len() + self.tail.len() + rows * (columns * 3 + 4) + 7);
         text.push_str(self.head);

@@ -61,6 +61,22 @@ macro_rules! bind_event {
     };
 }
 
+/// Binds one delivery's columns, in the order of [`INSERT_DELIVERIES`].
+macro_rules! bind_delivery {
+    ($query:expr, $delivery:expr, $owner:expr, $now:expr) => {{
+        let (state, owner, attempt, ready_at) = $delivery.lease($owner, $now);
+        $query
+            .bind($delivery.key.event.0)
+            .bind($delivery.key.endpoint.0)
+            .bind(state)
+            .bind(owner)
+            .bind(attempt)
+            .bind(0_i64)
+            .bind(ready_at)
+            .bind($now.as_micros())
+    }};
+}
+
 /// Binds the columns of many events, in the order of [`INSERT_EVENTS`].
 macro_rules! bind_events {
     ($query:expr, $events:expr) => {
@@ -96,7 +112,7 @@ macro_rules! bind_deliveries {
     };
 }
 
-pub(super) use {bind_deliveries, bind_events};
+pub(super) use {bind_deliveries, bind_delivery, bind_event, bind_events};
 
 /// An event to write.
 #[derive(Clone)]
@@ -203,19 +219,8 @@ pub(crate) async fn insert_deliveries(
     match &mut tx.conn {
         Conn::Sqlite(conn) => {
             for piece in pieces(deliveries) {
-                let mut query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.get(&INSERT_DELIVERIES, piece.len())));
-                for delivery in piece {
-                    let (state, owner, attempt, ready_at) = delivery.lease(owner, now);
-                    query = query
-                        .bind(delivery.key.event.0)
-                        .bind(delivery.key.endpoint.0)
-                        .bind(state)
-                        .bind(owner)
-                        .bind(attempt)
-                        .bind(0_i64)
-                        .bind(ready_at)
-                        .bind(now.as_micros());
-                }
+                let query = sqlx::query(sqlx::AssertSqlSafe(tx.texts.get(&INSERT_DELIVERIES, piece.len())));
+                let query = piece.iter().fold(query, |query, delivery| bind_delivery!(query, delivery, owner, now));
                 query.execute(&mut **conn).await?;
             }
         }

@@ -1,5 +1,6 @@
 //! What nearly every turn writes: new events, their deliveries, and attempts that succeeded. On Postgres they are one
-//! statement, hence one round trip instead of three.
+//! statement, hence one round trip instead of three. On SQLite the first two go along with the beginning of the transaction,
+//! for every request there wakes another thread and waits for it.
 
 use std::sync::LazyLock;
 
@@ -7,13 +8,19 @@ use bytes::Bytes;
 
 use super::{
     insert_deliveries, insert_own_events,
-    publish::{DeliveryInsert, EventInsert, INSERT_DELIVERIES, INSERT_OWN, bind_deliveries, bind_events},
+    publish::{
+        DeliveryInsert, EventInsert, INSERT_DELIVERIES, INSERT_OWN, bind_deliveries, bind_delivery, bind_event,
+        bind_events,
+    },
     settle::{Row, SETTLE_DELIVERED, Settled, Settlement, bind_settled, read_settled},
     settle_delivered,
 };
 use crate::{
     model::{Incarnation, Timestamp},
-    store::{Conn, Result, Tx, sql::column},
+    store::{
+        Conn, Error, Result, Tx,
+        sql::{column, pieces},
+    },
 };
 
 /// All parts see the database as it was before the statement; what is settled was written by earlier turns. `$1` and `$2` are
@@ -33,6 +40,9 @@ static WRITE: LazyLock<String> = LazyLock::new(|| {
         settle.tail,
     )
 });
+
+/// How a transaction begins on SQLite.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// What nearly every turn writes.
 #[derive(Default)]
@@ -62,4 +72,32 @@ pub(crate) async fn write(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows:
             settle_delivered(tx, owner, now, delivered).await
         }
     }
+}
+
+/// Begins the transaction on SQLite, and does what [`write`] does.
+pub(super) async fn begin_and_write(
+    tx: &mut Tx,
+    owner: Incarnation,
+    now: Timestamp,
+    rows: &Rows,
+) -> Result<Vec<Settled>> {
+    let Conn::Sqlite(conn) = &mut tx.conn else {
+        return Err(Error::Corrupt("a transaction of SQLite's on Postgres".to_owned()));
+    };
+    let events = pieces(&rows.events).next().unwrap_or_default();
+    // As many deliveries as there are events, or none: of all pairs of numbers there would be too many texts.
+    let deliveries = pieces(&rows.deliveries).next().filter(|piece| piece.len() == events.len()).unwrap_or_default();
+    let text =
+        tx.texts.made((BEGIN, if deliveries.is_empty() { "" } else { INSERT_DELIVERIES.head }, events.len()), || {
+            let inserts = [(&INSERT_OWN, events.len()), (&INSERT_DELIVERIES, deliveries.len())];
+            let inserts = inserts.iter().filter(|(_, rows)| *rows > 0).map(|(insert, rows)| insert.text(*rows));
+            std::iter::once(BEGIN.to_owned()).chain(inserts).collect::<Vec<_>>().join("; ")
+        });
+    let query = events.iter().fold(sqlx::query(sqlx::AssertSqlSafe(text)), |query, event| bind_event!(query, event));
+    let query = deliveries.iter().fold(query, |query, delivery| bind_delivery!(query, delivery, owner, now));
+    tx.left_open.begun();
+    query.execute(&mut **conn).await?;
+    insert_own_events(tx, &rows.events[events.len()..]).await?;
+    insert_deliveries(tx, owner, now, &rows.deliveries[deliveries.len()..]).await?;
+    settle_delivered(tx, owner, now, &rows.delivered).await
 }

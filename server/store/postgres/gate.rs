@@ -78,8 +78,10 @@ pub(crate) struct Crossing {
 /// What has become of a commit.
 #[derive(Debug)]
 pub(crate) enum Crossed {
-    /// It took place, and appended the row of this number to the log.
+    /// It took place, and appended the row of this number to the log, if it was to.
     Yes(Option<i64>),
+    /// It took place, and appended the row of this number to the log, but the connection broke.
+    Found(i64),
     /// It did not, for the database refused it.
     Refused(sqlx::Error),
     /// It did not, for the connection broke before.
@@ -173,33 +175,38 @@ impl Pass {
     /// # Errors
     /// [`Error::Corrupt`] if it was to append a row and gave no number.
     pub(crate) async fn crossed(&mut self, crossing: Crossing, answer: sqlx::Result<Vec<PgRow>>) -> Result<Crossed> {
-        let seq = match answer {
-            Ok(_) if crossing.mark.is_none() => None,
+        let crossed = match answer {
+            Ok(_) if crossing.mark.is_none() => Crossed::Yes(None),
             Ok(rows) => match rows.last() {
-                Some(row) => Some(row.try_get::<i64, _>(0)?),
+                Some(row) => Crossed::Yes(Some(row.try_get(0)?)),
                 None => return Err(Error::Corrupt("the log gave no number".to_owned())),
             },
-            Err(error) if is_certain(&error) => return Ok(Crossed::Refused(error)),
+            Err(error) if is_certain(&error) => Crossed::Refused(error),
             Err(error) => match self.find(crossing).await {
                 Ok(Some(seq)) => {
                     tracing::warn!(%error, seq, "a commit failed but is in the log");
-                    Some(seq)
+                    Crossed::Found(seq)
                 }
-                Ok(None) if crossing.mark.is_some() => return Ok(Crossed::Broken(error)),
-                Ok(None) => return Ok(Crossed::Unknown(error)),
+                Ok(None) if crossing.mark.is_some() => Crossed::Broken(error),
+                Ok(None) => Crossed::Unknown(error),
                 Err(unknown) => {
                     tracing::warn!(
                         error = &unknown as &dyn std::error::Error,
                         "whether a commit took place is not known"
                     );
-                    return Ok(Crossed::Unknown(error));
+                    Crossed::Unknown(error)
                 }
             },
+        };
+        let seq = match crossed {
+            Crossed::Yes(seq) => seq,
+            Crossed::Found(seq) => Some(seq),
+            Crossed::Refused(_) | Crossed::Broken(_) | Crossed::Unknown(_) => return Ok(crossed),
         };
         self.gate.cfg.fetch_add(self.raised, Ordering::Relaxed);
         self.gate.seq.fetch_max(seq.unwrap_or(0), Ordering::Relaxed);
         self.raised = 0;
-        Ok(Crossed::Yes(seq))
+        Ok(crossed)
     }
 
     async fn pass(&mut self, conn: &mut PgConnection, before: &str, row: Option<Appended<'_>>) -> Result<Option<i64>> {
@@ -208,6 +215,7 @@ impl Pass {
         let answer = conn.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(text))).await;
         match self.crossed(crossing, answer).await? {
             Crossed::Yes(seq) => Ok(seq),
+            Crossed::Found(seq) => Ok(Some(seq)),
             Crossed::Refused(error) | Crossed::Broken(error) | Crossed::Unknown(error) => Err(error.into()),
         }
     }

@@ -122,6 +122,27 @@ async fn event_that_nobody_wants_is_stored_without_deliveries() {
 }
 
 #[tokio::test]
+async fn turns_of_all_sizes_are_written_whole() {
+    let fixture = Fixture::new().await;
+    let all = [1, 2, 7, 8, 9, 15, 128, 130, 200].into_iter().sum::<usize>() as i64;
+    for endpoints in 0..3 {
+        for count in [1, 2, 7, 8, 9, 15, 128, 130, 200] {
+            let done = fixture.publish(events(count)).await;
+            assert!(done.answers.iter().all(|answer| answer.as_ref().unwrap().fanout == endpoints), "{count}");
+            fixture.settle_all(done.jobs.into_iter().map(|job| (job, delivered())).collect()).await;
+        }
+        // None of the first round, one each of the second, two each of the third.
+        let deliveries = all * [0, 1, 3][endpoints as usize];
+        assert_eq!(fixture.number("SELECT count(*) FROM event").await, all * (endpoints + 1));
+        assert_eq!(fixture.number("SELECT count(*) FROM delivery").await, deliveries);
+        assert_eq!(fixture.number("SELECT count(*) FROM delivery WHERE state = 2").await, 0, "all leased are settled");
+        assert_eq!(fixture.number("SELECT count(DISTINCT event) FROM delivery").await, all * endpoints);
+        assert_eq!(fixture.number("SELECT count(*) FROM handoff").await, 0);
+        fixture.endpoint(policy(3, 1_000)).await;
+    }
+}
+
+#[tokio::test]
 async fn keys_are_not_used_twice_over_restarts() {
     let fixture = Fixture::new().await;
     fixture.publish(events(3)).await;
@@ -138,6 +159,7 @@ twins!(
         failed_turn_leaves_nothing_behind,
         after_a_repeat_turns_with_chosen_ids_are_written_in_steps_for_a_while,
         event_that_nobody_wants_is_stored_without_deliveries,
+        turns_of_all_sizes_are_written_whole,
         keys_are_not_used_twice_over_restarts,
     ],
     only[happy_path_writes_one_event_one_delivery_and_one_update_each]

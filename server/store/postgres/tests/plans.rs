@@ -71,7 +71,8 @@ async fn run_hot_statements(shared: &Arc<Shared>, owner: Incarnation) {
 
 /// Runs the statements of turns that are one.
 async fn run_turns_at_once(shared: &Arc<Shared>) {
-    for chosen in [false, true] {
+    // The first is in steps, for the statements before were left in an open transaction.
+    for chosen in [false, false, true] {
         let unit = shared.db.write_turn(shared.incarnation, store::Writing::AtOnce, move |tx| {
             Box::pin(async move {
                 let event = EventInsert {
