@@ -19,8 +19,8 @@ pub enum Error {
     /// The database as a whole cannot be used at the moment. Try again.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
-    /// Other work was in the way. The same work may succeed at once.
-    #[error("the database was kept from the work by other work")]
+    /// Other work, or the end of a connection, was in the way, and nothing was done. The same work may succeed at once.
+    #[error("the database was kept from the work, which may succeed at once")]
     Contended(#[source] sqlx::Error),
     /// The configuration has changed since this server read it. Read it again and repeat the work.
     #[error("the configuration has changed since it was read")]
