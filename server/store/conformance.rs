@@ -3,6 +3,7 @@
 //! What the answers should be, the tests beside the functions' callers say.
 
 mod configuration;
+mod endpoints;
 mod engine;
 mod event_times;
 mod heard;
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// The sources of the store, in which its functions are declared.
-const SOURCES: [(&str, &str); 26] = [
+const SOURCES: [(&str, &str); 27] = [
     ("api_key", include_str!("api_key.rs")),
     ("attempt", include_str!("attempt.rs")),
     ("audit", include_str!("audit.rs")),
@@ -42,6 +43,7 @@ const SOURCES: [(&str, &str); 26] = [
     ("hot", include_str!("hot/end.rs")),
     ("hot", include_str!("hot/overdue.rs")),
     ("hot", include_str!("hot/publish.rs")),
+    ("hot", include_str!("hot/rows.rs")),
     ("hot", include_str!("hot/settle.rs")),
     ("lane", include_str!("lane.rs")),
     ("lease", include_str!("lease.rs")),
@@ -225,6 +227,7 @@ async fn both_databases_give_the_same_answers() {
 fn script_calls_every_function() {
     let script = [
         include_str!("conformance/configuration.rs"),
+        include_str!("conformance/endpoints.rs"),
         include_str!("conformance/engine.rs"),
         include_str!("conformance/event_times.rs"),
     ]
