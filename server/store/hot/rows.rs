@@ -23,23 +23,41 @@ use crate::{
     },
 };
 
-/// All parts see the database as it was before the statement; what is settled was written by earlier turns. `$1` and `$2` are
-/// the settling's own, then come the arrays of the three.
-static WRITE: LazyLock<String> = LazyLock::new(|| {
-    let (settle, events) = (&SETTLE_DELIVERED, 3);
+/// All in one on Postgres.
+static WRITE: LazyLock<String> =
+    LazyLock::new(|| format!("{} SELECT event, endpoint, state, cancel FROM settled", parts("").0));
+
+/// The parts of a statement that writes everything on Postgres, as far as its own SELECT: `events` and `deliveries`, a row for
+/// each that is inserted, and `settled`. An event that meets a conflict is dealt with as `conflict` says. Returns the number of
+/// the next placeholder too: `$1` and `$2` are the settling's own, then come the arrays, as [`bind_rows`] binds them.
+///
+/// All parts see the database as it was before the statement; what is settled was written by earlier turns.
+pub(super) fn parts(conflict: &str) -> (String, usize) {
+    let events = 3;
     let deliveries = events + INSERT_OWN.columns.len();
     let settled = deliveries + INSERT_DELIVERIES.columns.len();
-    let settling = settle.head.strip_prefix("WITH ").expect("it begins with the rows that it is given");
-    format!(
-        "WITH events AS ({}{}), deliveries AS ({}{}), {settling}{}{}",
+    let text = format!(
+        "WITH events AS ({}{}{conflict} RETURNING 1), deliveries AS ({}{} RETURNING 1), settled AS ({}{}{})",
         INSERT_OWN.head,
         INSERT_OWN.arrays(events),
         INSERT_DELIVERIES.head,
         INSERT_DELIVERIES.arrays(deliveries),
-        settle.arrays(settled),
-        settle.tail,
-    )
-});
+        SETTLE_DELIVERED.head,
+        SETTLE_DELIVERED.arrays(settled),
+        SETTLE_DELIVERED.tail,
+    );
+    (text, settled + SETTLE_DELIVERED.columns.len())
+}
+
+/// Binds what [`parts`] asks for.
+macro_rules! bind_rows {
+    ($query:expr, $owner:expr, $now:expr, $events:expr, $deliveries:expr, $delivered:expr) => {{
+        let query = bind_events!($query.bind($owner.0).bind($now.as_micros()), $events);
+        bind_settled!(bind_deliveries!(query, $deliveries, $owner, $now), $delivered)
+    }};
+}
+
+pub(super) use bind_rows;
 
 /// How a transaction begins on SQLite.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -61,9 +79,8 @@ pub(crate) async fn write(tx: &mut Tx, owner: Incarnation, now: Timestamp, rows:
     let Rows { events, deliveries, delivered } = rows;
     match &mut tx.conn {
         Conn::Postgres(conn) if !events.is_empty() || !deliveries.is_empty() => {
-            let query = sqlx::query_as(WRITE.as_str()).bind(owner.0).bind(now.as_micros());
-            let query = bind_deliveries!(bind_events!(query, events), deliveries, owner, now);
-            let rows: Vec<Row> = bind_settled!(query, delivered).fetch_all(&mut **conn).await?;
+            let query = bind_rows!(sqlx::query_as(WRITE.as_str()), owner, now, events, deliveries, delivered);
+            let rows: Vec<Row> = query.fetch_all(&mut **conn).await?;
             rows.into_iter().map(read_settled).collect()
         }
         Conn::Postgres(_) | Conn::Sqlite(_) => {

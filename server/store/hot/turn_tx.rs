@@ -11,9 +11,9 @@ use prost::Message as _;
 use super::{
     end::{self, Handoff, TurnEnd},
     insert_chosen_events,
-    publish::{EventInsert, INSERT_DELIVERIES, INSERT_OWN, bind_deliveries, bind_events},
-    rows::{self, Rows},
-    settle::{SETTLE_DELIVERED, Settled, bind_settled},
+    publish::{EventInsert, bind_deliveries, bind_events},
+    rows::{self, Rows, bind_rows},
+    settle::{Settled, bind_settled},
 };
 use crate::{
     model::{DeliveryState, EventKey, Incarnation, LogBody, Timestamp},
@@ -26,17 +26,13 @@ static AT_ONCE: LazyLock<String> = LazyLock::new(|| at_once_text(""));
 /// The same if there are events among them whose ids their publishers chose.
 static AT_ONCE_CHOSEN: LazyLock<String> = LazyLock::new(|| at_once_text(" ON CONFLICT (tenant, id) DO NOTHING"));
 
-/// The parts see the database as it was before the statement, and the gate is passed once all of them have been run, since
-/// their rows are counted first. `$1` and `$2` are the settling's own, then come the arrays of the parts.
+/// The gate is passed once all parts have been run, since their rows are counted first.
 fn at_once_text(conflict: &str) -> String {
-    let events = 3;
-    let deliveries = events + INSERT_OWN.columns.len();
-    let settled = deliveries + INSERT_DELIVERIES.columns.len();
-    let end = settled + SETTLE_DELIVERED.columns.len();
+    let (parts, end) = rows::parts(conflict);
     let [last_event, batch, owner, last, finished, incarnation, cfg, mark, body, expected] =
         std::array::from_fn(|index| format!("${}", end + index));
     format!(
-        "WITH events AS ({}{}{conflict} RETURNING 1), deliveries AS ({}{} RETURNING 1), settled AS ({}{}{}), \
+        "{parts}, \
          counted AS (UPDATE counter SET value = {last_event} WHERE name = 'event' AND {last_event} IS NOT NULL RETURNING 1), \
          handed_over AS (INSERT INTO handoff (batch, owner, first, last) \
          SELECT {batch}::bigint, {owner}::bigint, {batch}::bigint, {last}::bigint WHERE {batch}::bigint IS NOT NULL RETURNING 1), \
@@ -44,14 +40,7 @@ fn at_once_text(conflict: &str) -> String {
          SELECT end_turn({incarnation}, {cfg}, $2, {mark}, {body}, e.written + s.written, {expected}) \
          FROM (SELECT count(*) AS written FROM events) e, (SELECT count(*) FROM deliveries) d, \
          (SELECT count(*) AS written FROM settled WHERE cancel <> 2) s, (SELECT count(*) FROM counted) c, \
-         (SELECT count(*) FROM handed_over) h, (SELECT count(*) FROM finished) f",
-        INSERT_OWN.head,
-        INSERT_OWN.arrays(events),
-        INSERT_DELIVERIES.head,
-        INSERT_DELIVERIES.arrays(deliveries),
-        SETTLE_DELIVERED.head,
-        SETTLE_DELIVERED.arrays(settled),
-        SETTLE_DELIVERED.tail,
+         (SELECT count(*) FROM handed_over) h, (SELECT count(*) FROM finished) f"
     )
 }
 
@@ -179,8 +168,7 @@ async fn at_once(tx: &mut Tx, owner: Incarnation, kept: Kept, now: Timestamp, en
     let body = end.body.as_ref().map(LogBody::encode_to_vec);
     let mark: i64 = rand::random();
     let crossing = pass.cross(body.is_some().then_some(mark));
-    let query = sqlx::query(text).bind(owner.0).bind(now.as_micros());
-    let query = bind_settled!(bind_deliveries!(bind_events!(query, events), deliveries, owner, now), delivered)
+    let query = bind_rows!(sqlx::query(text), owner, now, events, deliveries, delivered)
         .bind(end.last_event.map(|event| event.0))
         .bind(end.handoff.map(|Handoff { first, .. }| first.0))
         .bind(end.handoff.map(|Handoff { owner, .. }| owner.0))
