@@ -6,27 +6,16 @@ use super::{
 };
 use crate::{
     model::{DeliveryKey, DeliveryState, EventKey},
-    store::{DeliveryInsert, EventInsert, Handoff, Settled, Settlement, TurnEnd, Writing, hot::Rows},
+    store::{
+        DeliveryInsert, EventInsert, Handoff, Settled, Settlement, TurnEnd, Writing, conformance::an_event, hot::Rows,
+    },
 };
 
 const ENDPOINT: EndpointKey = EndpointKey(1);
 
+/// An event by which the wire knows the commit of its turn.
 fn event(number: i64) -> EventInsert {
-    EventInsert {
-        key: EventKey(number),
-        tenant: TENANT,
-        id: format!("e{number}").into(),
-        event_type: 1,
-        time: NOW,
-        created: NOW,
-        cfg: 1,
-        content_type: 1,
-        ping_of: None,
-        fanout: 1,
-        labels: Vec::new(),
-        fingerprint: [7; 16],
-        payload: COMMIT_MARKER.into(),
-    }
+    EventInsert { payload: COMMIT_MARKER.into(), ..an_event(number, &format!("e{number}")) }
 }
 
 fn delivery(number: i64) -> DeliveryKey {

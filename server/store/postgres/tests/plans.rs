@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use super::*;
 use crate::{
     model::{DeliveryKey, DeliveryState, EventKey, Incarnation},
-    store::EventInsert,
+    store::conformance::an_event,
 };
 
 /// Rows of each table that are loaded.
@@ -75,21 +75,7 @@ async fn run_turns_at_once(shared: &Arc<Shared>) {
     for chosen in [false, false, true] {
         let unit = shared.db.write_turn(shared.incarnation, store::Writing::AtOnce, move |tx| {
             Box::pin(async move {
-                let event = EventInsert {
-                    key: EventKey(ROWS + 2),
-                    tenant: TENANT,
-                    id: "at once".into(),
-                    event_type: 1,
-                    time: NOW,
-                    created: NOW,
-                    cfg: 1,
-                    content_type: 1,
-                    ping_of: None,
-                    fanout: 0,
-                    labels: Vec::new(),
-                    fingerprint: [0; 16],
-                    payload: bytes::Bytes::new(),
-                };
+                let event = an_event(ROWS + 2, "at once");
                 let events = vec![event];
                 let rows = if chosen {
                     tx.insert_chosen(events).await?;
