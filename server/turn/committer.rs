@@ -42,7 +42,7 @@ const FINISHED_WAIT: Duration = Duration::from_millis(20);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// How often a batch is written anew at once that other work had been in the way of.
+/// How often a batch is written anew at once that other work, or the end of a connection, had been in the way of.
 const AGAIN_MAX: u32 = 5;
 
 /// How long an outcome waits that the database refuses by itself.

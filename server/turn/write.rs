@@ -21,8 +21,8 @@ use crate::{
     store::{self, Error, Health, Result, TurnEnd, TurnTx, Writing},
 };
 
-/// After a repeat of an event more of them are to be expected, and a turn that was written in vain costs as much as one that
-/// was not: for so many turns with ids that publishers chose, none is taken for new.
+/// A turn that was written in vain costs as much as one that was not, and where one event was repeated more are to be expected.
+/// So after a turn in vain no id is taken for new in so many turns with ids that publishers chose.
 pub(super) const WARY_TURNS: u32 = 64;
 
 /// What a turn works with besides its batch.
