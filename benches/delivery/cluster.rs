@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::process::Command;
 use url::Url;
 
@@ -11,6 +11,15 @@ use crate::{process::Process, usage};
 
 /// The variable in which the script gives the cluster's URL.
 const VARIABLE: &str = "TIDINGS_TEST_POSTGRES";
+
+/// What a cluster has behind it that is in use: memory that the system has given it for all of its buffers, and files of its
+/// write-ahead log to be used again. A new one would get both bit by bit while it is measured.
+const WEAR_IN: [&str; 4] = [
+    "CREATE TABLE filled (filling TEXT)",
+    "INSERT INTO filled SELECT repeat('x', 1000) FROM generate_series(1, 250000)",
+    "CHECKPOINT",
+    "DROP TABLE filled",
+];
 
 /// A running cluster. It ends when its input does: with this process, whatever ends that.
 #[derive(Debug)]
@@ -22,7 +31,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster.
+    /// Starts a cluster and wears it in.
     ///
     /// # Errors
     /// No Postgres is found, or its data would be in memory, where a commit costs nothing.
@@ -39,6 +48,9 @@ impl Cluster {
         .await?;
         usage::refuse_memory_disk(Path::new(&data))?;
         let postmaster = usage::parent(backend.cast_unsigned())?;
+        for statement in WEAR_IN {
+            conn.execute(statement).await?;
+        }
         conn.close().await?;
         Ok(Self { process, url, version, postmaster })
     }

@@ -73,7 +73,7 @@ pub(super) fn request(shared: &Shared, job: &Job, entry: &EndpointEntry, body: B
     }
     let sent = body.sent.unwrap_or(body.signed);
     Some(Request {
-        url: settings.url.parsed().ok()?,
+        url: settings.url.parsed().ok()?.clone(),
         headers,
         body: sent,
         timeout: settings.timeout(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hyper_util::client::legacy::connect::{Connection, HttpInfo};
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Layer, Service, ServiceExt as _};
 use url::{Host, Url};
 
 use super::phase::{Phase, Progress};
@@ -83,36 +83,38 @@ impl<S> Layer<S> for PeerLayer {
     type Service = PeerGuard<S>;
 
     fn layer(&self, connector: S) -> Self::Service {
-        PeerGuard { connector, addresses: Arc::clone(&self.addresses) }
+        PeerGuard { connector: Arc::new(connector), addresses: Arc::clone(&self.addresses) }
     }
 }
 
 /// A connector that hands out a connection only if its peer is permitted; others are closed unused.
 #[derive(Clone)]
 pub(super) struct PeerGuard<S> {
-    connector: S,
+    /// Shared, for the HTTP client clones the whole for every request, and most requests find a connection.
+    connector: Arc<S>,
     addresses: Arc<AddressPolicy>,
 }
 
 // Generic over target and connection, because the HTTP client does not let its own types be named.
 impl<S, Target> Service<Target> for PeerGuard<S>
 where
-    S: Service<Target, Error = BoxError>,
+    S: Service<Target, Error = BoxError> + Clone + Send + 'static,
     S::Response: Connection,
     S::Future: Send + 'static,
+    Target: Send + 'static,
 {
     type Response = S::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, target: Target) -> Self::Future {
         let progress = Progress::of_this_task();
         progress.enter(Phase::Connecting);
-        let connecting = self.connector.call(target);
+        let connecting = S::clone(&self.connector).oneshot(target);
         let addresses = Arc::clone(&self.addresses);
         Box::pin(async move {
             let connection = connecting.await?;

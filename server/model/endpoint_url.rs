@@ -1,38 +1,56 @@
-//! The URL of an endpoint, kept as its text: it is parsed for an attempt, while of very many endpoints few have one at a time.
+//! The URL of an endpoint, kept as its text until an attempt needs it parsed, which of very many endpoints few do.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::OnceLock};
 
 use url::{ParseError, Url};
 
 /// The URL of an endpoint in canonical form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndpointUrl(Box<str>);
+#[derive(Clone, Debug)]
+pub struct EndpointUrl {
+    text: Box<str>,
+    /// The same parsed, once it was asked for.
+    parsed: OnceLock<Box<Url>>,
+}
 
 impl EndpointUrl {
     /// Its text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether what is sent there is encrypted.
     pub fn is_https(&self) -> bool {
-        self.0.starts_with("https:")
+        self.text.starts_with("https:")
     }
 
-    /// The URL parsed.
+    /// The URL parsed. It is kept, for where one attempt is made there will be others.
     ///
     /// # Errors
     /// None in practice: what is parsed was written by the parser.
-    pub fn parsed(&self) -> Result<Url, ParseError> {
-        Url::parse(&self.0)
+    pub fn parsed(&self) -> Result<&Url, ParseError> {
+        match self.parsed.get() {
+            Some(url) => Ok(url),
+            None => {
+                let url = Url::parse(&self.text)?;
+                Ok(self.parsed.get_or_init(|| Box::new(url)))
+            }
+        }
     }
 }
 
 impl From<Url> for EndpointUrl {
     fn from(url: Url) -> Self {
-        Self(String::from(url).into())
+        Self { text: String::from(url).into(), parsed: OnceLock::new() }
     }
 }
+
+impl PartialEq for EndpointUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for EndpointUrl {}
 
 impl FromStr for EndpointUrl {
     type Err = ParseError;
@@ -50,7 +68,7 @@ mod tests {
     fn text_is_the_canonical_one() {
         let url: EndpointUrl = "HTTPS://ex%41mple.com:443/a/../b?c".parse().unwrap();
         assert_eq!(url.as_str(), "https://example.com/b?c");
-        assert_eq!(url.parsed().map(EndpointUrl::from), Ok(url));
+        assert_eq!(url.parsed().cloned().map(EndpointUrl::from), Ok(url.clone()));
         assert!("example.com".parse::<EndpointUrl>().is_err());
     }
 

@@ -54,6 +54,7 @@ const STEPS: &[Step] = &[
     step!("endpoint credentials", "0009_endpoint_credentials.sql"),
     step!("audit", "0010_audit.sql"),
     step!("turns in one statement", "0011_turns_in_one_statement.sql"),
+    step!("room for what turns change", "0012_room_for_changes.sql"),
 ];
 
 /// What brings a SQLite database to the newest schema.

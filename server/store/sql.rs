@@ -160,12 +160,12 @@ impl MultiRow {
         text
     }
 
-    /// The rows as Postgres takes them, between head and tail: `UNNEST` makes them of the arrays, the first of which is bound
-    /// to the placeholder of this number.
+    /// The rows as Postgres takes them, between head and tail: of the arrays, the first of which is bound to the placeholder of
+    /// this number. One `UNNEST` of all in the FROM clause would say the same, but gather each column by itself first.
     pub(super) fn arrays(&self, first: usize) -> String {
         let arrays: Vec<String> =
-            (first..).zip(self.columns).map(|(number, column)| format!("${number}::{column}[]")).collect();
-        format!(" SELECT * FROM UNNEST({})", arrays.join(", "))
+            (first..).zip(self.columns).map(|(number, column)| format!("UNNEST(${number}::{column}[])")).collect();
+        format!(" SELECT {}", arrays.join(", "))
     }
 
     fn text_of_arrays(&self) -> String {
@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn arrays_are_numbered_after_the_tails_placeholders() {
         let statement = MultiRow { head: "INSERT INTO t", tail: " RETURNING $2 + $1", columns: &["bigint", "text"] };
-        let expected = "INSERT INTO t SELECT * FROM UNNEST($3::bigint[], $4::text[]) RETURNING $2 + $1";
+        let expected = "INSERT INTO t SELECT UNNEST($3::bigint[]), UNNEST($4::text[]) RETURNING $2 + $1";
         assert_eq!(statement.text_of_arrays(), expected);
         let statement = MultiRow { head: "DELETE FROM t WHERE k IN (", tail: ")", columns: &["bigint"] };
-        assert_eq!(statement.text_of_arrays(), "DELETE FROM t WHERE k IN ( SELECT * FROM UNNEST($1::bigint[]))");
+        assert_eq!(statement.text_of_arrays(), "DELETE FROM t WHERE k IN ( SELECT UNNEST($1::bigint[]))");
     }
 }

@@ -1,0 +1,1 @@
+-- Nothing: SQLite changes rows in place and compresses none.
