@@ -16,16 +16,9 @@ pub(crate) async fn due_after(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(DeliveryKey, u64)>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => {
-            "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e WHERE e.key = d.event \
-             AND d.endpoint = $1 AND d.ready_at > $2 AND d.ready_at <= $3 ORDER BY d.ready_at, d.event LIMIT $4"
-        }
-        Conn::Postgres(_) => {
-            "SELECT d.event, length(e.payload)::bigint FROM delivery d CROSS JOIN event e WHERE e.key = d.event \
-             AND d.endpoint = $1 AND d.ready_at > $2 AND d.ready_at <= $3 ORDER BY d.ready_at, d.event LIMIT $4"
-        }
-    };
+    let sql = "SELECT d.event, CAST(coalesce((SELECT length(e.payload) FROM event e WHERE e.key = d.event), 0) AS BIGINT) \
+               FROM delivery d WHERE d.endpoint = $1 AND d.ready_at > $2 AND d.ready_at <= $3 \
+               ORDER BY d.ready_at, d.event LIMIT $4";
     let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, endpoint.0, after.as_micros(), now.as_micros(), limit)?;
     let read = |(event, size)| (DeliveryKey { event: EventKey(event), endpoint }, u64::try_from(size).unwrap_or(0));
     Ok(rows.into_iter().map(read).collect())
@@ -44,9 +37,19 @@ pub(crate) async fn earliest_after(
 
 /// How many deliveries of a tenant's wait, for an attempt or their time; counted up to `limit`.
 pub(crate) async fn count_waiting(conn: &mut Conn, tenant: TenantKey, limit: i64) -> Result<i64> {
-    // From the endpoints to the index of what is ready, whose size may be anything.
-    let sql = "SELECT count(*) FROM (SELECT d.event FROM endpoint e CROSS JOIN delivery d \
-               WHERE e.tenant = $1 AND e.state <> 3 AND d.endpoint = e.key AND d.ready_at IS NOT NULL LIMIT $2) AS waiting";
+    // From the endpoints to the index of what is ready, whose size may be anything. OFFSET 0 keeps Postgres from joining the
+    // two in another way.
+    let sql = match conn {
+        Conn::Sqlite(_) => {
+            "SELECT count(*) FROM (SELECT d.event FROM endpoint e CROSS JOIN delivery d \
+             WHERE e.tenant = $1 AND e.state <> 3 AND d.endpoint = e.key AND d.ready_at IS NOT NULL LIMIT $2) AS waiting"
+        }
+        Conn::Postgres(_) => {
+            "SELECT count(*) FROM (SELECT d.event FROM endpoint e CROSS JOIN LATERAL \
+             (SELECT event FROM delivery WHERE endpoint = e.key AND ready_at IS NOT NULL OFFSET 0) AS d \
+             WHERE e.tenant = $1 AND e.state <> 3 LIMIT $2) AS waiting"
+        }
+    };
     let row: Option<(i64,)> = fetch_optional!(conn, sql, tenant.0, limit)?;
     Ok(row.map_or(0, |(count,)| count))
 }

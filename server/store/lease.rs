@@ -15,7 +15,7 @@ const CLAIM: MultiRow = MultiRow {
     head: "WITH v (event, endpoint) AS (",
     tail: ") UPDATE delivery SET state = 2, owner = $1, lease = $2, attempt = delivery.attempt + 1, ready_at = NULL, \
             updated = $3 FROM v \
-            WHERE delivery.event = v.event AND delivery.endpoint = v.endpoint AND delivery.state = 1 \
+            WHERE delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 1 \
             RETURNING delivery.event, delivery.endpoint, delivery.attempt, delivery.base",
     columns: &["bigint", "bigint"],
 };
@@ -107,16 +107,8 @@ pub(crate) async fn due(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(DeliveryKey, u64)>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => {
-            "SELECT d.event, length(e.payload) FROM delivery d CROSS JOIN event e \
-             WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3"
-        }
-        Conn::Postgres(_) => {
-            "SELECT d.event, length(e.payload)::bigint FROM delivery d CROSS JOIN event e \
-             WHERE e.key = d.event AND d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3"
-        }
-    };
+    let sql = "SELECT d.event, CAST(coalesce((SELECT length(e.payload) FROM event e WHERE e.key = d.event), 0) AS BIGINT) \
+               FROM delivery d WHERE d.endpoint = $1 AND d.ready_at <= $2 ORDER BY d.ready_at, d.event LIMIT $3";
     let rows: Vec<(i64, i64)> = fetch_all!(conn, sql, endpoint.0, now.as_micros(), limit)?;
     let read = |(event, size)| (DeliveryKey { event: EventKey(event), endpoint }, u64::try_from(size).unwrap_or(0));
     Ok(rows.into_iter().map(read).collect())

@@ -76,10 +76,11 @@ pub(crate) async fn find(
     Ok(Some(AnsweredRequest { fingerprint, answer }))
 }
 
-/// Erases up to `limit` requests that were answered at `expired` or before, the oldest first. Returns how many.
+/// Erases up to `limit` requests that were answered at `expired` or before, the oldest first, and what is as old as the last of
+/// them. Returns how many.
 pub(crate) async fn delete_expired(tx: &mut Tx, expired: Timestamp, limit: u64) -> Result<u64> {
-    let sql = "DELETE FROM request WHERE (tenant, id) IN \
-               (SELECT tenant, id FROM request WHERE created <= $1 ORDER BY created LIMIT $2)";
+    let sql = "DELETE FROM request WHERE created <= (SELECT max(created) FROM \
+               (SELECT created FROM request WHERE created <= $1 ORDER BY created LIMIT $2) AS oldest)";
     execute!(&mut tx.conn, sql, expired.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX))
 }
 

@@ -101,7 +101,7 @@ pub(super) struct MultiRow {
     /// What precedes the rows.
     pub(super) head: &'static str,
     /// What follows the rows. Its own placeholders are `$1` to `$9`; they are bound after the rows on SQLite, before them on
-    /// Postgres.
+    /// Postgres. In braces are columns by which the rows of another table are looked up: see [`Self::after_arrays`].
     pub(super) tail: &'static str,
     /// The types of each row's binds, as Postgres calls them.
     pub(super) columns: &'static [&'static str],
@@ -150,7 +150,8 @@ impl MultiRow {
             }
             text.push(')');
         }
-        let mut parts = self.tail.split('$');
+        let tail = self.tail.replace(['{', '}'], "");
+        let mut parts = tail.split('$');
         text.push_str(parts.next().unwrap_or_default());
         for part in parts {
             let (number, rest) = part.split_at_checked(1).unwrap_or((part, ""));
@@ -168,9 +169,16 @@ impl MultiRow {
         format!(" SELECT {}", arrays.join(", "))
     }
 
+    /// What follows the rows on Postgres, where `= {v.key}` is `= ANY (ARRAY[v.key])`: an index is searched for it all the
+    /// same, but it is nothing to merge by. To merge, Postgres would think of reading an index from end to end, and rightly
+    /// does so while a table is nearly empty; but plans are kept, and tables grow.
+    pub(super) fn after_arrays(&self) -> String {
+        self.tail.replace('{', "ANY (ARRAY[").replace('}', "])")
+    }
+
     fn text_of_arrays(&self) -> String {
         let own = (1..=9).take_while(|number| self.tail.contains(&format!("${number}"))).count();
-        format!("{}{}{}", self.head, self.arrays(own + 1), self.tail)
+        format!("{}{}{}", self.head, self.arrays(own + 1), self.after_arrays())
     }
 }
 
@@ -203,5 +211,18 @@ mod tests {
         assert_eq!(statement.text_of_arrays(), expected);
         let statement = MultiRow { head: "DELETE FROM t WHERE k IN (", tail: ")", columns: &["bigint"] };
         assert_eq!(statement.text_of_arrays(), "DELETE FROM t WHERE k IN ( SELECT UNNEST($1::bigint[]))");
+    }
+
+    #[test]
+    fn what_is_looked_up_by_is_no_equality_to_merge_by() {
+        let statement = MultiRow {
+            head: "WITH v (k) AS (",
+            tail: ") SELECT $1 FROM v CROSS JOIN t WHERE t.k = {v.k}",
+            columns: &["bigint"],
+        };
+        assert_eq!(statement.text(1), "WITH v (k) AS ( VALUES (?)) SELECT $2 FROM v CROSS JOIN t WHERE t.k = v.k");
+        let expected = "WITH v (k) AS ( SELECT UNNEST($2::bigint[])) \
+                        SELECT $1 FROM v CROSS JOIN t WHERE t.k = ANY (ARRAY[v.k])";
+        assert_eq!(statement.text_of_arrays(), expected);
     }
 }

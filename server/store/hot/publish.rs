@@ -194,7 +194,7 @@ pub(crate) async fn insert_chosen_events(tx: &mut Tx, events: &[EventInsert]) ->
                     inserted.extend(keys.map(|key| (key,)));
                 } else {
                     // Their keys are new, so those that are there were inserted just now.
-                    let sql = "SELECT key FROM event WHERE key IN (SELECT value FROM json_each($1))";
+                    let sql = "SELECT e.key FROM json_each($1) k CROSS JOIN event e WHERE e.key = k.value";
                     let keys = serde_json::to_string(&keys.collect::<Vec<i64>>()).unwrap_or_default();
                     inserted.append(&mut sqlx::query_as(sql).bind(keys).fetch_all(&mut **conn).await?);
                 }

@@ -44,7 +44,7 @@ pub(super) fn parts(conflict: &str) -> (String, usize) {
         INSERT_DELIVERIES.arrays(deliveries),
         SETTLE_DELIVERED.head,
         SETTLE_DELIVERED.arrays(settled),
-        SETTLE_DELIVERED.tail,
+        SETTLE_DELIVERED.after_arrays(),
     );
     (text, settled + SETTLE_DELIVERED.columns.len())
 }
