@@ -36,14 +36,14 @@ const CONTENTS: MultiRow = MultiRow {
     head: "WITH k (key) AS (",
     tail: ") SELECT e.key, e.tenant, e.id, t.text, c.text, e.payload, e.created, e.ping_of, e.time, x.expires \
             FROM k CROSS JOIN event e CROSS JOIN name t CROSS JOIN name c LEFT JOIN event_time x \
-            ON x.event = {e.key} WHERE e.key = {k.key} AND t.key = e.type AND c.key = e.content_type",
+            ON {x.event = e.key} WHERE {e.key = k.key} AND t.key = e.type AND c.key = e.content_type",
     columns: &["bigint"],
 };
 
 const HEADINGS: MultiRow = MultiRow {
     head: "WITH k (key) AS (",
     tail: ") SELECT e.key, e.tenant, e.id, t.text FROM k CROSS JOIN event e CROSS JOIN name t \
-            WHERE e.key = {k.key} AND t.key = e.type",
+            WHERE {e.key = k.key} AND t.key = e.type",
     columns: &["bigint"],
 };
 

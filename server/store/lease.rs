@@ -15,7 +15,7 @@ const CLAIM: MultiRow = MultiRow {
     head: "WITH v (event, endpoint) AS (",
     tail: ") UPDATE delivery SET state = 2, owner = $1, lease = $2, attempt = delivery.attempt + 1, ready_at = NULL, \
             updated = $3 FROM v \
-            WHERE delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 1 \
+            WHERE {delivery.event = v.event} AND {delivery.endpoint = v.endpoint} AND delivery.state = 1 \
             RETURNING delivery.event, delivery.endpoint, delivery.attempt, delivery.base",
     columns: &["bigint", "bigint"],
 };

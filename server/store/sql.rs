@@ -101,7 +101,7 @@ pub(super) struct MultiRow {
     /// What precedes the rows.
     pub(super) head: &'static str,
     /// What follows the rows. Its own placeholders are `$1` to `$9`; they are bound after the rows on SQLite, before them on
-    /// Postgres. In braces are columns by which the rows of another table are looked up: see [`Self::after_arrays`].
+    /// Postgres. In braces are equalities by which rows of a table that grows are looked up: see [`Self::after_arrays`].
     pub(super) tail: &'static str,
     /// The types of each row's binds, as Postgres calls them.
     pub(super) columns: &'static [&'static str],
@@ -169,11 +169,18 @@ impl MultiRow {
         format!(" SELECT {}", arrays.join(", "))
     }
 
-    /// What follows the rows on Postgres, where `= {v.key}` is `= ANY (ARRAY[v.key])`: an index is searched for it all the
-    /// same, but it is nothing to merge by. To merge, Postgres would think of reading an index from end to end, and rightly
-    /// does so while a table is nearly empty; but plans are kept, and tables grow.
+    /// What follows the rows on Postgres, where `{t.key = v.key}` is said in two other ways, since plans are kept while tables
+    /// grow. By a plain equality one could merge, so Postgres would think of reading an index from end to end, and rightly so
+    /// while the table is nearly empty. `= ANY` may be left out of an index's search, for the same reason; a range may not.
     pub(super) fn after_arrays(&self) -> String {
-        self.tail.replace('{', "ANY (ARRAY[").replace('}', "])")
+        let mut parts = self.tail.split(['{', '}']);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        while let (Some(equality), Some(rest)) = (parts.next(), parts.next()) {
+            let (column, key) = equality.split_once(" = ").expect("what is in braces is an equality");
+            write!(text, "{column} = ANY (ARRAY[{key}]) AND {column} BETWEEN {key} AND {key}{rest}")
+                .expect("writing to a String cannot fail");
+        }
+        text
     }
 
     fn text_of_arrays(&self) -> String {
@@ -217,12 +224,12 @@ mod tests {
     fn what_is_looked_up_by_is_no_equality_to_merge_by() {
         let statement = MultiRow {
             head: "WITH v (k) AS (",
-            tail: ") SELECT $1 FROM v CROSS JOIN t WHERE t.k = {v.k}",
+            tail: ") SELECT $1 FROM v CROSS JOIN t WHERE {t.k = v.k}",
             columns: &["bigint"],
         };
         assert_eq!(statement.text(1), "WITH v (k) AS ( VALUES (?)) SELECT $2 FROM v CROSS JOIN t WHERE t.k = v.k");
         let expected = "WITH v (k) AS ( SELECT UNNEST($2::bigint[])) \
-                        SELECT $1 FROM v CROSS JOIN t WHERE t.k = ANY (ARRAY[v.k])";
+                        SELECT $1 FROM v CROSS JOIN t WHERE t.k = ANY (ARRAY[v.k]) AND t.k BETWEEN v.k AND v.k";
         assert_eq!(statement.text_of_arrays(), expected);
     }
 }

@@ -15,8 +15,8 @@ const END_OVERDUE: MultiRow = MultiRow {
             kind = CASE WHEN t.expunged IS NULL THEN 11 ELSE delivery.kind END, \
             dead_at = CASE WHEN t.expunged IS NULL THEN CAST($1 AS BIGINT) END, ready_at = NULL, \
             updated = CAST($1 AS BIGINT) FROM v CROSS JOIN event_time t \
-            WHERE t.event = {v.event} AND (t.expunged IS NOT NULL OR t.expires <= CAST($1 AS BIGINT)) \
-            AND delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 1 \
+            WHERE {t.event = v.event} AND (t.expunged IS NOT NULL OR t.expires <= CAST($1 AS BIGINT)) \
+            AND {delivery.event = v.event} AND {delivery.endpoint = v.endpoint} AND delivery.state = 1 \
             RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.attempt",
     columns: &["bigint", "bigint"],
 };

@@ -20,7 +20,7 @@ pub(super) const SETTLE_DELIVERED: MultiRow = MultiRow {
             cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, updated = $2, status = v.status, \
             latency = v.latency, kind = 0, \
             response = CASE WHEN delivery.cancel = 2 THEN substr(v.response, 1, 0) ELSE v.response END FROM v \
-            WHERE delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 2 \
+            WHERE {delivery.event = v.event} AND {delivery.endpoint = v.endpoint} AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
             RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.cancel",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bytea"],
@@ -33,7 +33,7 @@ const SETTLE_DELIVERED_COUNTED: MultiRow = MultiRow {
     head: SETTLE_DELIVERED.head,
     tail: ") UPDATE delivery SET state = 3, owner = 0, lease = NULL, cancel = 0, updated = $2, status = v.status, \
             latency = v.latency, kind = 0, response = v.response FROM v \
-            WHERE delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 2 \
+            WHERE {delivery.event = v.event} AND {delivery.endpoint = v.endpoint} AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt AND delivery.cancel <> 2",
     columns: SETTLE_DELIVERED.columns,
 };
@@ -41,7 +41,7 @@ const SETTLE_DELIVERED_COUNTED: MultiRow = MultiRow {
 const SETTLED_NOW: MultiRow = MultiRow {
     head: "WITH v (event, endpoint, attempt) AS (",
     tail: ") SELECT delivery.event, delivery.endpoint, delivery.state, delivery.cancel FROM v CROSS JOIN delivery \
-            WHERE delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 3 \
+            WHERE {delivery.event = v.event} AND {delivery.endpoint = v.endpoint} AND delivery.state = 3 \
             AND delivery.attempt = v.attempt AND delivery.updated = $1",
     columns: &["bigint", "bigint", "bigint"],
 };
@@ -56,7 +56,7 @@ const SETTLE_OTHERS: MultiRow = MultiRow {
             cancel = CASE WHEN delivery.cancel = 2 THEN 2 ELSE 0 END, base = delivery.base + v.uncounted, \
             updated = $2, status = coalesce(v.status, delivery.status), \
             latency = coalesce(v.latency, delivery.latency), kind = coalesce(v.kind, delivery.kind) FROM v \
-            WHERE delivery.event = {v.event} AND delivery.endpoint = {v.endpoint} AND delivery.state = 2 \
+            WHERE {delivery.event = v.event} AND {delivery.endpoint = v.endpoint} AND delivery.state = 2 \
             AND delivery.owner = $1 AND delivery.attempt = v.attempt \
             RETURNING delivery.event, delivery.endpoint, delivery.state, delivery.cancel",
     columns: &["bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint"],
