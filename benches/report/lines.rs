@@ -63,6 +63,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             line("rate_of_baseline", OF_BASELINE, Share, AtLeast(0.45)),
             line("cpu_of_baseline", "CPU per delivery, of the baseline's", Times, Target::None),
             line("deliveries_per_second", RATE, PerSecond, AtLeast(12_000.0)),
+            line("baseline_deliveries_per_second", "the baseline's", PerSecond, Target::None),
             line("cpu_seconds_per_1000", "CPU of server and database per 1,000 deliveries", CpuSeconds, AtMost(0.1)),
             line("server_cpu_seconds_per_1000", "of that, the server", CpuSeconds, Target::None),
             line("publish_p50_ms", "publish call, p50", Milliseconds, Target::None),
@@ -113,6 +114,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         lines: &[
             line("receipt_p50_of_baseline", "p50, of the baseline's", Times, Target::None),
             line("receipt_p50_ms", "p50", Milliseconds, AtMost(1.2)),
+            line("baseline_receipt_p50_ms", "the baseline's p50", Milliseconds, Target::None),
             line("receipt_p99_ms", "p99", Milliseconds, AtMost(3.0)),
         ],
     },

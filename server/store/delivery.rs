@@ -185,7 +185,8 @@ pub(crate) async fn make_due(tx: &mut Tx, key: DeliveryKey, due: Timestamp, now:
 pub(crate) async fn make_held_due(tx: &mut Tx, endpoint: EndpointKey, now: Timestamp, limit: u64) -> Result<u64> {
     let sql = "UPDATE delivery SET ready_at = $2 WHERE (event, endpoint) IN (SELECT event, endpoint FROM delivery \
                WHERE endpoint = $1 AND ready_at > $2 AND updated <= $2 \
-               AND coalesce((SELECT t.deliver_at FROM event_time t WHERE t.event = delivery.event), $2) <= $2 ORDER BY ready_at, event LIMIT $3)";
+               AND coalesce((SELECT t.deliver_at FROM event_time t WHERE t.event = delivery.event), $2) <= $2 \
+               ORDER BY ready_at, event LIMIT $3)";
     execute!(&mut tx.conn, sql, endpoint.0, now.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
